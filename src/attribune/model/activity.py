@@ -1,0 +1,171 @@
+"""Activity: what apps, servers and networks report. Everything journaled from outside that is not a touch."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+from attribune.model.ids import AppId, DeviceId, PartnerId, ProductId, RecordId, UserId
+from attribune.model.money import Money
+from attribune.model.touch import Part, TouchKind
+
+
+class Platform(StrEnum):
+    """Where an app runs."""
+
+    ANDROID = "android"
+    IOS = "ios"
+    WEB = "web"
+    #: Televisions, consoles and computers; the record keeps the name the client gave.
+    OTHER = "other"
+
+
+class Sender(StrEnum):
+    """Whose key a record came with; decides what it may steer."""
+
+    #: An app key: ships inside apps and is no secret.
+    APP = "app"
+    #: A server key: may set address and user agent and bind a user.
+    SERVER = "server"
+    #: The operator, by a command.
+    OPERATOR = "operator"
+
+
+class ReferrerSource(StrEnum):
+    """Which store or network handed the referrer to the app."""
+
+    PLAY = "play"
+    META = "meta"
+    APPLE = "apple"
+    HUAWEI = "huawei"
+    SAMSUNG = "samsung"
+    XIAOMI = "xiaomi"
+    VIVO = "vivo"
+    HONOR = "honor"
+    OTHER = "other"
+
+
+class Device(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One installation of an app and what it says of itself."""
+
+    id: DeviceId
+    platform: Platform
+    os_version: str | None = None
+    model: str | None = None
+    #: Advertising, vendor and app-set ids by our names (``gaid``, ``idfa``, ``idfv``, ``oaid``, ``app_set_id`` …).
+    ids: dict[str, str] = field(default_factory=dict)
+    att_status: str | None = None
+    locale: str | None = None
+    timezone: str | None = None
+
+
+class Referrer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a store says of the way that led to the download. Times in milliseconds, UTC; absent when unknown."""
+
+    source: ReferrerSource
+    value: str
+    click_at_ms: int | None = None
+    install_begin_at_ms: int | None = None
+    #: By the store's own clock: the pair to trust.
+    click_server_at_ms: int | None = None
+    install_begin_server_at_ms: int | None = None
+
+
+class _Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What every activity record carries."""
+
+    #: Made by the sender; the same record sent again counts once.
+    id: RecordId
+    product: ProductId
+    app: AppId
+    sender: Sender
+    #: When we saw it, by our clock. Milliseconds, UTC.
+    received_at_ms: int
+    #: When it happened, corrected by ``sent_at`` and never after receipt. Milliseconds, UTC.
+    occurred_at_ms: int
+    #: The time as given, when the correction changed it.
+    given_at_ms: int | None = None
+    device: Device | None = None
+    #: Binds a person only from a server key; from an app it is kept as said.
+    user_id: UserId | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+    app_version: str | None = None
+    app_build: str | None = None
+    sdk: str | None = None
+    #: The language it was told in: ``native``, ``segment`` …
+    dialect: str = "native"
+    #: Unknown fields, as JSON text by name.
+    extra: dict[str, str] = field(default_factory=dict)
+    part: Part | None = None
+
+
+class Open(_Said, frozen=True, kw_only=True, tag="open", omit_defaults=True):
+    """The app was started."""
+
+    device: Device
+    referrers: tuple[Referrer, ...] = ()
+    #: The universal or app link that opened the app.
+    link_opened: str | None = None
+
+
+class Event(_Said, frozen=True, kw_only=True, tag="event", omit_defaults=True):
+    """A named happening in the app, perhaps with revenue."""
+
+    name: str
+    revenue: Money | None = None
+    #: The same conversion told twice, from whatever app or web, carries the same one.
+    transaction_id: str | None = None
+    #: Parameters, as JSON text by name.
+    params: dict[str, str] = field(default_factory=dict)
+    #: A door may say that its events imply an open.
+    implies_open: bool = False
+
+
+class Consent(_Said, frozen=True, kw_only=True, tag="consent", omit_defaults=True):
+    """What a person allows. Absent means unchanged."""
+
+    device: Device
+    measurement: bool | None = None
+    sharing: bool | None = None
+    tcf: str | None = None
+
+
+class Evidence(_Said, frozen=True, kw_only=True, tag="evidence", omit_defaults=True):
+    """A referrer or an opened link told apart from the open it belongs to, in any order with it."""
+
+    device: Device
+    referrers: tuple[Referrer, ...] = ()
+    link_opened: str | None = None
+
+
+class Claim(_Said, frozen=True, kw_only=True, tag="claim", omit_defaults=True):
+    """A network (or Apple's AdServices) says that its touch led to this device's install.
+
+    Competes as a touch; it is not the decision.
+    """
+
+    device: Device
+    partner: PartnerId
+    kind: TouchKind
+    #: When the claimed touch happened. Milliseconds, UTC.
+    touch_at_ms: int
+    partner_click_id: str | None = None
+    campaign: str | None = None
+    campaign_id: str | None = None
+    adgroup: str | None = None
+    adgroup_id: str | None = None
+    creative: str | None = None
+    creative_id: str | None = None
+    is_retargeting: bool = False
+
+
+class KnownDevice(_Said, frozen=True, kw_only=True, tag="known", omit_defaults=True):
+    """A device that had the app before Attribune was there: its next open is not an install."""
+
+    device: Device
+    last_seen_at_ms: int | None = None
+
+
+Activity = Open | Event | Consent | Evidence | Claim | KnownDevice

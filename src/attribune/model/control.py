@@ -1,0 +1,195 @@
+"""Control: what people change. Journaled, so that every view of it can be made again and asked as of any position."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+from attribune.model.activity import Platform
+from attribune.model.ids import (
+    AppId,
+    ConversionId,
+    DoorId,
+    KeyId,
+    LinkId,
+    PartnerId,
+    PolicyVersion,
+    ProductId,
+    TouchId,
+)
+from attribune.model.policy import Policy
+
+
+class PartnerKind(StrEnum):
+    """What a partner is."""
+
+    NETWORK = "network"
+    AFFILIATE = "affiliate"
+    AGENCY = "agency"
+    OWNED = "owned"
+    SELF_ATTRIBUTING = "self_attributing"
+
+
+class KeyKind(StrEnum):
+    """What a key may do."""
+
+    #: Ships inside apps: writes that app's records and asks for one device's attribution.
+    APP = "app"
+    #: Of the operator's servers: sends touches and claims too, sets address and user agent, binds users.
+    SERVER = "server"
+    #: Of programs: speaks to the API on the web port, within its scopes.
+    API = "api"
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+class Product(Struct, frozen=True, kw_only=True, tag="product", omit_defaults=True):
+    """What a person installs and what is advertised."""
+
+    id: ProductId
+    name: str
+    #: IANA name; its days are the report's days.
+    timezone: str = "UTC"
+    #: ISO 4217; the currency a money field without one is read in.
+    currency: str = "USD"
+
+
+class App(Struct, frozen=True, kw_only=True, tag="app", omit_defaults=True):
+    """One application on one store, or one web site, of a product."""
+
+    id: AppId
+    product: ProductId
+    name: str
+    platform: Platform
+    #: Package name, App Store number, or the site's address.
+    store_id: str
+    #: When set, records with an app key must be signed with it (``Attribune-Signature``).
+    signing_secret: str | None = None
+    #: Browser origins that may send records of this app (web apps).
+    origins: tuple[str, ...] = ()
+    #: Apple team prefix and certificate fingerprints for the well-known pages.
+    apple_team_id: str | None = None
+    sha256_cert_fingerprints: tuple[str, ...] = ()
+
+
+class Partner(Struct, frozen=True, kw_only=True, tag="partner", omit_defaults=True):
+    """Who brings traffic and may be paid or told."""
+
+    id: PartnerId
+    name: str
+    kind: PartnerKind
+
+
+class Link(Struct, frozen=True, kw_only=True, tag="link", omit_defaults=True):
+    """A tracking link of a product: partner, campaign and where the person goes."""
+
+    id: LinkId
+    product: ProductId
+    partner: PartnerId
+    campaign: str | None = None
+    campaign_id: str | None = None
+    adgroup: str | None = None
+    adgroup_id: str | None = None
+    creative: str | None = None
+    creative_id: str | None = None
+    site_id: str | None = None
+    sub_site_id: str | None = None
+    is_retargeting: bool = False
+    #: Where the person goes by platform (``android``, ``ios``, ``web``, ``other``); ``other`` is also the fallback.
+    targets: dict[str, str] = field(default_factory=dict)
+    #: Hosts that a ``redirect`` parameter of the query may lead to.
+    allowed_hosts: tuple[str, ...] = ()
+    #: Addresses or networks whose hits may steer windows, cost, address and user agent.
+    allowed_networks: tuple[str, ...] = ()
+    #: Steering fields that this link opens to everybody.
+    opens: tuple[str, ...] = ()
+    #: Where the app should take the person; handed to the SDK with the attribution.
+    deep_link: str | None = None
+    is_disabled: bool = False
+
+
+class Key(Struct, frozen=True, kw_only=True, tag="key", omit_defaults=True):
+    """A key, known to us by its hash only."""
+
+    id: KeyId
+    kind: KeyKind
+    #: SHA-256 of the secret, in hex.
+    sha256: str
+    #: The app it speaks for; None for API keys.
+    app: AppId | None = None
+    scopes: tuple[Scope, ...] = ()
+    created_at_ms: int = 0
+    #: After this it is refused: at once when revoked, after the overlap when rotated. Milliseconds, UTC.
+    ends_at_ms: int | None = None
+    #: The last four characters of the secret, so that people can tell keys apart.
+    hint: str = ""
+
+
+class Door(Struct, frozen=True, kw_only=True, tag="door", omit_defaults=True):
+    """An inlet that speaks a client library's own language for one app."""
+
+    id: DoorId
+    app: AppId
+    dialect: str
+    #: SHA-256 of the client's own key (Segment's write key), in hex.
+    sha256: str
+    hint: str = ""
+    #: Events of a device not seen before imply an open.
+    implies_open: bool = False
+    #: Addresses that the sender states, and users it names, are believed.
+    is_trusted: bool = False
+    is_disabled: bool = False
+
+
+class PolicySet(Struct, frozen=True, kw_only=True, tag="policy"):
+    """The rules of a product from here on."""
+
+    product: ProductId
+    version: PolicyVersion
+    policy: Policy
+
+
+class TestDevice(Struct, frozen=True, kw_only=True, tag="test_device"):
+    """An id (of a device, or an advertising id) whose every new installation counts as an install."""
+
+    product: ProductId
+    id: str
+    is_test: bool = True
+
+
+class Correct(Struct, frozen=True, kw_only=True, tag="correct"):
+    """A person gives a conversion to another touch, or to nobody."""
+
+    conversion: ConversionId
+    product: ProductId
+    #: None means organic.
+    to: TouchId | None
+    reason: str
+    #: Who says so: the name of the command or of the key.
+    by: str
+    #: Repeating the same correction with the same id changes nothing.
+    id: str
+
+
+class Tick(Struct, frozen=True, kw_only=True, tag="tick"):
+    """Time passed without a record, so that what was held can be let go at a place in the journal."""
+
+    at_ms: int
+
+
+ControlRecord = (
+    Product | App | Partner | Link | Key | Door | PolicySet | TestDevice | Correct | Tick
+)
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """A control record as journaled: what changed, when by our clock."""
+
+    at_ms: int
+    record: ControlRecord

@@ -1,0 +1,118 @@
+"""Facts: what the reports add up. One row per thing that happened, and pairs of rows for what was corrected."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct, field
+
+from attribune.model.ids import Position, ProductId
+
+
+class FactKind(StrEnum):
+    """What a fact row counts."""
+
+    CLICK = "click"
+    IMPRESSION = "impression"
+    OPEN = "open"
+    INSTALL = "install"
+    REINSTALL = "reinstall"
+    REATTRIBUTION = "reattribution"
+    REENGAGEMENT = "reengagement"
+    EVENT = "event"
+    #: A hit or record refused at the door or behind it.
+    REFUSED = "refused"
+
+
+class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row. A correction writes the old row again with ``sign`` -1 and the new one with +1; sums use ``sign``."""
+
+    #: The entry it came from, and its number among that entry's rows.
+    position: Position
+    ordinal: int
+    sign: Literal[1, -1] = 1
+    kind: FactKind
+    #: Empty when unknown (a refusal that named nobody).
+    product: ProductId | str = ""
+    app: str = ""
+    platform: str = ""
+    #: ``attributed``, ``organic``, ``unknown``; empty for touches and refusals.
+    source: str = ""
+    partner: str | None = None
+    link: str | None = None
+    campaign: str | None = None
+    campaign_id: str | None = None
+    adgroup: str | None = None
+    creative: str | None = None
+    site_id: str | None = None
+    sub_site_id: str | None = None
+    #: Kind of the winning touch, and how it was joined.
+    touch_kind: str | None = None
+    method: str | None = None
+    country: str | None = None
+    os_version: str | None = None
+    app_version: str | None = None
+    event: str | None = None
+    #: Secondary credit (the install's source during a re-engagement) is 0; sums use primary only.
+    is_primary: bool = True
+    amount_minor: int = 0
+    currency: str = ""
+    #: Cost of a touch.
+    cost_minor: int = 0
+    cost_currency: str = ""
+    #: Why, of a refusal.
+    reason: str | None = None
+    #: When it happened, and when we saw it. Milliseconds, UTC.
+    at_ms: int
+    received_at_ms: int
+    #: The product's day that it is booked on: its own day, or the first open day when that one was closed.
+    day: date
+    #: The product's day that it happened on.
+    own_day: date
+    #: The place of the record it is about, the outcome's id and revision.
+    about: Position
+    device: str | None = None
+    touch: str | None = None
+    conversion: str | None = None
+    record: str | None = None
+    revision: int = 1
+    #: Hashes of everything a person could ask for this row by (see ``record.handles``).
+    handles: tuple[int, ...] = ()
+
+
+class Measure(Struct, frozen=True, kw_only=True):
+    """One sum over facts: the signs of some kinds, or an amount per currency."""
+
+    name: str
+    kinds: tuple[FactKind, ...]
+    #: ``rows`` sums signs; ``amount`` and ``cost`` sum money per currency; ``devices`` counts distinct devices.
+    value: Literal["rows", "amount", "cost", "devices"] = "rows"
+    #: Also rows of secondary credit.
+    with_secondary: bool = False
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What a report asks of the facts. Dimensions and filters name columns of ``Fact``."""
+
+    measures: tuple[Measure, ...]
+    by: tuple[str, ...] = ()
+    product: ProductId | None = None
+    app: str | None = None
+    #: Booked days, both ends included.
+    first_day: date | None = None
+    last_day: date | None = None
+    #: Column → allowed values; None in the values means "absent".
+    where: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
+    rows_max: int = 10_000
+
+
+class Sum(Struct, frozen=True, kw_only=True):
+    """One answer row: the dimensions' values and each measure's sum.
+
+    A measure of money is a mapping of currency to minor units.
+    """
+
+    by: tuple[str | date | None, ...]
+    values: dict[str, int | dict[str, int]]

@@ -1,0 +1,66 @@
+"""Ids of one kind never fit where another is expected; ids of derived things are derived from what they are about."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NewType
+
+ProductId = NewType("ProductId", str)
+AppId = NewType("AppId", str)
+PartnerId = NewType("PartnerId", str)
+LinkId = NewType("LinkId", str)
+KeyId = NewType("KeyId", str)
+DoorId = NewType("DoorId", str)
+#: A UUIDv7 in its usual text form, so its first 48 bits are the millisecond it was made.
+TouchId = NewType("TouchId", str)
+#: Made by the sender, unique within a product; the same record sent again carries the same one.
+RecordId = NewType("RecordId", str)
+#: One installation of an app, made by its SDK.
+DeviceId = NewType("DeviceId", str)
+UserId = NewType("UserId", str)
+#: Derived from the open that converted: (product, record id of the open).
+ConversionId = NewType("ConversionId", str)
+#: Names the rules a decision was made under, such as ``attribune@3``.
+PolicyVersion = NewType("PolicyVersion", str)
+#: The place of an entry in the journal. Total within one journal: *before* means smaller.
+Position = NewType("Position", int)
+
+#: Stands before every entry.
+START = Position(0)
+
+_HEX = 16
+
+
+def uuid7(at_ms: int, chance: bytes) -> TouchId:
+    """A UUIDv7 (RFC 9562 §5.7) of a time and ten bytes of chance."""
+    rand = int.from_bytes(chance[:10], "big")
+    bits = (at_ms & 0xFFFF_FFFF_FFFF) << 80 | 7 << 76 | (rand >> 68 & 0xFFF) << 64 | 2 << 62
+    text = f"{bits | (rand & 0x3FFF_FFFF_FFFF_FFFF):032x}"
+    return TouchId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
+
+
+def time_of(touch_id: TouchId) -> int | None:
+    """The millisecond a touch id was made at, or None when the text is no UUIDv7."""
+    text = touch_id.replace("-", "")
+    if len(touch_id) != 36 or len(text) != 32 or text[12] != "7":
+        return None
+    try:
+        int(text, _HEX)
+        return int(text[:12], _HEX)
+    except ValueError:
+        return None
+
+
+def digest(*parts: str, size: int = 16) -> bytes:
+    """A short stable hash of some words; the words cannot run into each other."""
+    return blake2b("\x1f".join(parts).encode(), digest_size=size).digest()
+
+
+def derived(prefix: str, *parts: str) -> str:
+    """An id that a retry or a rebuild repeats, since it is made from what it is about."""
+    return f"{prefix}_{digest(*parts, size=12).hex()}"
+
+
+def conversion_id(product: ProductId, open_record: RecordId) -> ConversionId:
+    """The id of the conversion that an open made."""
+    return ConversionId(derived("cv", product, open_record))

@@ -1,0 +1,253 @@
+"""Outcomes: what the attributor writes. Each names the place it was decided from, so that none is ever written twice."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+from attribune.model.activity import Platform
+from attribune.model.ids import (
+    AppId,
+    ConversionId,
+    DeviceId,
+    LinkId,
+    PartnerId,
+    PolicyVersion,
+    Position,
+    ProductId,
+    RecordId,
+    TouchId,
+    UserId,
+)
+from attribune.model.money import Money
+from attribune.model.policy import MatchMethod
+from attribune.model.refusal import RefusalReason
+from attribune.model.touch import TouchKind
+
+
+class ConversionKind(StrEnum):
+    """The moments of a device that can earn credit."""
+
+    INSTALL = "install"
+    #: The first open after an uninstall by a known device, without a retargeting touch.
+    REINSTALL = "reinstall"
+    REATTRIBUTION = "reattribution"
+    REENGAGEMENT = "reengagement"
+
+
+class Source(StrEnum):
+    """Where a conversion or an event came from."""
+
+    #: A touch won.
+    ATTRIBUTED = "attributed"
+    #: No touch won.
+    ORGANIC = "organic"
+    #: Its device never opened the app in time, or had it before Attribune was there.
+    UNKNOWN = "unknown"
+
+
+class LossReason(StrEnum):
+    """Why a candidate did not win. A closed set; the docs name each."""
+
+    #: Older than its window at the conversion.
+    OUTSIDE_WINDOW = "OUTSIDE_WINDOW"
+    #: Its window is switched off in the policy.
+    WINDOW_OFF = "WINDOW_OFF"
+    #: It happened after the conversion.
+    AFTER_CONVERSION = "AFTER_CONVERSION"
+    #: Another candidate ranks higher: a better tier.
+    LOWER_TIER = "LOWER_TIER"
+    #: Another candidate of its tier is newer.
+    OLDER = "OLDER"
+    #: It happened in the same millisecond as the winner; the higher touch id won.
+    TIE = "TIE"
+    #: It has already won another conversion.
+    TOUCH_USED = "TOUCH_USED"
+    #: Language, OS version or model contradict.
+    CONTRADICTS = "CONTRADICTS"
+    #: Candidates of the same address could be different people.
+    AMBIGUOUS = "AMBIGUOUS"
+    #: Too many devices share its address, or the address is private, loopback or a hosting one.
+    SHARED_ADDRESS = "SHARED_ADDRESS"
+    #: Guesses are switched off on this platform.
+    PROBABILISTIC_OFF = "PROBABILISTIC_OFF"
+    #: It was appended after the decision.
+    LATE = "LATE"
+    #: Only retargeting touches compete for a return, and it is none.
+    NOT_RETARGETING = "NOT_RETARGETING"
+    #: The device was not silent for long enough at the touch.
+    NOT_INACTIVE = "NOT_INACTIVE"
+    #: A person gave the conversion to another.
+    CORRECTED = "CORRECTED"
+
+
+class Credit(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who is credited: the winning touch's words, so that nothing downstream needs to look them up."""
+
+    touch: TouchId
+    partner: PartnerId
+    kind: TouchKind
+    method: MatchMethod
+    touch_at_ms: int
+    link: LinkId | None = None
+    campaign: str | None = None
+    campaign_id: str | None = None
+    adgroup: str | None = None
+    adgroup_id: str | None = None
+    creative: str | None = None
+    creative_id: str | None = None
+    site_id: str | None = None
+    sub_site_id: str | None = None
+    partner_click_id: str | None = None
+    #: Of a guess: how likely it is right, from the number of devices that could have been meant. 0 to 1.
+    confidence: float | None = None
+    deep_link: str | None = None
+
+
+class Candidate(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A touch that was considered, and why it lost; the winner has no reason."""
+
+    touch: TouchId
+    partner: PartnerId
+    kind: TouchKind
+    method: MatchMethod
+    touch_at_ms: int
+    #: At the conversion.
+    age_ms: int
+    link: LinkId | None = None
+    campaign: str | None = None
+    lost_because: LossReason | None = None
+
+
+class Cause(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a later revision was made."""
+
+    #: ``evidence``, ``late_touch``, ``person``, ``cascade``.
+    kind: str
+    #: The journal position of the record that caused it.
+    position: Position
+    reason: str | None = None
+    by: str | None = None
+
+
+class _Decided(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What every outcome carries."""
+
+    product: ProductId
+    #: The place of the entry that made the attributor write this.
+    position: Position
+    #: The place of the record that this places; equals ``position`` unless it waited or is corrected.
+    about: Position
+    #: The journal's time at the decision: the latest receipt seen so far. Milliseconds, UTC.
+    judged_at_ms: int
+
+
+class _OfDevice(_Decided, frozen=True, kw_only=True, omit_defaults=True):
+    app: AppId
+    platform: Platform
+    #: None for an event that only names a user nobody has bound to a device.
+    device: DeviceId | None = None
+    record: RecordId
+    #: When it happened. Milliseconds, UTC.
+    at_ms: int
+    country: str | None = None
+    os_version: str | None = None
+    app_version: str | None = None
+    user_id: UserId | None = None
+    #: Other handles that lead here (advertising ids, the user), for explain.
+    handles: tuple[str, ...] = ()
+
+
+class Attribution(_OfDevice, frozen=True, kw_only=True, tag="attribution", omit_defaults=True):
+    """The decision about one conversion: the winner, or none, and why each other lost."""
+
+    conversion: ConversionId
+    revision: int = 1
+    kind: ConversionKind
+    source: Source
+    credit: Credit | None = None
+    #: Up to ``assists_max`` eligible losers in order, then ineligible ones; the winner first.
+    candidates: tuple[Candidate, ...] = ()
+    #: Losers that were not kept one by one, counted by reason.
+    not_listed: dict[str, int] = field(default_factory=dict)
+    policy: PolicyVersion
+    #: Version of the data that user agents and addresses were read with.
+    enrichment: str = ""
+    #: The open's own place; touches before it could win.
+    as_of: Position
+    #: Of a later revision.
+    cause: Cause | None = None
+    #: What the revision before said.
+    previous: Credit | None = None
+    previous_source: Source | None = None
+    #: The conversion whose source stood before (of a return), or was carried over (of a reinstall).
+    before: ConversionId | None = None
+
+
+class CreditedOpen(_OfDevice, frozen=True, kw_only=True, tag="open", omit_defaults=True):
+    """An open that was no conversion, credited to the source in force."""
+
+    source: Source
+    conversion: ConversionId | None = None
+    credit: Credit | None = None
+    revision: int = 1
+    cause: Cause | None = None
+    previous: Credit | None = None
+    previous_source: Source | None = None
+
+
+class CreditedEvent(_OfDevice, frozen=True, kw_only=True, tag="event", omit_defaults=True):
+    """An event, credited to the conversion in force: sums and commissions use the primary credit only."""
+
+    revision: int = 1
+    name: str
+    revenue: Money | None = None
+    transaction_id: str | None = None
+    source: Source
+    conversion: ConversionId | None = None
+    credit: Credit | None = None
+    #: During a re-engagement: the install's source.
+    secondary: Credit | None = None
+    secondary_conversion: ConversionId | None = None
+    cause: Cause | None = None
+    previous: Credit | None = None
+    previous_source: Source | None = None
+    previous_secondary: Credit | None = None
+
+
+class RefusedRecord(_Decided, frozen=True, kw_only=True, tag="refused", omit_defaults=True):
+    """A record that was accepted and then not used, with its reason."""
+
+    record: RecordId
+    #: ``touch``, ``open``, ``event`` …
+    record_type: str
+    reason: RefusalReason
+    #: Of a repeated transaction: the partner who would have been credited.
+    claimant: PartnerId | None = None
+    #: The record that stands.
+    instead_of: RecordId | None = None
+    app: AppId | None = None
+    device: DeviceId | None = None
+    at_ms: int = 0
+
+
+class Noted(_Decided, frozen=True, kw_only=True, tag="noted", omit_defaults=True):
+    """Consent, evidence, a claim or an imported device: taken note of; what it changed is written apart."""
+
+    record: RecordId
+    record_type: str
+    device: DeviceId | None = None
+    app: AppId | None = None
+    at_ms: int = 0
+
+
+class LateTouch(_Decided, frozen=True, kw_only=True, tag="late_touch", omit_defaults=True):
+    """A touch appended after a decision that it could have won; kept and shown, and it changes nothing."""
+
+    conversion: ConversionId
+    device: DeviceId
+    candidate: Candidate
+
+
+Outcome = Attribution | CreditedOpen | CreditedEvent | RefusedRecord | Noted | LateTouch

@@ -1,0 +1,102 @@
+"""A policy: the rules of a product, as one plain value. What reads it is the room ``attribute``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct, field
+
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+
+
+class MatchMethod(StrEnum):
+    """How a touch and a conversion were joined."""
+
+    #: Our touch id through the Play referrer, an opened link or a universal link.
+    REFERRER = "REFERRER"
+    #: A network's or AdServices' own word.
+    CLAIM = "CLAIM"
+    DEVICE_ID = "DEVICE_ID"
+    #: Address and features; a guess with a stated confidence.
+    PROBABILISTIC = "PROBABILISTIC"
+
+
+class Tier(StrEnum):
+    """The steps of the waterfall; a policy puts them in order."""
+
+    CLICK_DETERMINISTIC = "click_deterministic"
+    CLICK_PROBABILISTIC = "click_probabilistic"
+    IMPRESSION_DETERMINISTIC = "impression_deterministic"
+    IMPRESSION_PROBABILISTIC = "impression_probabilistic"
+
+
+class Windows(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How old a touch may be at the conversion, half-open. Milliseconds; 0 is off; None keeps what stands above."""
+
+    click_deterministic_ms: int | None = None
+    click_probabilistic_ms: int | None = None
+    impression_deterministic_ms: int | None = None
+    impression_probabilistic_ms: int | None = None
+
+
+class ReturnRule(StrEnum):
+    """What makes a known device's return through a retargeting touch a conversion."""
+
+    #: A reinstall becomes a reattribution, an open by an installed device a re-engagement (AppsFlyer's split).
+    SPLIT = "split"
+    #: Any inactive device that returns through a touch of another link is reattributed (Adjust).
+    INACTIVE = "inactive"
+
+
+class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rules a product's conversions are decided under. Times in milliseconds; see docs/concepts/attribution.md."""
+
+    #: The preset it started from, or a name of the operator's own.
+    name: str = "attribune"
+    windows: Windows = Windows(
+        click_deterministic_ms=7 * DAY_MS,
+        click_probabilistic_ms=6 * HOUR_MS,
+        impression_deterministic_ms=24 * HOUR_MS,
+        impression_probabilistic_ms=0,
+    )
+    order: tuple[Tier, ...] = (
+        Tier.CLICK_DETERMINISTIC,
+        Tier.CLICK_PROBABILISTIC,
+        Tier.IMPRESSION_DETERMINISTIC,
+        Tier.IMPRESSION_PROBABILISTIC,
+    )
+    #: Platforms on which nothing is matched by guess.
+    probabilistic_off: tuple[str, ...] = ("ios",)
+    #: An address with more different devices than this in its window is shared, and guesses nothing.
+    shared_address_devices_max: int = 10
+    #: A touch that has won a conversion wins no other.
+    one_touch_one_conversion: bool = True
+    #: A new device id with another id seen this recently is a reinstall.
+    reinstall_ms: int = 90 * DAY_MS
+    #: A reinstall without a retargeting touch keeps the source that brought the device.
+    reinstall_keeps_source: bool = True
+    returns: ReturnRule = ReturnRule.SPLIT
+    #: Window of a retargeting touch for a reinstall.
+    reattribution_ms: int = 7 * DAY_MS
+    #: Window of a retargeting touch for the return of an installed device.
+    reengagement_lookback_ms: int = 7 * DAY_MS
+    #: How long the device must have been silent at the touch.
+    inactivity_ms: int = 7 * DAY_MS
+    #: How long events are credited to a re-engagement as primary.
+    reengagement_credit_ms: int = 30 * DAY_MS
+    #: Evidence of the same installation that comes this late counts as if it had come with the open.
+    evidence_ms: int = 24 * HOUR_MS
+    #: Events before any open wait this long for it.
+    hold_ms: int = 24 * HOUR_MS
+    #: A touch appended after the decision changes it only within this time.
+    reconsider_ms: int = 0
+    #: A touch of the journal's own clock that lies this little after the conversion's stated time has age 0.
+    clock_skew_ms: int = 5 * MINUTE_MS
+    #: How many eligible losers are kept in order.
+    assists_max: int = 20
+    #: Windows of single links and partners, over the policy's own; a link's win.
+    link_windows: dict[str, Windows] = field(default_factory=dict)
+    partner_windows: dict[str, Windows] = field(default_factory=dict)

@@ -1,0 +1,33 @@
+"""The journal seen from outside: topics, entries and their places."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from attribune.model.ids import Position
+
+
+class Topic(StrEnum):
+    """What is journaled apart from each other."""
+
+    #: Clicks and impressions, from links and from servers.
+    TOUCHES = "touches"
+    #: Opens, events, consents, evidence, claims, imported devices.
+    ACTIVITY = "activity"
+    #: What people change: products, apps, partners, links, keys, policies, doors, corrections; and the clock's ticks.
+    CONTROL = "control"
+    #: What the attributor decided.
+    OUTCOMES = "outcomes"
+    #: What was refused at the door, kept whole up to a limit.
+    REFUSED = "refused"
+    #: What partners answered when told.
+    DELIVERIES = "deliveries"
+
+
+class Entry(NamedTuple):
+    """One appended record in its encoded form, with its place."""
+
+    position: Position
+    topic: Topic
+    payload: bytes

@@ -1,0 +1,93 @@
+"""Refusals: what was not used, with one named reason, kept."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+from attribune.model.ids import AppId, LinkId, ProductId, RecordId
+from attribune.model.touch import Part
+
+
+class RefusalReason(StrEnum):
+    """Why a hit or a record was not used. A closed set; the docs name each."""
+
+    # --- at the door: who speaks
+    #: No key, or a key that nobody has.
+    UNKNOWN_KEY = "unknown_key"
+    #: The key was revoked or its overlap has ended.
+    REVOKED_KEY = "revoked_key"
+    #: The key may not write this record (another app's, or an app key sending touches or claims).
+    FORBIDDEN_FOR_KEY = "forbidden_for_key"
+    #: The app requires a signature and there is none, or it is wrong.
+    BAD_SIGNATURE = "bad_signature"
+    #: The signature is older than its window.
+    OLD_SIGNATURE = "old_signature"
+    # --- at the door: what is asked for
+    UNKNOWN_LINK = "unknown_link"
+    DISABLED_LINK = "disabled_link"
+    UNKNOWN_DOOR = "unknown_door"
+    #: A person's browser was not behind it: a link preview, a prefetch, a HEAD request.
+    LINK_PREVIEW = "link_preview"
+    PREFETCH = "prefetch"
+    HEAD_REQUEST = "head_request"
+    # --- at the door: shape and size
+    #: Not JSON, not UTF-8, or not the shape that the wire page says.
+    MALFORMED = "malformed"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    UNKNOWN_RECORD_TYPE = "unknown_record_type"
+    BAD_ID = "bad_id"
+    BAD_TIME = "bad_time"
+    TOO_OLD = "too_old"
+    IN_THE_FUTURE = "in_the_future"
+    BAD_AMOUNT = "bad_amount"
+    UNKNOWN_CURRENCY = "unknown_currency"
+    UNKNOWN_PARTNER = "unknown_partner"
+    TOO_LARGE = "too_large"
+    TOO_MANY_RECORDS = "too_many_records"
+    TOO_MANY_PARAMETERS = "too_many_parameters"
+    BAD_ENCODING = "bad_encoding"
+    #: The sender stopped or was too slow before the body was whole.
+    INCOMPLETE = "incomplete"
+    RATE_LIMITED = "rate_limited"
+    # --- behind the journal
+    #: The same (product, record id) within 30 days.
+    REPEATED_RECORD = "repeated_record"
+    #: The same conversion (product, kind, transaction) again, from whatever app or web.
+    REPEATED_TRANSACTION = "repeated_transaction"
+    #: The person's consent says that nothing may be measured.
+    NO_CONSENT = "no_consent"
+
+
+class Refusal(Struct, frozen=True, kw_only=True, tag="refusal", omit_defaults=True):
+    """A hit or record refused at the door, whole up to a limit and without secrets."""
+
+    reason: RefusalReason
+    received_at_ms: int
+    method: str
+    path: str
+    #: The field that is at fault, when one is.
+    param: str | None = None
+    #: One sentence that says what to do.
+    message: str = ""
+    #: The raw query, cut at the limit.
+    query: str = ""
+    #: Without Authorization, Cookie and other secrets.
+    headers: dict[str, str] = field(default_factory=dict)
+    #: The refused record or the whole body, up to a limit (settings: ``refused_body_bytes_max``).
+    body: bytes = b""
+    #: Length and hash of the whole body, also when it was cut.
+    body_bytes: int = 0
+    body_sha256: str = ""
+    ip: str | None = None
+    user_agent: str | None = None
+    product: ProductId | None = None
+    app: AppId | None = None
+    link: LinkId | None = None
+    record_id: RecordId | None = None
+    #: The refused record's type, when it could be read.
+    record_type: str | None = None
+    #: A person's visit is not a record that the sums count; a machine's record is.
+    part: Part | None = None

@@ -1,0 +1,274 @@
+"""The few verbs that Attribune needs from the world.
+
+Each port has a twin in memory (``engines/memory.py``) and an embedded engine; one contract suite runs on both. Ports of
+the hot way take batches and are synchronous: async only at the sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from attribune.model.codec import Record
+from attribune.model.control import App, Door, Key, Link, Partner, Product
+from attribune.model.fact import Fact, Question, Sum
+from attribune.model.ids import (
+    AppId,
+    DeviceId,
+    DoorId,
+    LinkId,
+    PartnerId,
+    PolicyVersion,
+    Position,
+    ProductId,
+)
+from attribune.model.policy import Policy
+from attribune.model.position import Entry, Topic
+
+#: As of now: after every change that a directory has seen.
+NOW: Final = Position(2**63 - 1)
+
+
+class Clock(Protocol):
+    """What time it is."""
+
+    def now_ms(self) -> int:
+        """The wall clock in milliseconds since the epoch, UTC."""
+        ...
+
+
+class Chance(Protocol):
+    """Where randomness comes from."""
+
+    def token(self, size: int) -> bytes:
+        """So many unguessable bytes."""
+        ...
+
+
+class Journal(Protocol):
+    """The append-only truth, shared by all processes of a folder.
+
+    Entries of all topics stand in one order. A reader of several topics gets them in that order, so that whatever stands
+    before an entry has been read before it: this is the barrier. An engine that keeps topics apart (Kafka) brings them
+    into this order itself.
+    """
+
+    def append(self, entries: Sequence[tuple[Topic, bytes]]) -> Sequence[Position]:
+        """Make the entries durable, all or none, next to each other and in this order; give their places.
+
+        Returns only after the disk has them. Raises JournalUnavailable, JournalFull.
+        """
+        ...
+
+    def read(self, topics: Iterable[Topic], after: Position, limit: int) -> list[Entry]:
+        """Up to ``limit`` entries of the topics that stand after a place, in order.
+
+        Raises JournalDamaged when an entry's checksum does not fit.
+        """
+        ...
+
+    def get(self, topic: Topic, position: Position) -> Entry | None:
+        """The entry at a place, or None when it was never there or has been pruned."""
+        ...
+
+    def end(self) -> Position:
+        """The place of the newest durable entry; START when there is none."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and locks."""
+        ...
+
+
+class Row(NamedTuple):
+    """Where a value stands in a wide-row store: rows of a partition lie together, ordered by ``row``.
+
+    ``bucket`` is the week of the value for data that is dropped when old (see ``Store.drop``), 0 for data that stays.
+    """
+
+    table: int
+    bucket: int
+    #: Exactly 16 bytes, so that the engine can hash and bloom it.
+    partition: bytes
+    row: bytes = b""
+
+
+class Store(Protocol):
+    """What the attributor remembers: wide rows, and the position they stand at, committed together."""
+
+    def position(self) -> Position:
+        """Where the last commit stood."""
+        ...
+
+    def get(self, key: Row) -> bytes | None:
+        """The value of one row."""
+        ...
+
+    def rows(
+        self, table: int, bucket: int, partition: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Up to ``limit`` (row, value) pairs of a partition, in order of row."""
+        ...
+
+    def commit(self, writes: Mapping[Row, bytes | None], position: Position) -> None:
+        """Write and delete (None) rows and move the position, all or nothing."""
+        ...
+
+    def drop(self, table: int, before_bucket: int) -> None:
+        """Forget every row of a table in buckets 1 to ``before_bucket`` - 1, cheaply."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and locks."""
+        ...
+
+
+class Answers(Protocol):
+    """What SDKs that ask are told: a device's attribution, kept by the attributor and read by collectors."""
+
+    def get(self, product: ProductId, device: DeviceId) -> bytes | None:
+        """The encoded answer, or None when nothing is decided yet."""
+        ...
+
+    def put(self, answers: Mapping[tuple[ProductId, DeviceId], bytes], position: Position) -> None:
+        """Keep the newest answers and the position they come from, all or nothing."""
+        ...
+
+    def position(self) -> Position:
+        """Up to which outcome the answers are complete."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and locks."""
+        ...
+
+
+class RegistryStore(Protocol):
+    """The history of topic ``control``, small and kept whole."""
+
+    def history(self) -> list[tuple[Position, bytes]]:
+        """Every change ever made, in order, encoded as journaled."""
+        ...
+
+    def add(self, changes: Sequence[tuple[Position, bytes]], position: Position) -> None:
+        """Keep more changes and move the position, all or nothing; what stands already is left."""
+        ...
+
+    def position(self) -> Position:
+        """Up to which entry the history is complete."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and locks."""
+        ...
+
+
+class Facts(Protocol):
+    """The rows that reports add up."""
+
+    def insert(self, facts: Sequence[Fact]) -> None:
+        """Keep rows, all or nothing."""
+        ...
+
+    def position(self) -> Position:
+        """The highest position of a kept row; START when empty."""
+        ...
+
+    def ask(self, question: Question) -> list[Sum]:
+        """The sums that a question asks for, biggest first measure first."""
+        ...
+
+    def trace(self, handle: int, limit: int) -> list[tuple[Position, str | None, str | None]]:
+        """(about, device, conversion) of rows that a person's handle leads to, oldest first."""
+        ...
+
+    def count(self) -> int:
+        """How many rows are kept."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all rows, so that they can be made again."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and locks."""
+        ...
+
+
+class UserAgent(NamedTuple):
+    """What a user agent says of itself; None is unknown."""
+
+    os: str | None
+    os_version: str | None
+    model: str | None
+
+
+class Enricher(Protocol):
+    """Reads user agents and addresses with data of a stated version."""
+
+    def version(self) -> str:
+        """Names the data, so that a decision can say what it was made with."""
+        ...
+
+    def user_agent(self, text: str) -> UserAgent:
+        """Operating system (``android``, ``ios``, ``windows`` …), its version and the model."""
+        ...
+
+    def country(self, address: str) -> str | None:
+        """ISO 3166 code of the country an address was given to, or None."""
+        ...
+
+    def is_hosting(self, address: str) -> bool:
+        """Whether an address belongs to a known hosting range."""
+        ...
+
+
+class Directory(Protocol):
+    """Who and what is registered, as of any place in the journal. The registry is the one that fits."""
+
+    def product(self, product: ProductId, at: Position = NOW) -> Product | None:
+        """A product as of a place."""
+        ...
+
+    def app(self, app: AppId, at: Position = NOW) -> App | None:
+        """An app as of a place."""
+        ...
+
+    def partner(self, partner: PartnerId, at: Position = NOW) -> Partner | None:
+        """A partner as of a place."""
+        ...
+
+    def link(self, link: LinkId, at: Position = NOW) -> Link | None:
+        """A link as of a place."""
+        ...
+
+    def door(self, door: DoorId, at: Position = NOW) -> Door | None:
+        """A door as of a place."""
+        ...
+
+    def key(self, sha256: str) -> Key | None:
+        """The key with this hash, whether it still holds or not."""
+        ...
+
+    def policy(self, product: ProductId, at: Position = NOW) -> tuple[PolicyVersion, Policy]:
+        """The rules of a product as of a place; our own default when none were set."""
+        ...
+
+    def is_test(self, product: ProductId, id_: str, at: Position = NOW) -> bool:
+        """Whether an id is a registered test device of the product."""
+        ...
+
+    def apps_of(self, product: ProductId) -> list[App]:
+        """The newest version of each app of a product."""
+        ...
+
+
+class Sink(Protocol):
+    """Where the front door keeps what it was told."""
+
+    async def keep(self, records: Sequence[tuple[Topic, Record]]) -> None:
+        """Return when all of the records are durable, next to each other in the journal.
+
+        Raises JournalUnavailable when they are not; then none of them is.
+        """
+        ...

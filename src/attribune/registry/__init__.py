@@ -1,0 +1,1 @@
+"""Products and their apps, links, partners, keys, doors, policies: a versioned view of topic ``control``."""
