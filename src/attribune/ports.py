@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from attribune.model.codec import Record
 from attribune.model.control import App, Door, Key, Link, Partner, Product
-from attribune.model.fact import Fact, Question, Sum
+from attribune.model.fact import Fact, Question, Sum, Trace
 from attribune.model.ids import (
     AppId,
     DeviceId,
@@ -178,8 +178,8 @@ class Facts(Protocol):
         """The sums that a question asks for, biggest first measure first."""
         ...
 
-    def trace(self, handle: int, limit: int) -> list[tuple[Position, str | None, str | None]]:
-        """(about, device, conversion) of rows that a person's handle leads to, oldest first."""
+    def trace(self, handle: int, limit: int) -> list[Trace]:
+        """The rows whose ``handles`` hold this one, ordered by (position, ordinal), the first ``limit`` of them."""
         ...
 
     def count(self) -> int:
@@ -216,10 +216,6 @@ class Enricher(Protocol):
 
     def country(self, address: str) -> str | None:
         """ISO 3166 code of the country an address was given to, or None."""
-        ...
-
-    def is_hosting(self, address: str) -> bool:
-        """Whether an address belongs to a known hosting range."""
         ...
 
 
@@ -260,6 +256,10 @@ class Directory(Protocol):
 
     def apps_of(self, product: ProductId) -> list[App]:
         """The newest version of each app of a product."""
+        ...
+
+    def all_apps(self) -> list[App]:
+        """The newest version of every app."""
         ...
 
 

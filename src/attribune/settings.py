@@ -54,9 +54,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     backlog: Annotated[
         int, _is("connections", "Connections waiting to be accepted.", 16, 65535)
     ] = 1024
-    requests_at_once_max: Annotated[
-        int, _is("requests", "Requests one collector works on at a time; more wait.", 16, 65536)
-    ] = 2048
+    connections_max: Annotated[
+        int,
+        _is(
+            "connections",
+            "Connections one collector holds at a time, idle ones too; more wait to be accepted.",
+            16,
+            262_144,
+        ),
+    ] = 16_384
+    idle_wait_ms: Annotated[
+        int,
+        _is(
+            "ms",
+            "How long a connection may take for a request's head or rest between two; then it is closed.",
+            100,
+            300_000,
+        ),
+    ] = 10_000
     body_bytes_max: Annotated[
         int,
         _is("bytes", "Largest body, also after unpacking; larger is answered 413.", 1024, 64 << 20),
@@ -65,6 +80,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _is("ms", "How long a sender may take for a body; slower is answered 408.", 100, 300_000),
     ] = 10_000
+    bodies_bytes_max: Annotated[
+        int,
+        _is(
+            "bytes",
+            "Bodies one collector holds at a time, all together; beyond, a request is answered 503.",
+            1 << 20,
+        ),
+    ] = 128 << 20
     batch_records_max: Annotated[
         int, _is("records", "Most records of one batch; more is answered 413.", 1, 10_000)
     ] = 1000
@@ -119,9 +142,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     journal_segment_ms: Annotated[
         int, _is("ms", "Time after which a new segment is begun.", 60_000)
     ] = 86_400_000
-    raw_days: Annotated[
-        int, _is("days", "Raw segments older than this are scrubbed of personal fields.", 1)
-    ] = 90
     # --- deciding
     read_entries_max: Annotated[
         int, _is("entries", "Entries a role reads at a time.", 1, 65_536)
@@ -133,12 +153,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     record_memory_ms: Annotated[
         int, _is("ms", "How long a record id is remembered against repeats.", 60_000)
     ] = 30 * 86_400_000
+    touch_memory_ms: Annotated[
+        int,
+        _is(
+            "ms",
+            "How long touches are remembered for matching; longer than any window.",
+            7 * 86_400_000,
+        ),
+    ] = 180 * 86_400_000
     held_events_max: Annotated[
         int, _is("events", "Events held per device while its open is awaited.", 1)
     ] = 1000
     candidates_max: Annotated[
         int, _is("touches", "Touches considered per key of a device; the newest are.", 10)
-    ] = 1000
+    ] = 200
     # --- reports
     day_closes_after_hours: Annotated[
         int, _is("hours", "A day closes this long after its end and never changes.", 0, 24 * 60)
@@ -151,6 +179,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     record_rows_max: Annotated[
         int, _is("rows", "Rows written to the facts at a time.", 1, 500_000)
     ] = 50_000
+    record_wait_ms: Annotated[
+        int, _is("ms", "How long rows are gathered between two writes to the facts.", 1, 60_000)
+    ] = 200
     # --- running
     control_wait_ms: Annotated[
         int, _is("ms", "How often collectors look for changed links and keys.", 10, 1000)

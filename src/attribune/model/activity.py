@@ -14,8 +14,11 @@ from attribune.model.touch import Part, TouchKind
 class Platform(StrEnum):
     """Where an app runs."""
 
+    #: Phones and tablets of Android.
     ANDROID = "android"
+    #: iPhones and iPads.
     IOS = "ios"
+    #: Browsers.
     WEB = "web"
     #: Televisions, consoles and computers; the record keeps the name the client gave.
     OTHER = "other"
@@ -35,14 +38,23 @@ class Sender(StrEnum):
 class ReferrerSource(StrEnum):
     """Which store or network handed the referrer to the app."""
 
+    #: Google Play's install referrer.
     PLAY = "play"
+    #: Meta's install referrer.
     META = "meta"
+    #: Apple: the token of AdServices.
     APPLE = "apple"
+    #: Huawei AppGallery.
     HUAWEI = "huawei"
+    #: Samsung Galaxy Store.
     SAMSUNG = "samsung"
+    #: Xiaomi GetApps.
     XIAOMI = "xiaomi"
+    #: vivo App Store.
     VIVO = "vivo"
+    #: HONOR App Market.
     HONOR = "honor"
+    #: Any other store or network.
     OTHER = "other"
 
 

@@ -24,10 +24,15 @@ from attribune.model.policy import Policy
 class PartnerKind(StrEnum):
     """What a partner is."""
 
+    #: An ad network.
     NETWORK = "network"
+    #: An affiliate or a publisher who is paid by result.
     AFFILIATE = "affiliate"
+    #: An agency that buys for the advertiser.
     AGENCY = "agency"
+    #: A channel of the advertiser's own: mail, site, social account.
     OWNED = "owned"
+    #: A network that answers with claims of its own.
     SELF_ATTRIBUTING = "self_attributing"
 
 
@@ -45,7 +50,9 @@ class KeyKind(StrEnum):
 class Scope(StrEnum):
     """What an API key may do."""
 
+    #: Ask: reports, stories, lists, status.
     READ = "read"
+    #: Change: register, set rules, correct, rebuild.
     WRITE = "write"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct, field
 
@@ -14,16 +14,26 @@ from attribune.model.ids import Position, ProductId
 class FactKind(StrEnum):
     """What a fact row counts."""
 
+    #: A click kept.
     CLICK = "click"
+    #: An impression kept.
     IMPRESSION = "impression"
+    #: A start of the app, conversions included.
     OPEN = "open"
+    #: An install.
     INSTALL = "install"
+    #: A reinstall.
     REINSTALL = "reinstall"
+    #: A reattribution.
     REATTRIBUTION = "reattribution"
+    #: A re-engagement.
     REENGAGEMENT = "reengagement"
+    #: An event in the app, with its money.
     EVENT = "event"
     #: A hit or record refused at the door or behind it.
     REFUSED = "refused"
+    #: Taken note of (consent, evidence, a claim, a late touch). No metric counts it; it leads explain from a handle.
+    NOTE = "note"
 
 
 class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -91,6 +101,8 @@ class Measure(Struct, frozen=True, kw_only=True):
     value: Literal["rows", "amount", "cost", "devices"] = "rows"
     #: Also rows of secondary credit.
     with_secondary: bool = False
+    #: Only rows of these sources (``attributed`` …); empty is any.
+    sources: tuple[str, ...] = ()
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -105,6 +117,8 @@ class Question(Struct, frozen=True, kw_only=True):
     last_day: date | None = None
     #: Column → allowed values; None in the values means "absent".
     where: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
+    #: Only rows whose ``position`` is not beyond this place; None is all.
+    until: Position | None = None
     rows_max: int = 10_000
 
 
@@ -116,3 +130,19 @@ class Sum(Struct, frozen=True, kw_only=True):
 
     by: tuple[str | date | None, ...]
     values: dict[str, int | dict[str, int]]
+
+
+class Trace(NamedTuple):
+    """Where a handle leads: one fact row's places and names.
+
+    ``position`` is the entry that the row came from: an outcome's own place, or (when it equals ``about``) a touch's or a
+    refusal's.
+    """
+
+    position: Position
+    kind: str
+    #: The place of the record that the row is about.
+    about: Position
+    device: str | None
+    touch: str | None
+    conversion: str | None

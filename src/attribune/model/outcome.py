@@ -29,10 +29,13 @@ from attribune.model.touch import TouchKind
 class ConversionKind(StrEnum):
     """The moments of a device that can earn credit."""
 
+    #: The first open of a device id, without an earlier installation of the same person in time.
     INSTALL = "install"
     #: The first open after an uninstall by a known device, without a retargeting touch.
     REINSTALL = "reinstall"
+    #: A known person's return that gives the device a new source.
     REATTRIBUTION = "reattribution"
+    #: The return of a silent device that has the app; credited for a time, and the install keeps its source.
     REENGAGEMENT = "reengagement"
 
 
@@ -52,7 +55,7 @@ class LossReason(StrEnum):
 
     #: Older than its window at the conversion.
     OUTSIDE_WINDOW = "OUTSIDE_WINDOW"
-    #: Its window is switched off in the policy.
+    #: Its window is switched off in the policy, or its tier left out of the order.
     WINDOW_OFF = "WINDOW_OFF"
     #: It happened after the conversion.
     AFTER_CONVERSION = "AFTER_CONVERSION"
@@ -68,7 +71,7 @@ class LossReason(StrEnum):
     CONTRADICTS = "CONTRADICTS"
     #: Candidates of the same address could be different people.
     AMBIGUOUS = "AMBIGUOUS"
-    #: Too many devices share its address, or the address is private, loopback or a hosting one.
+    #: Too many devices opened from its address. Private, loopback and reserved addresses find no touch at all.
     SHARED_ADDRESS = "SHARED_ADDRESS"
     #: Guesses are switched off on this platform.
     PROBABILISTIC_OFF = "PROBABILISTIC_OFF"
@@ -78,6 +81,8 @@ class LossReason(StrEnum):
     NOT_RETARGETING = "NOT_RETARGETING"
     #: The device was not silent for long enough at the touch.
     NOT_INACTIVE = "NOT_INACTIVE"
+    #: It came before the device had the app, so it cannot have brought it back.
+    BEFORE_INSTALL = "BEFORE_INSTALL"
     #: A person gave the conversion to another.
     CORRECTED = "CORRECTED"
 
@@ -181,6 +186,12 @@ class Attribution(_OfDevice, frozen=True, kw_only=True, tag="attribution", omit_
     #: What the revision before said.
     previous: Credit | None = None
     previous_source: Source | None = None
+    previous_kind: ConversionKind | None = None
+    #: Where the revision before stood in time, when an earlier open moved it. Milliseconds, UTC.
+    previous_at_ms: int | None = None
+    #: False when no open made it (later evidence of a return, an event that implies an open): the record is placed by
+    #: an outcome of its own, and no open is counted.
+    by_open: bool = True
     #: The conversion whose source stood before (of a return), or was carried over (of a reinstall).
     before: ConversionId | None = None
 

@@ -19,26 +19,37 @@ class MatchMethod(StrEnum):
     REFERRER = "REFERRER"
     #: A network's or AdServices' own word.
     CLAIM = "CLAIM"
+    #: The same advertising, vendor or app-set id on both sides, plain or hashed.
     DEVICE_ID = "DEVICE_ID"
     #: Address and features; a guess with a stated confidence.
     PROBABILISTIC = "PROBABILISTIC"
+    #: A person said so.
+    CORRECTION = "CORRECTION"
 
 
 class Tier(StrEnum):
     """The steps of the waterfall; a policy puts them in order."""
 
+    #: A click joined by referrer, claim or identifier.
     CLICK_DETERMINISTIC = "click_deterministic"
+    #: A click joined by guess.
     CLICK_PROBABILISTIC = "click_probabilistic"
+    #: An impression joined by referrer, claim or identifier.
     IMPRESSION_DETERMINISTIC = "impression_deterministic"
+    #: An impression joined by guess.
     IMPRESSION_PROBABILISTIC = "impression_probabilistic"
 
 
 class Windows(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How old a touch may be at the conversion, half-open. Milliseconds; 0 is off; None keeps what stands above."""
 
+    #: A click joined by referrer, claim or identifier.
     click_deterministic_ms: int | None = None
+    #: A click joined by guess.
     click_probabilistic_ms: int | None = None
+    #: An impression joined by referrer, claim or identifier.
     impression_deterministic_ms: int | None = None
+    #: An impression joined by guess.
     impression_probabilistic_ms: int | None = None
 
 
@@ -51,17 +62,28 @@ class ReturnRule(StrEnum):
     INACTIVE = "inactive"
 
 
+class ReinstallSince(StrEnum):
+    """From when the time is counted in which a new installation of a known person is a reinstall."""
+
+    #: From the last sign of life of the person's earlier installation.
+    LAST_SEEN = "last_seen"
+    #: From the person's last install that counted as one (AppsFlyer's reattribution window).
+    INSTALL = "install"
+
+
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The rules a product's conversions are decided under. Times in milliseconds; see docs/concepts/attribution.md."""
 
     #: The preset it started from, or a name of the operator's own.
     name: str = "attribune"
+    #: How old a touch may be at the conversion, by tier.
     windows: Windows = Windows(
         click_deterministic_ms=7 * DAY_MS,
         click_probabilistic_ms=6 * HOUR_MS,
         impression_deterministic_ms=24 * HOUR_MS,
         impression_probabilistic_ms=0,
     )
+    #: The tiers, best first; a tier that is left out is off.
     order: tuple[Tier, ...] = (
         Tier.CLICK_DETERMINISTIC,
         Tier.CLICK_PROBABILISTIC,
@@ -74,10 +96,15 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shared_address_devices_max: int = 10
     #: A touch that has won a conversion wins no other.
     one_touch_one_conversion: bool = True
-    #: A new device id with another id seen this recently is a reinstall.
+    #: A touch by referrer beats one by identifier that happened in the same millisecond.
+    referrer_breaks_ties: bool = False
+    #: A new device id with another id of an installation this recent is a reinstall.
     reinstall_ms: int = 90 * DAY_MS
+    #: From when that time is counted.
+    reinstall_since: ReinstallSince = ReinstallSince.LAST_SEEN
     #: A reinstall without a retargeting touch keeps the source that brought the device.
     reinstall_keeps_source: bool = True
+    #: What makes a known device's return a conversion.
     returns: ReturnRule = ReturnRule.SPLIT
     #: Window of a retargeting touch for a reinstall.
     reattribution_ms: int = 7 * DAY_MS
@@ -97,6 +124,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     clock_skew_ms: int = 5 * MINUTE_MS
     #: How many eligible losers are kept in order.
     assists_max: int = 20
-    #: Windows of single links and partners, over the policy's own; a link's win.
+    #: Windows of single links, over all others.
     link_windows: dict[str, Windows] = field(default_factory=dict)
+    #: Windows of single partners, over the policy's own.
     partner_windows: dict[str, Windows] = field(default_factory=dict)

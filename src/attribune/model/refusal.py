@@ -25,38 +25,60 @@ class RefusalReason(StrEnum):
     #: The signature is older than its window.
     OLD_SIGNATURE = "old_signature"
     # --- at the door: what is asked for
+    #: No tracking link has this id.
     UNKNOWN_LINK = "unknown_link"
+    #: The link was disabled by its owner; it leads nowhere until it is enabled again.
     DISABLED_LINK = "disabled_link"
+    #: No door has this address, or it speaks another dialect.
     UNKNOWN_DOOR = "unknown_door"
-    #: A person's browser was not behind it: a link preview, a prefetch, a HEAD request.
+    #: A messenger or crawler asked for a preview; no person was behind it.
     LINK_PREVIEW = "link_preview"
+    #: A browser loaded the link ahead of time; it counts when a person follows it.
     PREFETCH = "prefetch"
+    #: A HEAD request asks where a link leads; no person was behind it.
     HEAD_REQUEST = "head_request"
     # --- at the door: shape and size
     #: Not JSON, not UTF-8, or not the shape that the wire page says.
     MALFORMED = "malformed"
+    #: A field that the record needs is absent.
     MISSING_FIELD = "missing_field"
+    #: A field holds another type than the wire page says.
     WRONG_TYPE = "wrong_type"
+    #: The record's ``type`` is none that this door takes.
     UNKNOWN_RECORD_TYPE = "unknown_record_type"
+    #: An id is too long or holds signs that an id may not have.
     BAD_ID = "bad_id"
+    #: A time cannot be read, or no clock could have given it.
     BAD_TIME = "bad_time"
+    #: The stated time lies further in the past than the key may state.
     TOO_OLD = "too_old"
+    #: The stated time lies further ahead than skew can explain.
     IN_THE_FUTURE = "in_the_future"
+    #: An amount is no decimal in a string, is negative, or is too large.
     BAD_AMOUNT = "bad_amount"
+    #: The currency is not an active code of ISO 4217.
     UNKNOWN_CURRENCY = "unknown_currency"
+    #: A claim names a partner that is not registered.
     UNKNOWN_PARTNER = "unknown_partner"
+    #: The body, the record or the query is larger than its limit.
     TOO_LARGE = "too_large"
+    #: The batch holds more records than its limit.
     TOO_MANY_RECORDS = "too_many_records"
-    TOO_MANY_PARAMETERS = "too_many_parameters"
+    #: The body is not encoded as its headers say.
     BAD_ENCODING = "bad_encoding"
     #: The sender stopped or was too slow before the body was whole.
     INCOMPLETE = "incomplete"
-    RATE_LIMITED = "rate_limited"
     # --- behind the journal
     #: The same (product, record id) within 30 days.
     REPEATED_RECORD = "repeated_record"
     #: The same conversion (product, kind, transaction) again, from whatever app or web.
     REPEATED_TRANSACTION = "repeated_transaction"
+    #: A correction names a conversion that the product does not have.
+    UNKNOWN_CONVERSION = "unknown_conversion"
+    #: A correction names a touch that the product does not have.
+    UNKNOWN_TOUCH = "unknown_touch"
+    #: More events than a device may have waiting for its open.
+    TOO_MANY_HELD = "too_many_held"
     #: The person's consent says that nothing may be measured.
     NO_CONSENT = "no_consent"
 

@@ -13,7 +13,9 @@ from attribune.model.money import Money
 class TouchKind(StrEnum):
     """Whether the person acted on the ad or was shown it."""
 
+    #: The person acted on the ad.
     CLICK = "click"
+    #: The ad was shown to the person.
     IMPRESSION = "impression"
 
 

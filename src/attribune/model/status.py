@@ -1,0 +1,73 @@
+"""Where a house stands: its roles, how far they have come, and how far a rebuild is. Seen by people, programs and metrics."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+
+class RoleState(StrEnum):
+    """What a role is doing."""
+
+    #: It has begun and does not work yet.
+    STARTING = "starting"
+    #: It works.
+    RUNNING = "running"
+    #: It ended as it was told to.
+    STOPPED = "stopped"
+    #: It ended by itself; ``last_error`` says why.
+    FAILED = "failed"
+    #: It should have said something since: it hangs, or its process is gone.
+    STALE = "stale"
+    #: It never ran.
+    ABSENT = "absent"
+
+
+class RoleStatus(Struct, frozen=True, kw_only=True):
+    """Where one role stands."""
+
+    role: str
+    state: RoleState
+    pid: int | None = None
+    #: The last journal entry handled, and how many were not yet; None for a role that reads none.
+    position: int | None = None
+    lag: int | None = None
+    last_error: str | None = None
+    #: How often the supervisor started it again, and how its process ended the last time.
+    restarts: int = 0
+    last_exit: str | None = None
+    started_at_ms: int | None = None
+    seen_at_ms: int | None = None
+    #: Memory in use by its process.
+    rss_bytes: int = 0
+    #: What it has counted since it started, and that per second.
+    counters: dict[str, int] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """Where the house stands."""
+
+    data: str
+    version: str
+    is_serving: bool
+    #: Every role runs.
+    is_ready: bool
+    #: The place of the newest journal entry.
+    journal_end: int
+    #: The most entries that any role has not handled.
+    lag: int
+    collector_url: str | None
+    web_url: str | None
+    roles: tuple[RoleStatus, ...]
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far a view that is made again has come."""
+
+    view: str
+    is_done: bool
+    #: The last entry handled, and the journal's newest when it was asked.
+    position: int
+    end: int

@@ -1,0 +1,77 @@
+"""The whole way of the data, on one screen.
+
+Each stage is a role. What it reads, it reads from the journal in the journal's order; what it writes is an append, or a view
+that can be made again. Nothing flows back: a stage reads what stages above it wrote (ticks and people's changes are both
+``control``, which everybody reads).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from attribune.attribute import attributor, corrections, lifecycle, touches
+from attribune.collect import links, native
+from attribune.model.position import Topic
+from attribune.record import facts
+
+
+class Stage(NamedTuple):
+    """One role's part of the way."""
+
+    role: str
+    #: Topics it reads, merged in the journal's order.
+    reads: tuple[Topic, ...]
+    #: Topics it appends to.
+    writes: tuple[Topic, ...]
+    #: What it keeps beside the journal; all of it can be made again.
+    views: tuple[str, ...]
+    #: What it does with a record, in order.
+    steps: tuple[Callable[..., Any], ...]
+
+
+COLLECT: Final = Stage(
+    role="collector",
+    reads=(Topic.CONTROL,),
+    writes=(Topic.TOUCHES, Topic.ACTIVITY, Topic.REFUSED),
+    views=(),
+    steps=(native.read_batch, native.read_record),
+)
+
+ATTRIBUTE: Final = Stage(
+    role="attributor",
+    reads=(Topic.CONTROL, Topic.TOUCHES, Topic.ACTIVITY),
+    writes=(Topic.OUTCOMES, Topic.CONTROL),
+    views=("store", "answers"),
+    steps=(
+        links.read_touch,
+        touches.touch_,
+        *attributor.STEPS,
+        lifecycle.expire,
+        lifecycle.open_,
+        lifecycle.event,
+        lifecycle.evidence_,
+        lifecycle.consent,
+        lifecycle.known,
+        corrections.correct,
+    ),
+)
+
+REGISTER: Final = Stage(
+    role="registrar",
+    reads=(Topic.CONTROL,),
+    writes=(),
+    views=("registry",),
+    steps=(),
+)
+
+RECORD: Final = Stage(
+    role="recorder",
+    reads=(Topic.CONTROL, Topic.TOUCHES, Topic.OUTCOMES, Topic.REFUSED),
+    writes=(),
+    views=("facts",),
+    steps=(links.read_touch, facts.facts_of),
+)
+
+#: The stages in the order that a record passes them.
+WAY: Final = (COLLECT, ATTRIBUTE, REGISTER, RECORD)
