@@ -1,0 +1,106 @@
+"""What SDKs that ask are told, on LMDB: written by the attributor, read by every collector."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import lmdb
+
+from attribune.model.errors import FolderTooNew, StoreUnavailable
+from attribune.model.ids import START, DeviceId, Position, ProductId, digest
+
+FORMAT: Final = 1
+#: Address space; disk is taken as answers come. A billion answers fit.
+MAP_BYTES: Final = 256 << 30
+READERS_MAX: Final = 512
+#: Shorter than any answer's key.
+_POSITION_KEY: Final = b"position"
+_position = struct.Struct(">BQ")
+
+
+def _key(product: ProductId, device: DeviceId) -> bytes:
+    """Sixteen bytes, since a device's id may be longer than LMDB's keys."""
+    return digest(product, device)
+
+
+class LmdbAnswers:
+    """Answers in a folder; any number of readers beside one writer, one object per process.
+
+    Commits keep the file whole at a power cut but may lose the last ones; the attributor then puts them again from the
+    position. Raises StoreUnavailable, FolderTooNew.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._env = lmdb.open(
+                str(self._folder),
+                map_size=MAP_BYTES,
+                max_readers=READERS_MAX,
+                mode=0o600,
+                metasync=False,
+                meminit=False,
+                lib_version=0,
+            )
+            self._env.reader_check()
+        except lmdb.Error as fault:
+            raise self._said(fault) from fault
+        try:
+            self.position()
+        except BaseException:
+            self._env.close()
+            raise
+
+    def get(self, product: ProductId, device: DeviceId) -> bytes | None:
+        """The encoded answer, or None when nothing is decided yet."""
+        return self._read(_key(product, device))
+
+    def put(self, answers: Mapping[tuple[ProductId, DeviceId], bytes], position: Position) -> None:
+        """Keep the newest answers and the position they come from, all or nothing."""
+        # In order of key LMDB finds neighbours on pages that it has at hand.
+        pairs = sorted((_key(*who), answer) for who, answer in answers.items())
+        try:
+            with self._env.begin(write=True) as txn:
+                for key, answer in pairs:
+                    txn.put(key, answer)
+                txn.put(_POSITION_KEY, _position.pack(FORMAT, position))
+        except lmdb.Error as fault:
+            raise self._said(fault) from fault
+
+    def position(self) -> Position:
+        """Up to which outcome the answers are complete."""
+        raw = self._read(_POSITION_KEY)
+        if raw is None:
+            return START
+        version, position = _position.unpack(raw)
+        if version > FORMAT:
+            raise FolderTooNew(
+                f"the answers {self._folder} have format {version}, this version reads {FORMAT}; install the later one"
+            )
+        return Position(position)
+
+    def close(self) -> None:
+        """Let go of files and locks."""
+        self._env.close()
+
+    def _read(self, key: bytes) -> bytes | None:
+        try:
+            with self._begin() as txn:
+                return txn.get(key)
+        except lmdb.Error as fault:
+            raise self._said(fault) from fault
+
+    def _begin(self) -> lmdb.Transaction[bytes]:
+        try:
+            return self._env.begin()
+        except lmdb.ReadersFullError:
+            # Slots of killed readers stay taken until somebody looks.
+            self._env.reader_check()
+            return self._env.begin()
+
+    def _said(self, fault: lmdb.Error) -> StoreUnavailable:
+        return StoreUnavailable(f"the answers {self._folder} cannot be used now: {fault}")

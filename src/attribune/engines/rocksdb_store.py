@@ -1,0 +1,185 @@
+"""The attributor's store on RocksDB.
+
+A key is table (1 byte), bucket (2 bytes, big-endian), partition (16 bytes) and row. The first 19 bytes are RocksDB's
+prefix: they are bloomed, so that a partition that is not there costs no disk, and a table's old buckets lie together, so
+that one range delete drops them. The position is written in the batch of the rows it belongs to.
+
+Commits are not synced: the journal is the truth, and after a power cut the store stands at an earlier commit, whole, and
+the attributor decides again from there (WAL recovery stops at the first incomplete batch).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DbClosedError,
+    DBCompressionType,
+    DBRecoveryMode,
+    Options,
+    Rdict,
+    ReadOptions,
+    SliceTransform,
+    WriteBatch,
+)
+
+from attribune.model.errors import FolderTooNew, StoreUnavailable
+from attribune.model.ids import START, Position
+from attribune.ports import Row
+
+FORMAT: Final = 1
+#: Blocks, indexes and filters read from disk; the largest part of the store's memory.
+CACHE_BYTES: Final = 128 << 20
+#: One memtable; at most three are held.
+WRITE_BUFFER_BYTES: Final = 32 << 20
+WRITE_BUFFERS_MAX: Final = 3
+OPEN_FILES_MAX: Final = 512
+
+_PREFIX_BYTES: Final = 19
+_BLOOM_BITS: Final = 10
+_prefix = struct.Struct(">BH16s")
+_position = struct.Struct(">BQ")
+#: How RocksDB says that its folder is open, in this process or in another.
+_HELD: Final = ("lock hold by current process", "While lock file")
+#: Table 255 is the store's own.
+_OWN: Final = 255
+_POSITION_KEY: Final = _prefix.pack(_OWN, 0, b"position")
+
+
+def _key(row: Row) -> bytes:
+    assert len(row.partition) == 16, f"a partition has 16 bytes, not {len(row.partition)}"
+    assert row.table != _OWN, "table 255 is the store's own"
+    return _prefix.pack(row.table, row.bucket, row.partition) + row.row
+
+
+def _options() -> Options:
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(Cache(CACHE_BYTES))
+    blocks.set_cache_index_and_filter_blocks(True)
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    blocks.set_bloom_filter(_BLOOM_BITS, block_based=False)
+    options = Options(raw_mode=True)
+    options.create_if_missing(create_if_missing=True)
+    options.set_block_based_table_factory(blocks)
+    options.set_prefix_extractor(SliceTransform.create_fixed_prefix(_PREFIX_BYTES))
+    options.set_memtable_prefix_bloom_ratio(0.1)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(WRITE_BUFFERS_MAX)
+    options.set_max_open_files(OPEN_FILES_MAX)
+    options.set_max_background_jobs(2)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_wal_recovery_mode(DBRecoveryMode.point_in_time())
+    options.set_keep_log_file_num(4)
+    options.set_max_log_file_size(8 << 20)
+    return options
+
+
+class RocksStore:
+    """Wide rows and their position in a RocksDB folder. One process at a time.
+
+    Raises StoreUnavailable when another process has the folder or the disk does not work, FolderTooNew.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = Rdict(str(self._path), options=_options())
+        except Exception as fault:
+            raise self._said(fault) from fault
+        # A walk ends where its prefix does: no row of another partition is ever seen.
+        self._in_partition = ReadOptions()
+        self._in_partition.set_prefix_same_as_start(True)
+        try:
+            self._at = self._read_position()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def position(self) -> Position:
+        """Where the last commit stood."""
+        return self._at
+
+    def get(self, key: Row) -> bytes | None:
+        """The value of one row."""
+        try:
+            value: bytes | None = self._db.get(_key(key))
+        except Exception as fault:
+            raise self._said(fault) from fault
+        return value
+
+    def rows(
+        self, table: int, bucket: int, partition: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Up to ``limit`` (row, value) pairs of a partition, in order of row."""
+        prefix = _key(Row(table, bucket, partition))
+        found: list[tuple[bytes, bytes]] = []
+        try:
+            walk = self._db.iter(self._in_partition)
+            walk.seek(prefix)
+            while len(found) < limit and walk.valid():
+                found.append((walk.key()[_PREFIX_BYTES:], walk.value()))
+                walk.next()
+            walk.status()
+        except Exception as fault:
+            raise self._said(fault) from fault
+        return found
+
+    def commit(self, writes: Mapping[Row, bytes | None], position: Position) -> None:
+        """Write and delete (None) rows and move the position, all or nothing."""
+        batch = WriteBatch(raw_mode=True)
+        for row, value in writes.items():
+            if value is None:
+                batch.delete(_key(row))
+            else:
+                batch.put(_key(row), value)
+        batch.put(_POSITION_KEY, _position.pack(FORMAT, position))
+        try:
+            self._db.write(batch)
+        except Exception as fault:
+            raise self._said(fault) from fault
+        self._at = position
+
+    def drop(self, table: int, before_bucket: int) -> None:
+        """Forget every row of a table in buckets 1 to ``before_bucket`` - 1, with one range delete."""
+        if before_bucket <= 1:
+            return
+        none = bytes(16)
+        try:
+            self._db.delete_range(
+                _prefix.pack(table, 1, none), _prefix.pack(table, before_bucket, none)
+            )
+        except Exception as fault:
+            raise self._said(fault) from fault
+
+    def close(self) -> None:
+        """Let go of files and locks; a second time is no matter. Raises StoreUnavailable when the last rows cannot be tidied."""
+        try:
+            self._db.close()
+        except DbClosedError:
+            return
+        except Exception as fault:
+            raise self._said(fault) from fault
+
+    def _read_position(self) -> Position:
+        raw = self._db.get(_POSITION_KEY)
+        if raw is None:
+            return START
+        version, position = _position.unpack(raw)
+        if version > FORMAT:
+            raise FolderTooNew(
+                f"the store {self._path} has format {version}, this version reads {FORMAT}; install the later one"
+            )
+        return Position(position)
+
+    def _said(self, fault: Exception) -> StoreUnavailable:
+        if any(words in str(fault) for words in _HELD):
+            return StoreUnavailable(
+                f"the store {self._path} is open already, here or in another process ({fault}); stop that one first"
+            )
+        return StoreUnavailable(f"the store {self._path} cannot be used now: {fault}")
