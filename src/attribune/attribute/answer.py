@@ -1,0 +1,39 @@
+"""What an SDK that asks is told of its device: the public wire's object, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from attribune.attribute.state import DeviceState, in_force
+from attribune.attribute.turn import Turn
+from attribune.model.outcome import Credit
+
+
+def answer(state: DeviceState, turn: Turn) -> bytes:
+    """The body of ``GET /v1/attribution`` for a device that has opened."""
+    standing, _ = in_force(state, turn.now_ms)
+    credit = standing.credit if standing else None
+    found = turn.touch(credit.touch) if credit else None
+    extra = found[1].extra if found else {}
+    body: dict[str, Any] = {
+        "status": "decided",
+        "attribution": _attribution(credit, extra),
+        "deep_link": credit.deep_link if credit else None,
+    }
+    return msgspec.json.encode(body)
+
+
+def _attribution(credit: Credit | None, extra: dict[str, str]) -> dict[str, Any]:
+    return {
+        "partner": credit.partner if credit else None,
+        "campaign": credit.campaign if credit else None,
+        "adgroup": credit.adgroup if credit else None,
+        "creative": credit.creative if credit else None,
+        "site_id": credit.site_id if credit else None,
+        "method": credit.method.value if credit else None,
+        "is_organic": credit is None,
+        "click_at": credit.touch_at_ms if credit else None,
+        "extra": extra,
+    }

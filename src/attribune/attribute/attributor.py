@@ -1,0 +1,170 @@
+"""The attributor's judgement, entry by entry: control, touches and activity in; outcomes out.
+
+``STEPS`` is the whole way of an activity record, first refusal wins. What it needs to know stands on the desk; what time it
+is, the journal says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from attribune.attribute import lifecycle, say
+from attribune.attribute.answer import answer
+from attribune.attribute.corrections import correct
+from attribune.attribute.desk import Desk, Meta
+from attribune.attribute.touches import touch_
+from attribune.attribute.turn import Limits, ReadTouch, Turn
+from attribune.model.activity import (
+    Activity,
+    Claim,
+    Consent,
+    Event,
+    Evidence,
+    KnownDevice,
+    Open,
+)
+from attribune.model.codec import Record
+from attribune.model.control import Change, Correct
+from attribune.model.ids import DeviceId, Position, ProductId
+from attribune.model.outcome import Outcome
+from attribune.model.position import Entry
+from attribune.model.refusal import RefusalReason
+from attribune.model.touch import LinkHit, Touch
+from attribune.ports import Directory, Enricher, Store
+
+
+def refuse_repeated(turn: Turn, record: Activity) -> bool:
+    """The same (product, record id) within the time that ids are remembered counts once."""
+    since = turn.now_ms - turn.limits.record_memory_ms
+    if turn.desk.record(record.product, record.id, since, turn.now_ms) is not None:
+        say.refuse(turn, record, turn.position, RefusalReason.REPEATED_RECORD, instead_of=record.id)
+        return True
+    turn.desk.put_record(record.product, record.id, turn.position, turn.now_ms)
+    return False
+
+
+def refuse_unconsented(turn: Turn, record: Activity) -> bool:
+    """Nothing but the consent itself is measured of a person who said so."""
+    if isinstance(record, Consent):
+        return False
+    device = record.device.id if record.device else None
+    if device is None and record.user_id:
+        device = turn.desk.user_device(record.product, record.user_id)
+    state = turn.desk.device(record.product, device) if device else None
+    if state is None or state.measurement:
+        return False
+    say.refuse(turn, record, turn.position, RefusalReason.NO_CONSENT)
+    return True
+
+
+#: What may refuse an activity record that the door has accepted, in order.
+STEPS: Final[tuple[Callable[[Turn, Activity], bool], ...]] = (refuse_repeated, refuse_unconsented)
+
+
+class Attributor:
+    """Reads the journal in order and says who earns what."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        store: Store,
+        enricher: Enricher,
+        read_touch: ReadTouch,
+        limits: Limits | None = None,
+    ) -> None:
+        """Go on from the position that the store stands at."""
+        self._limits = limits or Limits()
+        self.desk = Desk(store, self._limits.touch_memory_ms)
+        self._directory = directory
+        self._enricher = enricher
+        self._read_touch = read_touch
+        self._asked: set[tuple[ProductId, DeviceId]] = set()
+
+    def judge(self, entry: Entry, record: Record) -> list[Outcome]:
+        """The outcomes of one entry, which must be the next one in the journal's order.
+
+        Changes of the registry must have been applied to the directory before.
+        """
+        desk = self.desk
+        now_ms = max(desk.meta.journal_ms, received_at_ms(record))
+        if now_ms != desk.meta.journal_ms:
+            desk.meta = Meta(now_ms, desk.meta.outcomes_end, desk.meta.differences)
+        turn = Turn(
+            desk,
+            self._directory,
+            self._enricher,
+            self._read_touch,
+            self._limits,
+            entry.position,
+            now_ms,
+        )
+        if desk.next_due <= now_ms:
+            lifecycle.expire(turn)
+        self._judge(turn, entry, record)
+        self._asked |= turn.touched
+        return turn.said
+
+    def _judge(self, turn: Turn, entry: Entry, record: Record) -> None:
+        if isinstance(record, LinkHit | Touch):
+            touch_(turn, record, entry.payload)
+        elif isinstance(record, Change):
+            if isinstance(record.record, Correct):
+                correct(turn, record.record)
+        elif not any(refuse(turn, record) for refuse in STEPS):  # type: ignore[arg-type]  # the rest of the topics read
+            _place(turn, record, entry)  # type: ignore[arg-type]  # as above
+
+    def answers(self) -> dict[tuple[ProductId, DeviceId], bytes]:
+        """What SDKs are to be told of the devices judged since the last commit."""
+        out = {}
+        for product, device in sorted(self._asked):
+            state = self.desk.device(product, device)
+            if state is not None:
+                out[product, device] = answer(state, self._turn())
+        return out
+
+    def answer(self, product: ProductId, device: DeviceId) -> bytes | None:
+        """What an SDK is to be told of a device, or None when nothing is decided."""
+        state = self.desk.device(product, device)
+        return answer(state, self._turn()) if state and state.has_opened else None
+
+    def wrote(self, outcomes_end: Position, differences: int) -> None:
+        """Note where the newest outcome stands, and decisions that came out differently after a crash."""
+        meta = self.desk.meta
+        self.desk.meta = Meta(meta.journal_ms, outcomes_end, meta.differences + differences)
+
+    def commit(self, position: Position) -> None:
+        """Keep what was learnt up to a place."""
+        self.desk.commit(position)
+        self._asked.clear()
+
+    def _turn(self) -> Turn:
+        desk = self.desk
+        return Turn(
+            desk,
+            self._directory,
+            self._enricher,
+            self._read_touch,
+            self._limits,
+            desk.position,
+            desk.meta.journal_ms,
+        )
+
+
+def received_at_ms(record: Record) -> int:
+    """When the journal took a record, by our clock."""
+    return record.at_ms if isinstance(record, Change) else record.received_at_ms  # type: ignore[union-attr]  # outcomes are not judged
+
+
+def _place(turn: Turn, record: Activity, entry: Entry) -> None:
+    match record:
+        case Open():
+            lifecycle.open_(turn, record, entry.position)
+        case Event():
+            lifecycle.event(turn, record, entry.position, entry.payload)
+        case Evidence() | Claim():
+            lifecycle.evidence_(turn, record, entry.position)
+        case Consent():
+            lifecycle.consent(turn, record, entry.position)
+        case KnownDevice():
+            lifecycle.known(turn, record, entry.position)

@@ -1,0 +1,393 @@
+"""The attributor's desk: typed access to the store, with what this batch has changed lying on top.
+
+All that is remembered goes through here, and is committed together with the position it stands at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from attribune.attribute.keys import week
+from attribune.attribute.state import DeviceState
+from attribune.model.ids import (
+    ConversionId,
+    DeviceId,
+    Position,
+    ProductId,
+    RecordId,
+    TouchId,
+    UserId,
+    digest,
+    time_of,
+)
+from attribune.model.outcome import Attribution, CreditedEvent, CreditedOpen
+from attribune.model.policy import DAY_MS
+from attribune.ports import Row, Store
+
+# Tables. Those with a week bucket are dropped when old; the others stay.
+TOUCH: Final = 1
+TOUCH_KEY: Final = 2
+USED: Final = 3
+DEVICE: Final = 4
+PERSON: Final = 5
+RECORD: Final = 6
+TRANSACTION: Final = 7
+CREDITED: Final = 8
+HELD: Final = 9
+DUE: Final = 10
+CONVERSION: Final = 11
+USER: Final = 12
+ADDRESS: Final = 13
+META: Final = 14
+
+#: How long touches, record ids and addresses are remembered, unless the settings say otherwise: longer than any window.
+TOUCH_MEMORY_MS: Final = 180 * DAY_MS
+
+#: Most rows read of one partition at a time; nothing that is decided depends on more.
+ROWS_MAX: Final = 100_000
+
+_ALL: Final = bytes(16)
+
+_Credited = CreditedOpen | CreditedEvent
+_T = TypeVar("_T")
+
+
+class Meta(msgspec.Struct, frozen=True, array_like=True):
+    """What the attributor remembers of itself."""
+
+    #: The largest receipt time seen.
+    journal_ms: int = 0
+    #: The place of the newest outcome it has written.
+    outcomes_end: Position = Position(0)
+    #: Decisions that came out differently when made again after a crash: an audit failure.
+    differences: int = 0
+
+
+class PersonSeen(msgspec.Struct, frozen=True, array_like=True):
+    """When a device was seen with an identifier. Milliseconds, UTC."""
+
+    first_ms: int
+    last_ms: int
+    #: The device was imported as an existing user's.
+    is_known: bool = False
+
+
+class Owner(msgspec.Struct, frozen=True, array_like=True):
+    """Whose a conversion is, and its newest revision."""
+
+    device: DeviceId
+    newest: Attribution
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    """An event waiting for its device's first open, as it was journaled."""
+
+    payload: bytes
+    due_ms: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {}
+
+
+def _decode(data: bytes, kind: type[_T]) -> _T:
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
+    return decoder.decode(data)  # type: ignore[no-any-return]  # of the kind asked for
+
+
+_credited_decoder: Final = msgspec.msgpack.Decoder(_Credited)
+
+
+def _place(position: int) -> bytes:
+    return position.to_bytes(8, "big")
+
+
+def _newest_first(position: int) -> bytes:
+    return (2**64 - 1 - position).to_bytes(8, "big")
+
+
+class Desk:
+    """What the attributor remembers, by name."""
+
+    def __init__(self, store: Store, touch_memory_ms: int = TOUCH_MEMORY_MS) -> None:
+        """Begin where the store's last commit stands."""
+        self._store = store
+        self._touch_memory_ms = touch_memory_ms
+        self._dropped_week = 0
+        self._changed: dict[Row, bytes | None] = {}
+        #: The changed rows by partition, so that reading a partition need not search all changes.
+        self._by_partition: dict[tuple[int, int, bytes], dict[bytes, bytes | None]] = {}
+        self._devices: dict[tuple[ProductId, DeviceId], DeviceState | None] = {}
+        self.position = store.position()
+        found = self._get(Row(META, 0, _ALL))
+        self.meta = _decode(found, Meta) if found else Meta()
+        self._next_due: int | None = None
+
+    # --- touches
+
+    def put_touch(self, touch: TouchId, position: Position, payload: bytes) -> None:
+        """File a touch by its id."""
+        self._put(Row(TOUCH, week(time_of(touch) or 0), digest(touch)), _place(position) + payload)
+
+    def put_touch_key(
+        self, key: bytes, touch: TouchId, position: Position, received_at_ms: int
+    ) -> None:
+        """File a touch under a key that it can be found by."""
+        row = Row(TOUCH_KEY, week(received_at_ms), key, _newest_first(position))
+        self._put(row, touch.encode())
+
+    def touch(self, touch: TouchId) -> tuple[Position, bytes] | None:
+        """Place and payload of a touch; what is older than touches are remembered is gone, dropped yet or not."""
+        bucket = week(time_of(touch) or 0)
+        if bucket < self.oldest_touch_week:
+            return None
+        found = self._get(Row(TOUCH, bucket, digest(touch)))
+        return (Position(int.from_bytes(found[:8], "big")), found[8:]) if found else None
+
+    def touches_by(self, key: bytes, from_ms: int, to_ms: int, limit: int) -> Iterator[TouchId]:
+        """The touches filed under a key in a span of receipt times, newest first and at most ``limit``."""
+        oldest = max(week(max(0, from_ms)), self.oldest_touch_week)
+        for bucket in range(week(to_ms), oldest - 1, -1):
+            rows = self._rows(TOUCH_KEY, bucket, key, limit)
+            for _, name in rows:
+                yield TouchId(name.decode())
+            limit -= len(rows)
+            if limit <= 0:
+                return
+
+    def longest_own_ms(self, product: ProductId) -> int:
+        """The longest window that a touch of the product has brought itself."""
+        found = self._get(Row(META, 0, digest("longest", product)))
+        return int.from_bytes(found, "big") if found else 0
+
+    def set_longest_own_ms(self, product: ProductId, lookback_ms: int) -> None:
+        """Remember the longest window a touch has brought itself."""
+        self._put(Row(META, 0, digest("longest", product)), _place(lookback_ms))
+
+    def has_hashed(self, product: ProductId) -> bool:
+        """Whether any touch of the product has come with a hashed identifier."""
+        return self._get(Row(META, 0, digest("hashed", product))) is not None
+
+    def set_has_hashed(self, product: ProductId) -> None:
+        """Remember that a touch has come with a hashed identifier."""
+        self._put(Row(META, 0, digest("hashed", product)), b"\x01")
+
+    def winner_of(self, touch: TouchId) -> ConversionId | None:
+        """The conversion a touch has won."""
+        found = self._get(Row(USED, 0, digest(touch)))
+        return ConversionId(found.decode()) if found else None
+
+    def set_winner(self, touch: TouchId, conversion: ConversionId | None) -> None:
+        """Note that a touch has won a conversion, or none any more."""
+        self._put(Row(USED, 0, digest(touch)), conversion.encode() if conversion else None)
+
+    @property
+    def oldest_touch_week(self) -> int:
+        """The oldest week whose touches are remembered, by the journal's time."""
+        return week(max(0, self.meta.journal_ms - self._touch_memory_ms))
+
+    # --- devices and people
+
+    def device(self, product: ProductId, device: DeviceId) -> DeviceState | None:
+        """What is remembered of a device."""
+        name = (product, device)
+        if name not in self._devices:
+            found = self._get(Row(DEVICE, 0, digest(*name)))
+            self._devices[name] = _decode(found, DeviceState) if found else None
+        return self._devices[name]
+
+    def put_device(self, state: DeviceState) -> None:
+        """Remember a device."""
+        self._devices[state.product, state.device] = state
+        self._put(Row(DEVICE, 0, digest(state.product, state.device)), _encode(state))
+
+    def people(self, key: bytes) -> list[tuple[DeviceId, PersonSeen]]:
+        """The devices seen with an identifier."""
+        return [
+            (DeviceId(row.decode()), _decode(value, PersonSeen))
+            for row, value in self._rows(PERSON, 0, key)
+        ]
+
+    def see_person(self, key: bytes, device: DeviceId, seen: PersonSeen) -> None:
+        """Remember that a device was seen with an identifier."""
+        row = Row(PERSON, 0, key, device.encode())
+        found = self._get(row)
+        if found:
+            old = _decode(found, PersonSeen)
+            seen = PersonSeen(
+                min(old.first_ms, seen.first_ms),
+                max(old.last_ms, seen.last_ms),
+                old.is_known or seen.is_known,
+            )
+        self._put(row, _encode(seen))
+
+    def user_device(self, product: ProductId, user: UserId) -> DeviceId | None:
+        """The device that a server bound a user to last."""
+        found = self._get(Row(USER, 0, digest(product, user)))
+        return DeviceId(found.decode()) if found else None
+
+    def bind_user(self, product: ProductId, user: UserId, device: DeviceId) -> None:
+        """Bind a user to a device."""
+        self._put(Row(USER, 0, digest(product, user)), device.encode())
+
+    def see_address(self, product: ProductId, net: str, device: DeviceId, at_ms: int) -> None:
+        """Remember that a device opened from an address."""
+        row = Row(ADDRESS, week(at_ms), digest("address", product, net), digest(device, size=8))
+        found = self._get(row)
+        if not found or int.from_bytes(found, "big") < at_ms:
+            self._put(row, _place(at_ms))
+
+    def devices_at(self, product: ProductId, net: str, from_ms: int, to_ms: int) -> int:
+        """How many devices opened from an address in a span of time, counted no further than a thousand."""
+        devices = set()
+        for bucket in range(week(max(0, from_ms)), week(to_ms) + 1):
+            rows = self._rows(ADDRESS, bucket, digest("address", product, net), 1000)
+            devices |= {row for row, at in rows if from_ms <= int.from_bytes(at, "big") <= to_ms}
+        return len(devices)
+
+    # --- records
+
+    def record(
+        self, product: ProductId, record: RecordId, from_ms: int, to_ms: int
+    ) -> Position | None:
+        """Where a record id was seen in a span of receipt times."""
+        partition = digest(product, record)
+        for bucket in range(week(max(0, from_ms)), week(to_ms) + 1):
+            found = self._get(Row(RECORD, bucket, partition))
+            if found and int.from_bytes(found[8:], "big") > from_ms:
+                return Position(int.from_bytes(found[:8], "big"))
+        return None
+
+    def put_record(
+        self, product: ProductId, record: RecordId, position: Position, at_ms: int
+    ) -> None:
+        """Remember a record id against repeats."""
+        self._put(
+            Row(RECORD, week(at_ms), digest(product, record)), _place(position) + _place(at_ms)
+        )
+
+    def transaction(self, product: ProductId, kind: str, transaction: str) -> RecordId | None:
+        """The record that told a transaction first."""
+        found = self._get(Row(TRANSACTION, 0, digest(product, kind, transaction)))
+        return RecordId(found.decode()) if found else None
+
+    def put_transaction(
+        self, product: ProductId, kind: str, transaction: str, record: RecordId
+    ) -> None:
+        """Remember which record told a transaction."""
+        self._put(Row(TRANSACTION, 0, digest(product, kind, transaction)), record.encode())
+
+    # --- what was credited, and what waits
+
+    def put_credited(self, product: ProductId, device: DeviceId, outcome: _Credited) -> None:
+        """Remember the newest revision of what was credited, so that a correction can reach it."""
+        row = Row(CREDITED, week(outcome.at_ms), digest(product, device), _place(outcome.about))
+        self._put(row, _encode(outcome))
+
+    def credited(
+        self, product: ProductId, device: DeviceId, from_ms: int, to_ms: int
+    ) -> Iterator[_Credited]:
+        """What was credited of a device in a span of time, in order of weeks and then of places."""
+        for bucket in range(week(max(0, from_ms)), week(to_ms) + 1):
+            for _, value in self._rows(CREDITED, bucket, digest(product, device)):
+                outcome = _credited_decoder.decode(value)
+                if from_ms <= outcome.at_ms <= to_ms:
+                    yield outcome
+
+    def hold(self, waits_for: bytes, position: Position, payload: bytes, due_ms: int) -> None:
+        """Let an event wait for what it waits for, until its time is up."""
+        self._put(Row(HELD, 0, waits_for, _place(position)), _encode(Held(payload, due_ms)))
+        self._put(Row(DUE, 0, _ALL, _place(due_ms) + _place(position)), waits_for)
+        self._next_due = min(self.next_due, due_ms)
+
+    def held(self, waits_for: bytes, limit: int = ROWS_MAX) -> list[tuple[Position, Held]]:
+        """The events that wait for something, in order."""
+        rows = self._rows(HELD, 0, waits_for, limit)
+        return [(Position(int.from_bytes(row, "big")), _decode(value, Held)) for row, value in rows]
+
+    def let_go(self, waits_for: bytes, position: Position, due_ms: int) -> None:
+        """An event waits no more."""
+        self._put(Row(HELD, 0, waits_for, _place(position)), None)
+        self._put(Row(DUE, 0, _ALL, _place(due_ms) + _place(position)), None)
+        self._next_due = None
+
+    @property
+    def next_due(self) -> int:
+        """When the next event that waits must be let go; far away when none waits."""
+        if self._next_due is None:
+            rows = self._rows(DUE, 0, _ALL, 1)
+            self._next_due = int.from_bytes(rows[0][0][:8], "big") if rows else 2**62
+        return self._next_due
+
+    def overdue(self, now_ms: int) -> list[tuple[bytes, Position, Held]]:
+        """The events whose time is up, earliest first: what each waits for, its place, itself."""
+        out = []
+        for row, waits_for in self._rows(DUE, 0, _ALL):
+            if int.from_bytes(row[:8], "big") > now_ms:
+                break
+            position = Position(int.from_bytes(row[8:], "big"))
+            value = self._get(Row(HELD, 0, waits_for, _place(position)))
+            assert value is not None, "what is due is held"
+            out.append((waits_for, position, _decode(value, Held)))
+        return out
+
+    # --- conversions
+
+    def conversion(self, conversion: ConversionId) -> Owner | None:
+        """Whose a conversion is, with its newest revision."""
+        found = self._get(Row(CONVERSION, 0, digest(conversion)))
+        return _decode(found, Owner) if found else None
+
+    def put_conversion(self, device: DeviceId, newest: Attribution) -> None:
+        """Remember the newest revision of a conversion."""
+        self._put(Row(CONVERSION, 0, digest(newest.conversion)), _encode(Owner(device, newest)))
+
+    # --- the batch
+
+    def commit(self, position: Position) -> None:
+        """Write what changed together with the position, and begin anew."""
+        self._put(Row(META, 0, _ALL), _encode(self.meta))
+        self._store.commit(self._changed, position)
+        self.position = position
+        self._changed = {}
+        self._by_partition.clear()
+        self._devices.clear()
+        self._drop_old()
+
+    def _drop_old(self) -> None:
+        """Forget weeks that nothing asks for any more, once a week of the journal's time."""
+        oldest = self.oldest_touch_week
+        if oldest == self._dropped_week:
+            return
+        self._dropped_week = oldest
+        for table in (TOUCH, TOUCH_KEY, RECORD, ADDRESS):
+            self._store.drop(table, oldest)
+
+    def _put(self, key: Row, value: bytes | None) -> None:
+        self._changed[key] = value
+        part = self._by_partition.get(key[:3])
+        if part is None:
+            part = self._by_partition[key[:3]] = {}
+        part[key.row] = value
+
+    def _get(self, key: Row) -> bytes | None:
+        if key in self._changed:
+            return self._changed[key]
+        return self._store.get(key)
+
+    def _rows(
+        self, table: int, bucket: int, partition: bytes, limit: int = ROWS_MAX
+    ) -> list[tuple[bytes, bytes]]:
+        changed = self._by_partition.get((table, bucket, partition))
+        if not changed:
+            return self._store.rows(table, bucket, partition, limit)
+        rows: dict[bytes, bytes | None] = dict(
+            self._store.rows(table, bucket, partition, limit + len(changed))
+        )
+        rows.update(changed)
+        return sorted((row, value) for row, value in rows.items() if value is not None)[:limit]

@@ -1,0 +1,420 @@
+"""The life cycle of a device: what its opens, its events and its evidence mean, one record at a time."""
+
+from __future__ import annotations
+
+import msgspec
+
+from attribune.attribute import evidence, say
+from attribune.attribute.cascade import move_touch, replace_standing, revise
+from attribune.attribute.desk import PersonSeen
+from attribune.attribute.installation import Verdict, judge, past
+from attribune.attribute.keys import PERSON_IDS, id_key, network
+from attribune.attribute.returns import Return, judge_return
+from attribune.attribute.state import DeviceState, Dossier, Standing, in_force, installation, seen
+from attribune.attribute.turn import Turn
+from attribune.model.activity import (
+    Activity,
+    Claim,
+    Consent,
+    Device,
+    Event,
+    Evidence,
+    KnownDevice,
+    Open,
+    Sender,
+)
+from attribune.model.codec import decode, encode
+from attribune.model.ids import DeviceId, Position, ProductId, TouchId, UserId, digest
+from attribune.model.position import Entry, Topic
+from attribune.model.refusal import RefusalReason
+
+
+def open_(turn: Turn, record: Open, about: Position) -> None:
+    """The first open of a device is an installation; a later one may be a return, evidence, or just an open."""
+    state = _state(turn, record, record.device)
+    _remember(turn, record, record.device, record.occurred_at_ms)
+    if not state.has_opened:
+        _install(turn, state, record, about)
+        return
+    state = _note_evidence(turn, state, record, record.device, about)
+    sign = Return(
+        record=record,
+        about=about,
+        at_ms=record.occurred_at_ms,
+        touches=evidence.touches_in(record.referrers, record.link_opened),
+    )
+    _open_again(turn, state, sign, record)
+
+
+def _open_again(turn: Turn, state: DeviceState, sign: Return, record: Open) -> None:
+    returned = judge_return(turn, state, sign)
+    _see(turn, returned or state, record.occurred_at_ms)
+    if sign.by_open and (returned is None or not _made(returned, state)):
+        _credit_open(turn, returned or state, record, sign.about)
+
+
+def _made(new: DeviceState, old: DeviceState) -> bool:
+    """Whether a conversion was made, and not only moved to an earlier open."""
+    return len(new.standings) > len(old.standings)
+
+
+def event(turn: Turn, record: Event, about: Position, payload: bytes | None = None) -> None:
+    """Credit an event to the source in force when it happened, or let it wait for its device's first open."""
+    device = _device_of(turn, record)
+    state = turn.desk.device(record.product, device) if device else None
+    if record.transaction_id and _is_repeated(turn, state, record, about):
+        return
+    if record.device:
+        _remember(turn, record, record.device, record.occurred_at_ms)
+        state = _note_evidence(
+            turn, _state(turn, record, record.device), record, record.device, about
+        )
+    if record.device and record.implies_open and state and not state.has_opened:
+        _install(turn, state, _implied(record), about, by_open=False)
+        state = turn.desk.device(record.product, record.device.id)
+    if state and state.has_opened:
+        state = _see(turn, state, record.occurred_at_ms)
+        _credit_event(turn, state, record, about)
+    else:
+        _hold(turn, record, about, payload or encode(record))
+
+
+def evidence_(turn: Turn, record: Evidence | Claim, about: Position) -> None:
+    """Take in a referrer, an opened link or a claim told apart from the open it belongs to."""
+    say.note(turn, record, about)
+    state = _state(turn, record, record.device)
+    _remember(turn, record, record.device, record.occurred_at_ms)
+    state = _note_evidence(turn, state, record, record.device, about)
+    if not state.has_opened:
+        return
+    sign = _sign(record, about, _session_start(state, record.occurred_at_ms))
+    if sign.touches or (sign.claims and sign.claims[0].is_retargeting):
+        judge_return(turn, state, sign)
+
+
+def _sign(record: Evidence | Claim, about: Position, at_ms: int) -> Return:
+    if isinstance(record, Claim):
+        return Return(record=record, about=about, at_ms=at_ms, claims=(record,), by_open=False)
+    touches = evidence.touches_in(record.referrers, record.link_opened)
+    return Return(record=record, about=about, at_ms=at_ms, touches=touches, by_open=False)
+
+
+def consent(turn: Turn, record: Consent, about: Position) -> None:
+    """Take note of what a person allows."""
+    state = _state(turn, record, record.device)
+    say.note(turn, record, about)
+    turn.desk.put_device(
+        msgspec.structs.replace(
+            state,
+            measurement=state.measurement if record.measurement is None else record.measurement,
+            sharing=state.sharing if record.sharing is None else record.sharing,
+        )
+    )
+
+
+def known(turn: Turn, record: KnownDevice, about: Position) -> None:
+    """Remember a device of an existing user: its next open is not an install."""
+    assert record.device is not None, "an import names its device"
+    say.note(turn, record, about)
+    device = record.device
+    state = _state(turn, record, device)
+    last_ms = record.last_seen_at_ms
+    if not state.standings:
+        sessions = seen(state.sessions, last_ms) if last_ms else state.sessions
+        turn.desk.put_device(msgspec.structs.replace(state, is_known=True, sessions=sessions))
+    for kind, value in device.ids.items():
+        key = id_key(record.product, kind, value)
+        turn.desk.see_person(key, device.id, PersonSeen(0, last_ms or 0, is_known=True))
+    _release(turn, _of_device(record.product, device.id))
+
+
+def expire(turn: Turn) -> None:
+    """Let go of events whose device never opened in time: their source is unknown for good."""
+    for waits_for, position, held in turn.desk.overdue(turn.now_ms):
+        record = _held_event(held.payload, position)
+        turn.desk.let_go(waits_for, position, held.due_ms)
+        turn.say(say.credited_event(turn, record, position, None, None))
+
+
+# --- installations
+
+
+def _install(
+    turn: Turn, state: DeviceState, record: Open, about: Position, *, by_open: bool = True
+) -> None:
+    """Decide what the first open of a device is, and credit what had waited for it."""
+    _, policy = turn.directory.policy(state.product, turn.position)
+    if turn.now_ms - state.dossier.since_ms >= policy.evidence_ms:
+        state = msgspec.structs.replace(state, dossier=Dossier())  # too old to belong to this open
+    dossier = evidence.add(state.dossier, record, record.device, about, turn.now_ms)
+    state = msgspec.structs.replace(state, dossier=dossier)
+    earlier = past(turn, state, record.occurred_at_ms, policy)
+    if earlier.imported is not None:
+        touches = evidence.touches_in(record.referrers, record.link_opened)
+        at_ms = record.occurred_at_ms
+        sign = Return(record=record, about=about, at_ms=at_ms, touches=touches, by_open=by_open)
+        _adopt(turn, state, earlier.imported, sign, record)
+    else:
+        _decide_installation(turn, state, record, about, by_open=by_open)
+    _release(turn, _of_device(state.product, state.device))
+
+
+def _adopt(
+    turn: Turn, state: DeviceState, imported: DeviceState, sign: Return, record: Open
+) -> None:
+    """An existing user's first open with us: no install, but perhaps a return."""
+    state = msgspec.structs.replace(state, is_known=True, sessions=imported.sessions)
+    turn.desk.put_device(state)
+    turn.touched.add((state.product, state.device))
+    _open_again(turn, state, sign, record)
+
+
+def _decide_installation(
+    turn: Turn, state: DeviceState, record: Open, about: Position, *, by_open: bool
+) -> None:
+    verdict = judge(turn, state)
+    standing = _standing(turn, verdict)
+    words = say.of_device(turn, record, about) | {"handles": say.handles(record)}
+    outcome = say.attribution(
+        turn,
+        about,
+        state,
+        standing,
+        verdict.decision,
+        words,
+        policy=verdict.policy,
+        before=verdict.before,
+        by_open=by_open,
+    )
+    turn.say(outcome)
+    turn.desk.put_conversion(state.device, outcome)
+    move_touch(turn, None, _won(verdict), standing)
+    state = msgspec.structs.replace(
+        replace_standing(state, standing), installed_at_ms=verdict.installed_at_ms
+    )
+    _see(turn, state, record.occurred_at_ms)
+    turn.touched.add((state.product, state.device))
+
+
+def _standing(turn: Turn, verdict: Verdict) -> Standing:
+    return Standing(
+        conversion=verdict.conversion,
+        kind=verdict.kind,
+        at_ms=verdict.at_ms,
+        source=verdict.source,
+        credit=verdict.credit,
+        judged_at_ms=turn.now_ms,
+        as_of=verdict.as_of,
+    )
+
+
+def _won(verdict: Verdict) -> TouchId | None:
+    """The touch that won here; a source carried over from before wins nothing anew."""
+    return verdict.decision.credit.touch if verdict.decision.credit else None
+
+
+def _note_evidence(
+    turn: Turn,
+    state: DeviceState,
+    record: Open | Event | Evidence | Claim,
+    device: Device,
+    about: Position,
+) -> DeviceState:
+    """Add a message to the installation's dossier while its window is open, and decide again if it changes anything."""
+    standing = installation(state)
+    _, policy = turn.directory.policy(state.product, turn.position)
+    since_ms = standing.judged_at_ms if standing else state.dossier.since_ms
+    if since_ms and turn.now_ms - since_ms >= policy.evidence_ms:
+        if standing or state.is_known:
+            return state
+        state = msgspec.structs.replace(state, dossier=Dossier())
+    dossier = evidence.add(state.dossier, record, device, about, turn.now_ms)
+    if dossier == state.dossier:
+        return state
+    state = msgspec.structs.replace(state, dossier=dossier)
+    turn.desk.put_device(state)
+    if standing is None or standing.is_pinned or not dossier.opens:
+        return state
+    return _decide_again(turn, state, standing)
+
+
+def _decide_again(turn: Turn, state: DeviceState, standing: Standing) -> DeviceState:
+    verdict = judge(turn, state)
+    new = msgspec.structs.replace(
+        standing,
+        kind=verdict.kind,
+        at_ms=verdict.at_ms,
+        source=verdict.source,
+        credit=verdict.credit,
+    )
+    state = msgspec.structs.replace(state, installed_at_ms=verdict.installed_at_ms)
+    turn.desk.put_device(state)
+    if new == standing:
+        return state
+    owner = turn.desk.conversion(standing.conversion)
+    assert owner is not None, "what stands was decided"
+    new = msgspec.structs.replace(new, revision=standing.revision + 1)
+    return revise(
+        turn,
+        state,
+        owner.newest,
+        new,
+        say.cause(turn, "evidence"),
+        candidates=verdict.decision.candidates,
+        not_listed=verdict.decision.not_listed,
+        before=verdict.before,
+    )
+
+
+# --- opens and events
+
+
+def _credit_open(turn: Turn, state: DeviceState, record: Open, about: Position) -> None:
+    primary, _ = in_force(state, record.occurred_at_ms)
+    outcome = say.credited_open(turn, record, about, primary)
+    turn.say(outcome)
+    turn.desk.put_credited(state.product, state.device, outcome)
+
+
+def _credit_event(turn: Turn, state: DeviceState, record: Event, about: Position) -> None:
+    primary, secondary = in_force(state, record.occurred_at_ms)
+    outcome = say.credited_event(turn, record, about, primary, secondary)
+    outcome = msgspec.structs.replace(
+        outcome, device=state.device
+    )  # an event may name its user only
+    turn.say(outcome)
+    turn.desk.put_credited(state.product, state.device, outcome)
+
+
+def _is_repeated(turn: Turn, state: DeviceState | None, record: Event, about: Position) -> bool:
+    """Refuse a conversion that was told before, and count the claimant; the first telling stands."""
+    assert record.transaction_id is not None, "asked for transactions only"
+    first = turn.desk.transaction(record.product, record.name, record.transaction_id)
+    if first is None:
+        turn.desk.put_transaction(record.product, record.name, record.transaction_id, record.id)
+        return False
+    claimant = in_force(state, record.occurred_at_ms)[0] if state else None
+    say.refuse(
+        turn,
+        record,
+        about,
+        RefusalReason.REPEATED_TRANSACTION,
+        instead_of=first,
+        claimant=claimant.credit if claimant else None,
+    )
+    return True
+
+
+def _implied(record: Event) -> Open:
+    """The open that an event stands for, at a door that says so."""
+    assert record.device is not None, "only a device opens"
+    return Open(
+        id=record.id,
+        product=record.product,
+        app=record.app,
+        sender=record.sender,
+        received_at_ms=record.received_at_ms,
+        occurred_at_ms=record.occurred_at_ms,
+        device=record.device,
+        user_id=record.user_id,
+        ip=record.ip,
+        user_agent=record.user_agent,
+        app_version=record.app_version,
+        dialect=record.dialect,
+    )
+
+
+# --- what waits
+
+
+def _hold(turn: Turn, record: Event, about: Position, payload: bytes) -> None:
+    _, policy = turn.directory.policy(record.product, turn.position)
+    waits_for = _waits_for(record)
+    if policy.hold_ms <= 0 or waits_for is None:
+        turn.say(say.credited_event(turn, record, about, None, None))
+        return
+    limit = turn.limits.held_events_max
+    if len(turn.desk.held(waits_for, limit)) >= limit:
+        say.refuse(turn, record, about, RefusalReason.TOO_MANY_HELD)
+        return
+    turn.desk.hold(waits_for, about, payload, turn.now_ms + policy.hold_ms)
+
+
+def _release(turn: Turn, waits_for: bytes) -> None:
+    """Credit what waited, now that its device is known."""
+    for position, held in turn.desk.held(waits_for):
+        record = _held_event(held.payload, position)
+        device = _device_of(turn, record)
+        state = turn.desk.device(record.product, device) if device else None
+        if state is None or not state.has_opened:
+            continue
+        turn.desk.let_go(waits_for, position, held.due_ms)
+        state = _see(turn, state, record.occurred_at_ms)
+        _credit_event(turn, state, record, position)
+
+
+def _waits_for(record: Event) -> bytes | None:
+    if record.device:
+        return _of_device(record.product, record.device.id)
+    return _of_user(record.product, record.user_id) if record.user_id else None
+
+
+def _of_device(product: ProductId, device: DeviceId) -> bytes:
+    return digest("device", product, device)
+
+
+def _of_user(product: ProductId, user: UserId) -> bytes:
+    return digest("user", product, user)
+
+
+def _held_event(payload: bytes, position: Position) -> Event:
+    record = decode(Entry(position, Topic.ACTIVITY, payload))
+    assert isinstance(record, Event), "only events are held"
+    return record
+
+
+# --- what is remembered
+
+
+def _state(turn: Turn, record: Activity, device: Device) -> DeviceState:
+    found = turn.desk.device(record.product, device.id)
+    if found is not None:
+        return found
+    return DeviceState(
+        product=record.product, device=device.id, app=record.app, platform=device.platform
+    )
+
+
+def _device_of(turn: Turn, record: Event) -> DeviceId | None:
+    """The device an event is of: its own, or the one its user was bound to by a server."""
+    if record.device:
+        return record.device.id
+    return turn.desk.user_device(record.product, record.user_id) if record.user_id else None
+
+
+def _see(turn: Turn, state: DeviceState, at_ms: int) -> DeviceState:
+    """Remember a sign of life."""
+    state = msgspec.structs.replace(
+        state, sessions=seen(state.sessions, at_ms), earliest_ms=min(state.earliest_ms, at_ms)
+    )
+    turn.desk.put_device(state)
+    return state
+
+
+def _remember(turn: Turn, record: Activity, device: Device, at_ms: int) -> None:
+    """Remember which identifiers, address and user a device was seen with."""
+    for kind, value in device.ids.items():
+        if kind in PERSON_IDS:
+            key = id_key(record.product, kind, value)
+            turn.desk.see_person(key, device.id, PersonSeen(at_ms, at_ms))
+    if record.sender is Sender.SERVER and record.user_id:
+        turn.desk.bind_user(record.product, record.user_id, device.id)
+        _release(turn, _of_user(record.product, record.user_id))
+    net = network(record.ip)
+    if net:
+        turn.desk.see_address(record.product, net, device.id, at_ms)
+
+
+def _session_start(state: DeviceState, at_ms: int) -> int:
+    """When the session began that a time lies in: what evidence tells of began with it."""
+    return next(first for first, last in seen(state.sessions, at_ms) if first <= at_ms <= last)

@@ -1,0 +1,240 @@
+"""Replay: what if? The journal judged again, under other rules or the same, on a store of its own. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from msgspec import Struct, field
+
+from attribune.attribute.attributor import Attributor
+from attribune.attribute.turn import Limits, ReadTouch
+from attribune.model.codec import decode, encode
+from attribune.model.control import Change
+from attribune.model.ids import START, ConversionId, PolicyVersion, Position, ProductId
+from attribune.model.outcome import Attribution, Outcome
+from attribune.model.policy import Policy
+from attribune.model.position import Entry, Topic
+from attribune.ports import NOW, Directory, Enricher, Journal, Store
+
+TOPICS: Final = (Topic.CONTROL, Topic.TOUCHES, Topic.ACTIVITY)
+
+#: Called now and then with the place that was reached.
+Progress = Callable[[Position], None]
+
+
+class LedDirectory(Directory, Protocol):
+    """A directory that takes in the journal's changes."""
+
+    def apply(self, position: Position, change: Change) -> None:
+        """Take in one change."""
+        ...
+
+
+class Story(Struct, frozen=True, kw_only=True):
+    """A conversion that comes out differently."""
+
+    conversion: ConversionId
+    product: ProductId
+    device: str | None
+    at_ms: int
+    #: None on a side where it is no conversion at all.
+    kind_then: str | None
+    kind_now: str | None
+    partner_then: str | None
+    partner_now: str | None
+    touch_then: str | None
+    touch_now: str | None
+    method_then: str | None
+    method_now: str | None
+
+
+class Replayed(Struct, frozen=True, kw_only=True):
+    """What would change."""
+
+    judged: int
+    changed: int
+    #: Conversions by partner that would be won and lost.
+    gains: dict[str, int] = field(default_factory=dict)
+    losses: dict[str, int] = field(default_factory=dict)
+    #: The first of them, one by one.
+    stories: tuple[Story, ...] = ()
+    #: Outcomes that differ in any byte; told of a replay under the rules in force only.
+    differences: int = 0
+
+
+class Ruled:
+    """A directory in which other rules are in force, for one product or for all."""
+
+    def __init__(self, directory: LedDirectory, policy: Policy, product: ProductId | None) -> None:
+        """Put ``policy`` in the place of what the directory says."""
+        self._directory = directory
+        self._policy = policy
+        self._product = product
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is as it was."""
+        return getattr(self._directory, name)
+
+    def policy(self, product: ProductId, at: Position = NOW) -> tuple[PolicyVersion, Policy]:
+        """The other rules, whenever asked for."""
+        if self._product in (None, product):
+            return PolicyVersion(f"{self._policy.name}@replay"), self._policy
+        return self._directory.policy(product, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a replay works with: a journal, and a new directory and an empty store of its own.
+
+    The directory is led on from the journal's beginning, so that its newest state is as of each entry.
+    """
+
+    journal: Journal
+    directory: LedDirectory
+    store: Store
+    enricher: Enricher
+    read_touch: ReadTouch
+    limits: Limits | None = None
+    read_entries_max: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What is asked: up to which place, under which rules (none: those in force then), of which product (none: all)."""
+
+    upto: Position
+    policy: Policy | None = None
+    product: ProductId | None = None
+    stories_max: int = 100
+
+
+def replay(bench: Bench, what_if: WhatIf, progress: Progress | None = None) -> Replayed:
+    """Judge the journal again up to a place and compare with what was decided.
+
+    Without a policy the rules are those that were in force then, and nothing may change.
+    """
+    journal, directory, limit = bench.journal, bench.directory, bench.read_entries_max
+    policy, product, upto = what_if.policy, what_if.product, what_if.upto
+    ruled: Directory = Ruled(directory, policy, product) if policy else directory
+    attributor = Attributor(ruled, bench.store, bench.enricher, bench.read_touch, bench.limits)
+    now: dict[ConversionId, Attribution] = {}
+    then: dict[ConversionId, Attribution] = {}
+    recorded = _recorded(journal, upto, limit)
+    differences = 0
+    for entries in _batches(journal, TOPICS, upto, limit):
+        for entry in entries:
+            record = decode(entry)
+            if isinstance(record, Change):
+                directory.apply(entry.position, record)
+            for outcome in attributor.judge(entry, record):
+                stood = next(recorded, None)
+                differences += stood is None or encode(outcome) != encode(stood)
+                _keep(now, outcome)
+                if stood is not None:
+                    _keep(then, stood)
+        attributor.commit(entries[-1].position)
+        if progress:
+            progress(entries[-1].position)
+    for stood in recorded:
+        differences += 1
+        _keep(then, stood)
+    return _compared(then, now, 0 if policy else differences, product, what_if.stories_max)
+
+
+def _batches(
+    journal: Journal, topics: tuple[Topic, ...], upto: Position, limit: int
+) -> Iterator[list[Entry]]:
+    position = START
+    while entries := journal.read(topics, position, limit):
+        position = entries[-1].position
+        within = [entry for entry in entries if entry.position <= upto]
+        if within:
+            yield within
+        if len(within) < len(entries):
+            return
+
+
+def _recorded(journal: Journal, upto: Position, limit: int) -> Iterator[Outcome]:
+    """The outcomes that were decided from entries up to a place, in order."""
+    for entries in _batches(journal, (Topic.OUTCOMES,), NOW, limit):
+        for entry in entries:
+            outcome: Outcome = decode(entry)  # type: ignore[assignment]  # of this topic
+            if outcome.position > upto:
+                return
+            yield outcome
+
+
+def _keep(newest: dict[ConversionId, Attribution], outcome: Outcome) -> None:
+    if isinstance(outcome, Attribution):
+        newest[outcome.conversion] = outcome
+
+
+def _compared(
+    then: dict[ConversionId, Attribution],
+    now: dict[ConversionId, Attribution],
+    differences: int,
+    product: ProductId | None,
+    stories_max: int,
+) -> Replayed:
+    gains: dict[str, int] = {}
+    losses: dict[str, int] = {}
+    stories: list[Story] = []
+    names = [n for n in sorted({*then, *now}) if product in (None, (then.get(n) or now[n]).product)]
+    changed = 0
+    for name in names:
+        a, b = then.get(name), now.get(name)
+        if _winner(a) == _winner(b):
+            continue
+        changed += 1
+        if len(stories) < stories_max:
+            stories.append(_story(a, b))
+        was, is_now = _partner(a), _partner(b)
+        if was != is_now:
+            _count(losses, was)
+            _count(gains, is_now)
+    return Replayed(
+        judged=len(names),
+        changed=changed,
+        gains=gains,
+        losses=losses,
+        stories=tuple(stories),
+        differences=differences,
+    )
+
+
+def _winner(outcome: Attribution | None) -> tuple[object, ...] | None:
+    if outcome is None:
+        return None
+    credit = outcome.credit
+    return (outcome.kind, outcome.source, credit.touch if credit else None)
+
+
+def _partner(outcome: Attribution | None) -> str | None:
+    return outcome.credit.partner if outcome and outcome.credit else None
+
+
+def _count(counts: dict[str, int], partner: str | None) -> None:
+    if partner is not None:
+        counts[partner] = counts.get(partner, 0) + 1
+
+
+def _story(then: Attribution | None, now: Attribution | None) -> Story:
+    known = now or then
+    assert known is not None, "one side has it"
+    a, b = (then.credit if then else None), (now.credit if now else None)
+    return Story(
+        conversion=known.conversion,
+        product=known.product,
+        device=known.device,
+        at_ms=known.at_ms,
+        kind_then=then.kind if then else None,
+        kind_now=now.kind if now else None,
+        partner_then=a.partner if a else None,
+        partner_now=b.partner if b else None,
+        touch_then=a.touch if a else None,
+        touch_now=b.touch if b else None,
+        method_then=a.method if a else None,
+        method_now=b.method if b else None,
+    )

@@ -1,0 +1,172 @@
+"""Putting decisions into outcomes, with the words of the record they are about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attribune.attribute.decide import Decision
+from attribune.attribute.state import DeviceState, Standing
+from attribune.attribute.turn import Turn
+from attribune.model.activity import Activity, Event, Open
+from attribune.model.ids import Position, RecordId
+from attribune.model.outcome import (
+    Attribution,
+    Cause,
+    Credit,
+    CreditedEvent,
+    CreditedOpen,
+    Noted,
+    RefusedRecord,
+    Source,
+)
+from attribune.model.refusal import RefusalReason
+
+
+def record_type(record: Activity) -> str:
+    """The word of the wire for a record's type."""
+    return str(type(record).__struct_config__.tag)
+
+
+def of_device(turn: Turn, record: Activity, about: Position) -> dict[str, Any]:
+    """What every outcome about a device's record carries."""
+    device = record.device
+    app = turn.directory.app(record.app, turn.position)
+    return {
+        "product": record.product,
+        "position": turn.position,
+        "about": about,
+        "judged_at_ms": turn.now_ms,
+        "app": record.app,
+        "platform": device.platform if device else (app.platform if app else "other"),
+        "device": device.id if device else None,
+        "record": record.id,
+        "at_ms": record.occurred_at_ms,
+        "country": turn.enricher.country(record.ip) if record.ip else None,
+        "os_version": device.os_version if device else None,
+        "app_version": record.app_version,
+        "user_id": record.user_id,
+    }
+
+
+def handles(record: Activity, *more: str | None) -> tuple[str, ...]:
+    """What a person could ask for this outcome by, beside its own ids."""
+    ids = record.device.ids.values() if record.device else ()
+    words = {*ids, *more, record.user_id}
+    return tuple(sorted(word for word in words if word))
+
+
+def note(turn: Turn, record: Activity, about: Position) -> None:
+    """Say that a record was taken note of."""
+    turn.say(
+        Noted(
+            product=record.product,
+            position=turn.position,
+            about=about,
+            judged_at_ms=turn.now_ms,
+            record=record.id,
+            record_type=record_type(record),
+            device=record.device.id if record.device else None,
+            app=record.app,
+            at_ms=record.occurred_at_ms,
+        )
+    )
+
+
+def refuse(
+    turn: Turn,
+    record: Activity,
+    about: Position,
+    reason: RefusalReason,
+    *,
+    instead_of: RecordId | None = None,
+    claimant: Credit | None = None,
+) -> None:
+    """Say that an accepted record is not used, and why."""
+    turn.say(
+        RefusedRecord(
+            product=record.product,
+            position=turn.position,
+            about=about,
+            judged_at_ms=turn.now_ms,
+            record=record.id,
+            record_type=record_type(record),
+            reason=reason,
+            instead_of=instead_of,
+            claimant=claimant.partner if claimant else None,
+            app=record.app,
+            device=record.device.id if record.device else None,
+            at_ms=record.occurred_at_ms,
+        )
+    )
+
+
+def credited_open(
+    turn: Turn, record: Open, about: Position, standing: Standing | None
+) -> CreditedOpen:
+    """An open that was no conversion."""
+    return CreditedOpen(
+        **of_device(turn, record, about),
+        handles=handles(record),
+        source=standing.source if standing else Source.UNKNOWN,
+        conversion=standing.conversion if standing else None,
+        credit=standing.credit if standing else None,
+    )
+
+
+def credited_event(
+    turn: Turn,
+    record: Event,
+    about: Position,
+    primary: Standing | None,
+    secondary: Standing | None,
+) -> CreditedEvent:
+    """An event with the source that was in force when it happened."""
+    return CreditedEvent(
+        **of_device(turn, record, about),
+        handles=handles(record, record.transaction_id),
+        name=record.name,
+        revenue=record.revenue,
+        transaction_id=record.transaction_id,
+        source=primary.source if primary else Source.UNKNOWN,
+        conversion=primary.conversion if primary else None,
+        credit=primary.credit if primary else None,
+        secondary=secondary.credit if secondary else None,
+        secondary_conversion=secondary.conversion if secondary else None,
+    )
+
+
+def attribution(
+    turn: Turn,
+    about: Position,
+    state: DeviceState,
+    standing: Standing,
+    decision: Decision,
+    words: dict[str, Any],
+    **more: Any,
+) -> Attribution:
+    """The decision about a conversion. ``words`` are those of the record that made it (``of_device``)."""
+    credit = standing.credit
+    candidates = [str(candidate.touch) for candidate in decision.candidates]
+    ids = [value for _, value in state.dossier.ids]
+    own = [credit.touch, credit.partner_click_id] if credit else []
+    known = {*words.pop("handles", ()), *candidates, *ids, *own, words.get("user_id")}
+    words |= {"about": about, "at_ms": standing.at_ms}
+    return Attribution(
+        **words,
+        handles=tuple(sorted(word for word in known if word)),
+        conversion=standing.conversion,
+        revision=standing.revision,
+        kind=standing.kind,
+        source=standing.source,
+        credit=credit,
+        candidates=decision.candidates,
+        not_listed=decision.not_listed,
+        enrichment=turn.enricher.version(),
+        as_of=standing.as_of,
+        **more,
+    )
+
+
+def cause(turn: Turn, kind: str, reason: str | None = None, by: str | None = None) -> Cause:
+    """Why something is revised in this turn."""
+    return Cause(kind=kind, position=turn.position, reason=reason, by=by)

@@ -1,0 +1,152 @@
+"""The attributor as a role: ticks, answers, and what it does with a history that is not its own."""
+
+from __future__ import annotations
+
+import msgspec
+from tale import DAY_ZERO_MS, PRODUCT, House, PlainEnricher, read_tale, tell
+
+from attribune.attribute.attributor import Attributor
+from attribune.attribute.desk import DEVICE, TOUCH
+from attribune.attribute.turn import Limits
+from attribune.collect.links import read_touch
+from attribune.engines.memory import MemoryAnswers
+from attribune.engines.system import MemoryClock
+from attribune.model.codec import encode
+from attribune.model.ids import START
+from attribune.model.policy import DAY_MS
+from attribune.model.position import Topic
+from attribune.registry.view import Registry
+from attribune.roles.attributor import AttributorRole
+from attribune.settings import Settings
+
+
+def role_at(house: House, now_ms: int) -> AttributorRole:
+    registry = Registry()
+    work = Attributor(registry, house.store, PlainEnricher(), read_touch)
+    clock = MemoryClock(now_ms)
+    return AttributorRole(
+        house.journal,
+        registry,
+        work,
+        house.answers,
+        clock,
+        Settings(read_entries_max=10, poll_ms=1, tick_ms=60_000),
+    )
+
+
+def test_time_is_journaled_only_when_something_waits_for_it() -> None:
+    """A tick stands in the journal, so whoever reads it later lets the held event go at the same place."""
+    house = tell(read_tale("day 0 09:00 event level"))
+    role = role_at(house, DAY_ZERO_MS + DAY_MS)
+    before = house.journal.end()
+    role.tick()
+    assert house.journal.end() == before, "not due yet"
+    role = role_at(house, DAY_ZERO_MS + 2 * DAY_MS)
+    role.tick()
+    role.tick()
+    assert house.journal.end() == before + 1, "once a minute at most"
+    assert role.step() == 1
+    assert [o.source for o in house.outcomes()] == ["unknown"]
+
+
+def test_sdks_are_told_the_decision_and_its_correction() -> None:
+    house = tell(
+        read_tale(
+            """
+            day 0 09:00 click acme/spring as c click_id=abc
+            day 0 09:10 open
+            """
+        )
+    )
+    told = msgspec.json.decode(house.answers.get(PRODUCT, "d1"))
+    assert told["status"] == "decided"
+    assert told["attribution"]["partner"] == "acme"
+    assert told["attribution"]["is_organic"] is False
+    assert told["attribution"]["click_at"] == DAY_ZERO_MS + 9 * 3_600_000
+
+
+def test_answers_lost_in_a_crash_are_given_again() -> None:
+    house = tell(read_tale("day 0 09:00 click acme/spring\nday 0 09:10 open"))
+    stood = house.answers.get(PRODUCT, "d1")
+    house.answers = MemoryAnswers()
+    role_at(house, DAY_ZERO_MS)
+    assert house.answers.get(PRODUCT, "d1") == stood
+
+
+def test_a_decision_that_differs_from_what_stands_is_counted_and_not_written_again() -> None:
+    """What stands in the journal is the truth; that it differs is an audit failure."""
+    told = read_tale("day 0 09:00 open")
+    house = House()
+    house.append(told.entries)
+    other = next(tell(read_tale("day 0 09:01 open")).outcomes())
+    house.journal.append([(Topic.OUTCOMES, encode(other))])
+    role = house.attributor()
+    while role.step():
+        pass
+    assert role.state()["differences"] == 1
+    assert len(house.journal.read((Topic.OUTCOMES,), START, 10)) == 1
+    assert house.attributor().state()["differences"] == 1, "and remembered"
+
+
+def test_old_touches_are_forgotten_and_devices_never() -> None:
+    """What is older than touches are remembered is gone from matching at once, and from the store with the next week."""
+    house = tell(
+        read_tale(
+            """
+            day 0 09:00 click acme/spring as old gaid=none
+            day 0 09:00 open device=d1 gaid=g9
+            day 200 09:00 open device=d2 gaid=none ref=old
+            day 200 09:01 open device=d1 gaid=g9
+            """
+        )
+    )
+    kinds = [(type(o).__name__, getattr(o, "source", None)) for o in house.outcomes()]
+    assert kinds == [
+        ("Attribution", "organic"),
+        ("Attribution", "organic"),
+        ("CreditedOpen", "organic"),
+    ]
+    tables = {key.table for key in house.store._values}
+    assert TOUCH not in tables
+    assert DEVICE in tables
+
+
+def judged(tale: str, limits: Limits) -> list[tuple[str, str | None]]:
+    """(type, reason) of each outcome of a tale under other limits."""
+    house = House()
+    house.append(read_tale(tale).entries)
+    role = house.attributor(limits=limits)
+    while role.step():
+        pass
+    return [(type(o).__name__, getattr(o, "reason", None)) for o in house.outcomes()]
+
+
+def test_a_record_id_is_remembered_for_its_time_and_no_longer() -> None:
+    tale = "day 0 09:00 open id=o\nday 0 09:59 open id=o\nday 0 10:00 open id=o"
+    told = judged(tale, Limits(record_memory_ms=3_600_000))
+    assert told == [
+        ("Attribution", None),
+        ("RefusedRecord", "repeated_record"),
+        ("CreditedOpen", None),
+    ]
+
+
+def test_a_device_has_so_many_events_waiting_and_no_more() -> None:
+    tale = "\n".join(f"day 0 09:0{n} event e{n}" for n in range(4)) + "\nday 0 09:10 open"
+    told = judged(tale, Limits(held_events_max=3))
+    assert told[0] == ("RefusedRecord", "too_many_held")
+    assert [kind for kind, _ in told[1:]] == ["Attribution", *["CreditedEvent"] * 3]
+
+
+def test_so_many_touches_of_a_key_are_considered_the_newest() -> None:
+    house = House()
+    house.append(
+        read_tale(
+            "\n".join(f"day 0 09:0{n} click p{n}/c" for n in range(5)) + "\nday 0 09:10 open"
+        ).entries
+    )
+    role = house.attributor(limits=Limits(candidates_max=2))
+    while role.step():
+        pass
+    (outcome,) = house.outcomes()
+    assert [c.partner for c in outcome.candidates] == ["p4", "p3"]
