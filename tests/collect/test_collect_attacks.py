@@ -1,0 +1,176 @@
+"""The doors under people who mean harm: what they may cost, and what must not be learned from what is kept of them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import time
+from contextlib import ExitStack
+
+import pytest
+from front import APP_KEY, SERVER_KEY, Front, front
+
+from attribune.collect import plain
+from attribune.collect.address import plain_address
+from attribune.collect.request import PACKED_PIECES_MAX
+from attribune.model.codec import encode
+from attribune.model.errors import JournalFull
+from attribune.model.position import Topic
+
+pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
+
+OPEN = {"type": "open", "id": "o1", "device": {"id": "d1"}}
+EMPTY_PIECE = gzip.compress(b"")
+
+
+def stalled(door: Front, sent: bytes) -> socket.socket:
+    """A connection that says something and then nothing more."""
+    link = socket.create_connection(("127.0.0.1", door.port), timeout=5)
+    link.sendall(sent)
+    return link
+
+
+def answers(door: Front, sent: bytes) -> list[bytes]:
+    """The statuses of all answers that some bytes get until the connection ends."""
+    with stalled(door, sent) as link:
+        link.shutdown(socket.SHUT_WR)
+        heard = b""
+        while piece := link.recv(65_536):
+            heard += piece
+    return [line.split(b" ")[0] for line in heard.split(b"HTTP/1.1 ")[1:]]
+
+
+# --- what one may cost the others
+
+
+@pytest.mark.parametrize(("pieces", "status"), [(PACKED_PIECES_MAX, 200), (52_000, 400)])
+def test_a_body_of_very_many_packed_pieces_is_not_unpacked(door: Front, pieces, status):
+    body = EMPTY_PIECE * (pieces - 1) + gzip.compress(json.dumps(OPEN).encode())
+    assert len(body) < 1 << 20
+    answer = door.post("/v1/open", body, Content_Encoding="gzip")
+    assert answer.status == status
+    assert status == 200 or answer.json["error"]["code"] == "bad_encoding"
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /c/plain HTTP/1.1\r\nHost: x\r\nX-A: "])
+def test_those_who_connect_and_say_nothing_are_closed_so_that_others_are_served(said):
+    with front(connections_max=16, idle_wait_ms=300) as door, ExitStack() as held:
+        for _ in range(24):
+            held.enter_context(stalled(door, said))
+        assert door.get("/c/plain").status == 302
+
+
+def test_many_idle_connections_shut_nobody_out(door: Front):
+    with ExitStack() as held:
+        for _ in range(300):
+            link = held.enter_context(stalled(door, b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"))
+            assert b" 200 " in link.recv(4096)
+        assert door.get("/c/plain").status == 302
+
+
+def test_bodies_that_are_being_taken_have_a_limit_all_together():
+    head = b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"
+    with front(bodies_bytes_max=1 << 20, body_wait_ms=1000) as door:
+        with stalled(door, head + b"x" * 800_000) as slow:
+            time.sleep(0.3)  # until the door has read it; nothing outside says when
+            answer = door.post("/v1/batch", b"x" * 400_000)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+            assert answer.json["error"]["code"] == "crowded"
+            assert door.get("/c/plain").status == 302
+            assert door.post("/v1/open", OPEN).status == 200
+            assert b" 408 " in slow.recv(4096)
+        for _ in range(3):
+            assert door.post("/v1/batch", b"x" * 900_000).status == 400
+        assert door.role.state()["counters"]["crowded"] == 1
+        assert door.get("/healthz").json["status"] == "ok"
+
+
+def test_refused_records_of_one_request_do_not_multiply_its_head(door: Front):
+    before = door.end()
+    big = {f"X-{n}": "v" * 900 for n in range(20)}
+    answer = door.post("/v1/batch?" + "q" * 2000, {"records": [1] * 500}, **big)
+    assert len(answer.json["results"]) == 500
+    refusals = door.since(Topic.REFUSED, before)
+    assert len(refusals) == 500
+    assert refusals[0].headers["x-19"] == "v" * 900
+    assert sum(len(encode(refusal)) for refusal in refusals) < 500 * 600
+
+
+def test_a_long_text_is_no_address_and_is_not_remembered():
+    assert plain_address("192.0.2.1" + " " * 100) == "192.0.2.1"
+    assert plain_address("192.0.2.1" + " " * 200) is None
+
+
+# --- two requests in one
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "told"),
+    [
+        (b"Content-Length: 2\r\nContent-Length: 3", b"{}", [b"400"]),
+        (b"Content-Length: 4\r\nTransfer-Encoding: chunked", b"2\r\n{}\r\n0\r\n\r\n", [b"401"]),
+        (b"Transfer-Encoding: xchunked", b"2\r\n{}\r\n0\r\n\r\n", [b"400"]),
+        (b"Transfer-Encoding: chunked, identity", b"2\r\n{}\r\n0\r\n\r\n", [b"400"]),
+        (b"Transfer-Encoding: chunked", b"zz\r\n{}\r\n0\r\n\r\n", [b"401"]),
+        (b"Transfer-Encoding: chunked", b"-2\r\n{}\r\n0\r\n\r\n", [b"401"]),
+        (b"Content-Length: +2", b"{}", [b"400"]),
+        (b"Content-Length: -1", b"{}", [b"400"]),
+    ],
+)
+def test_what_two_servers_could_read_differently_ends_the_connection(door: Front, head, body, told):
+    hidden = b"GET /c/plain HTTP/1.1\r\nHost: x\r\n\r\n"
+    before = len(door.kept(Topic.TOUCHES))
+    said = b"POST /v1/open HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + body + hidden
+    assert answers(door, said) == told
+    assert len(door.kept(Topic.TOUCHES)) == before
+
+
+# --- what is kept of it
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/c/nothing?key=" + "".join(f"%{ord(sign):02x}" for sign in SERVER_KEY), {}),
+        ("/c/nothing?a=%20&key=" + SERVER_KEY, {}),
+        (f"/c/{SERVER_KEY}", {}),
+        ("/c/nothing", {"User-Agent": f"app {SERVER_KEY}"}),
+        ("/c/nothing", {"Referer": f"https://x.example/?key={SERVER_KEY}"}),
+        ("/v1/open", {"Content-Encoding": SERVER_KEY}),
+        ("/in/segment/seg/v1/batch?writeKey=" + SERVER_KEY, {}),
+        ("/in/segment/seg/v1/batch?writekey=wk_" + SERVER_KEY[3:], {}),
+    ],
+)
+def test_a_secret_is_not_kept_wherever_it_stands(door: Front, path, headers):
+    before = door.end()
+    method = "GET" if path.startswith("/c/") else "POST"
+    body = None if method == "GET" else b"{}"
+    headers = {"Authorization": f"Bearer {APP_KEY}", **headers}
+    assert door.ask(method, path, body, headers).status in {400, 401, 404, 415}
+    [refusal] = door.since(Topic.REFUSED, before)
+    stored = encode(refusal)
+    assert SERVER_KEY[3:].encode() not in stored
+    assert "".join(f"%{ord(sign):02x}" for sign in SERVER_KEY).encode() not in stored
+
+
+def test_what_is_kept_of_a_user_agent_has_an_end(door: Front):
+    before = door.end()
+    door.get("/c/nothing", agent="x" * 20_000)
+    [refusal] = door.since(Topic.REFUSED, before)
+    assert refusal.user_agent == "x" * 2048
+
+
+# --- afterwards
+
+
+def test_health_is_well_again_some_time_after_the_journal_is(monkeypatch):
+    with front() as door:
+        door.journal.fault = JournalFull()
+        assert door.post("/v1/open", OPEN).status == 503
+        door.journal.fault = None
+        assert door.post("/v1/open", OPEN).status == 200
+        assert door.get("/healthz").json["status"] == "degraded"
+        monkeypatch.setattr(plain, "DEGRADED_MS", 0)
+        health = door.get("/healthz").json
+        assert (health["status"], health["journal_failures"]) == ("ok", 1)
