@@ -1,0 +1,202 @@
+"""The checks of what becomes of records: each promise a class with its name, its sentence and what breaks it."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from typing import Final
+
+from attribune.model.activity import Activity, Event
+from attribune.model.codec import Record, decode
+from attribune.model.control import Change
+from attribune.model.ids import Position
+from attribune.model.outcome import (
+    Attribution,
+    CreditedEvent,
+    CreditedOpen,
+    LateTouch,
+    Noted,
+    Outcome,
+    RefusedRecord,
+)
+from attribune.model.position import Entry, Topic
+from attribune.model.refusal import Refusal
+from attribune.model.touch import Touch
+from attribune.report.audit import ACTIVITY_TYPES, OUTCOME_TYPES, TOUCH_TYPES, Found, Scope
+from attribune.report.placings import Placings, places
+from attribune.report.tally import Tally, short_hash
+
+#: The journal's time is remembered this finely. Milliseconds.
+_TIME_STEP_MS: Final = 1000
+_PLACING: Final = (Attribution, CreditedOpen, CreditedEvent, RefusedRecord, Noted)
+
+
+class RequestsAddUp:
+    """Parts of requests of several records."""
+
+    name = "requests_add_up"
+    sentence = "Every record of a request was accepted or refused at the door, once."
+    sees = (Touch, Refusal, *ACTIVITY_TYPES)
+
+    def __init__(self) -> None:
+        """Remember only requests that are not whole yet."""
+        self._open: dict[str, tuple[int, int]] = {}
+        self._whole = Tally()
+        self._found = Found()
+
+    def see(self, entry: Entry, record: Record) -> None:
+        """Take in a part of a request."""
+        part = record.part  # type: ignore[union-attr]  # of what it sees
+        if part is None:
+            return
+        seen, of = self._open.get(part.request, (0, part.of))
+        bit = 1 << part.index
+        if part.index >= of or part.of != of:
+            self._found.say(
+                f"entry {entry.position} is record {part.index} of {part.of} of request {part.request}, "
+                f"which has {of}"
+            )
+            return
+        if seen & bit:
+            self._found.say(f"record {part.index} of request {part.request} stands twice")
+            return
+        if (seen | bit) == (1 << of) - 1:
+            self._open.pop(part.request, None)
+            self._whole.add(short_hash(part.request))
+        else:
+            self._open[part.request] = (seen | bit, of)
+
+    def finish(self) -> Found:
+        """Requests that are not whole, or whole twice."""
+        for request, (seen, of) in self._open.items():
+            missing = [str(index) for index in range(of) if not seen >> index & 1]
+            self._found.say(f"request {request} lacks its records {', '.join(missing[:10])}")
+        for _ in self._whole.repeated():
+            self._found.say("a request stands twice")
+        return self._found
+
+
+class RecordsPlacedOnce:
+    """Each activity record ends in exactly one place."""
+
+    name = "every_record_placed_once"
+    sentence = "Every accepted record was decided, credited, noted or refused once, or is an event that still waits."
+    sees = (Change, *TOUCH_TYPES, *ACTIVITY_TYPES, *_PLACING)
+
+    def __init__(self, scope: Scope, placings: Placings) -> None:
+        """Share the memory of placings, which this check feeds."""
+        self._scope = scope
+        self._placings = placings
+        self._now_ms = 0
+        self._time_places = array("Q")
+        self._times_ms = array("Q")
+
+    def see(self, entry: Entry, record: Record) -> None:
+        """Take in an activity entry or an outcome about one."""
+        if not self._placings.first:
+            self._placings.first = entry.position
+        if isinstance(record, _PLACING):
+            self._placings.outcome(entry.position, record)
+            return
+        if entry.position <= self._scope.attributor_position:
+            self._tell_time(entry.position, record)
+        if isinstance(record, Activity):
+            self._placings.activity(entry.position, record)
+
+    def finish(self) -> Found:
+        """Records that ended nowhere, or in two places."""
+        found = self._placings.misplaced
+        for position, is_event in self._placings.unplaced(self._scope.attributor_position):
+            if not (is_event and self._may_wait(position)):
+                found.say(f"no outcome is about entry {position}")
+        return found
+
+    def _tell_time(self, position: Position, record: Record) -> None:
+        at_ms = record.at_ms if isinstance(record, Change) else record.received_at_ms  # type: ignore[union-attr]  # of these topics
+        if at_ms > self._now_ms:
+            self._now_ms = at_ms
+            if not self._times_ms or at_ms - self._times_ms[-1] >= _TIME_STEP_MS:
+                self._time_places.append(position)
+                self._times_ms.append(at_ms)
+
+    def _may_wait(self, position: Position) -> bool:
+        """Whether an event's time to wait for its open is not over yet."""
+        entry = self._scope.journal.get(Topic.ACTIVITY, position)
+        if entry is None:
+            return False
+        event = decode(entry)
+        assert isinstance(event, Event)
+        _, policy = self._scope.directory.policy(event.product, position)
+        index = bisect_right(self._time_places, position)
+        arrived_ms = self._times_ms[index - 1] + _TIME_STEP_MS if index else self._now_ms
+        return self._now_ms < arrived_ms + policy.hold_ms
+
+
+class NoOutcomeDoubled:
+    """Outcomes and their revisions."""
+
+    name = "no_outcome_doubled"
+    sentence = "No outcome stands twice, and revisions follow each other from 1."
+    sees = (LateTouch, RefusedRecord)
+
+    def __init__(self, placings: Placings) -> None:
+        """Share the memory of placings; touches have their own."""
+        self._placings = placings
+        self._touches = Tally()
+
+    def see(self, entry: Entry, record: Record) -> None:
+        """Take in outcomes about touches, which place no activity."""
+        del entry
+        if isinstance(record, LateTouch):
+            self._touches.add(short_hash("late", record.about, record.conversion))
+        elif isinstance(record, RefusedRecord) and not places(record):
+            self._touches.add(short_hash("refused", record.about))
+
+    def finish(self) -> Found:
+        """Outcomes that stand twice, and revisions that are missing."""
+        found = self._placings.doubled
+        for _ in self._touches.repeated():
+            found.say("an outcome about a touch or a correction stands twice")
+        return found
+
+
+class PositionsAgree:
+    """Outcomes and the places they were decided from."""
+
+    name = "positions_agree"
+    sentence = "Outcomes stand behind what they were decided from, in its order; no consumer is ahead of the journal."
+    sees = OUTCOME_TYPES
+
+    def __init__(self, scope: Scope) -> None:
+        """Remember the last place decided from."""
+        self._scope = scope
+        self._last = Position(0)
+        self._found = Found()
+
+    def see(self, entry: Entry, record: Record) -> None:
+        """Take in an outcome."""
+        assert isinstance(record, Outcome)
+        if record.position >= entry.position:
+            self._found.say(
+                f"outcome {entry.position} was decided from {record.position}, which is not before it"
+            )
+        if record.about > record.position:
+            self._found.say(
+                f"outcome {entry.position} is about {record.about}, which lies after {record.position}"
+            )
+        if record.position < self._last:
+            self._found.say(
+                f"outcome {entry.position} was decided from {record.position}, after one from {self._last}"
+            )
+        self._last = max(self._last, record.position)
+
+    def finish(self) -> Found:
+        """Outcomes out of order, and consumers ahead of the journal."""
+        end = self._scope.journal.end()
+        for name, position in (
+            ("attributor", self._scope.attributor_position),
+            ("recorder", self._scope.recorder_position),
+        ):
+            if position > end:
+                self._found.say(f"the {name} has read to {position}, and the journal ends at {end}")
+        return self._found

@@ -1,0 +1,348 @@
+"""Explain: from any handle that a person may hold to the whole stories it belongs to.
+
+The facts lead from the handle to devices and touches, and from those to places in the journal; everything that is told is
+read from the journal's own entries. A story is one conversion; what belongs to none has a story of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from msgspec import Struct, field
+
+from attribune.model.activity import Event
+from attribune.model.codec import Record, decode
+from attribune.model.fact import Trace
+from attribune.model.ids import Position
+from attribune.model.outcome import (
+    Attribution,
+    Candidate,
+    Credit,
+    CreditedEvent,
+    CreditedOpen,
+    LateTouch,
+    Noted,
+    RefusedRecord,
+)
+from attribune.model.position import Topic
+from attribune.model.refusal import Refusal
+from attribune.model.touch import LinkHit, Touch
+from attribune.ports import Directory, Facts, Journal
+from attribune.report import telling
+from attribune.report.stories import (
+    Explained,
+    Story,
+    ToldRefusal,
+    ToldTouch,
+    moment,
+)
+from attribune.report.telling import ReadTouch
+
+#: Most fact rows followed from one handle; the oldest are.
+ROWS_MAX: Final = 5000
+#: Most devices and touches that a handle (an address's user, a partner's reused click id) may fan out to.
+DEVICES_MAX: Final = 20
+TOUCHES_MAX: Final = 50
+#: Most events and opens shown in a story.
+EVENTS_MAX: Final = 500
+
+HandleHash: TypeAlias = Callable[[str], int]
+#: The events named by any of these handles that wait for their device's open.
+Held: TypeAlias = Callable[[Sequence[str]], Sequence[Event]]
+
+
+class Sources(Struct, frozen=True, kw_only=True):
+    """Where stories are read from."""
+
+    facts: Facts
+    journal: Journal
+    directory: Directory
+    read_touch: ReadTouch
+    handle_hash: HandleHash
+    held: Held | None = None
+
+
+def stories(handle: str, sources: Sources) -> Explained:
+    """Every story that a handle leads to, oldest first; none when nobody knows it.
+
+    Raises StoreUnavailable, JournalUnavailable, JournalDamaged.
+    """
+    reach = _follow(handle, sources)
+    shelves = _sort(_records(reach, sources), reach, sources)
+    _add_held(handle, reach, shelves, sources)
+    told = [story for shelf in shelves.values() for story in _tell(shelf)]
+    told.sort(key=lambda story: (story.at_ms is None, story.at_ms or 0))
+    return Explained(handle=handle, stories=told, is_truncated=reach.is_truncated)
+
+
+# --- from the handle to places
+
+
+class _Reach(Struct, kw_only=True):
+    """What a handle leads to."""
+
+    rows: list[Trace]
+    devices: dict[str, None]
+    #: Places of rows that the handle, or a touch it names, leads to itself.
+    named: set[Position]
+    is_truncated: bool
+
+
+def _follow(handle: str, sources: Sources) -> _Reach:
+    def trace(word: str) -> list[Trace]:
+        return sources.facts.trace(sources.handle_hash(word), ROWS_MAX)
+
+    rows = trace(handle)
+    is_truncated = len(rows) >= ROWS_MAX
+    touches = dict.fromkeys(row.touch for row in rows if row.touch and row.device is None)
+    for touch in list(touches)[:TOUCHES_MAX]:
+        rows += trace(str(touch))
+    named = {row.position for row in rows}
+    devices = dict.fromkeys(row.device for row in rows if row.device)
+    for device in list(devices)[:DEVICES_MAX]:
+        found = trace(str(device))
+        is_truncated |= len(found) >= ROWS_MAX
+        rows += found
+    is_truncated |= len(devices) > DEVICES_MAX or len(touches) > TOUCHES_MAX
+    reached = dict.fromkeys(list(devices)[:DEVICES_MAX])
+    return _Reach(rows=rows, devices=reached, named=named, is_truncated=is_truncated)
+
+
+def _records(reach: _Reach, sources: Sources) -> Iterator[tuple[Position, Record]]:
+    """The entries of the rows, each once, in the journal's order; what has been pruned is left out."""
+    places = {row.position: row.about for row in reach.rows}
+    for position in sorted(places):
+        is_outcome = position != places[position]
+        topics = (Topic.OUTCOMES,) if is_outcome else (Topic.TOUCHES, Topic.REFUSED)
+        for topic in topics:
+            entry = sources.journal.get(topic, position)
+            if entry is not None:
+                yield position, decode(entry)
+                break
+
+
+# --- from entries to what belongs together
+
+
+class _Shelf(Struct, kw_only=True):
+    """Everything about one device of a product, or about one record or touch without a device."""
+
+    product: str | None = None
+    device: str | None = None
+    #: Revisions of each conversion, oldest first.
+    conversions: dict[str, list[Attribution]] = field(default_factory=dict)
+    #: The newest revision of each open and event, by the place of its record.
+    opens: dict[Position, CreditedOpen] = field(default_factory=dict)
+    events: dict[Position, CreditedEvent] = field(default_factory=dict)
+    late: list[LateTouch] = field(default_factory=list)
+    refused: list[ToldRefusal] = field(default_factory=list)
+    notes: list[Noted] = field(default_factory=list)
+    held: list[Event] = field(default_factory=list)
+    touches: list[ToldTouch] = field(default_factory=list)
+
+
+_Key: TypeAlias = tuple[str | None, str | None, str | None]
+
+
+def _sort(
+    records: Iterable[tuple[Position, Record]], reach: _Reach, sources: Sources
+) -> dict[_Key, _Shelf]:
+    shelves: dict[_Key, _Shelf] = {}
+    touches: dict[Position, ToldTouch] = {}
+    for position, record in records:
+        if isinstance(record, LinkHit | Touch):
+            touches[position] = telling.touch(
+                position, record, sources.directory, sources.read_touch
+            )
+        elif isinstance(record, Refusal):
+            shelf = _shelf(shelves, record.product, None, record.record_id or str(position))
+            shelf.refused.append(telling.refused_at_the_door(record))
+        else:
+            _put(shelves, position, record, reach)
+    _add_touches(shelves, touches)
+    return shelves
+
+
+def _shelf(
+    shelves: dict[_Key, _Shelf], product: str | None, device: str | None, record: str | None
+) -> _Shelf:
+    """A device has one shelf; what has no device has one by its record."""
+    key = (product, device, None if device else record)
+    return shelves.setdefault(key, _Shelf(product=product, device=device))
+
+
+def _put(shelves: dict[_Key, _Shelf], position: Position, record: Record, reach: _Reach) -> None:
+    device = getattr(record, "device", None)
+    if device not in reach.devices and position not in reach.named:
+        return  # the device's id is another's word too; that one was not asked for
+    name = getattr(record, "record", None)
+    if isinstance(record, RefusedRecord) and record.record_type == "touch":
+        shelf = _shelf(shelves, None, None, _touch_name(record.about))
+        shelf.refused.append(telling.refused_later(record))
+        return
+    shelf = _shelf(shelves, getattr(record, "product", None), device, name)
+    match record:
+        case Attribution():
+            shelf.conversions.setdefault(record.conversion, []).append(record)
+        case CreditedOpen():
+            shelf.opens[record.about] = record
+        case CreditedEvent():
+            shelf.events[record.about] = record
+        case LateTouch():
+            shelf.late.append(record)
+        case RefusedRecord():
+            shelf.refused.append(telling.refused_later(record))
+        case Noted():
+            shelf.notes.append(record)
+        case _:
+            pass
+
+
+def _add_touches(shelves: dict[_Key, _Shelf], touches: dict[Position, ToldTouch]) -> None:
+    """Put touches that are in no other story on shelves of their own."""
+    competed = {
+        touch
+        for shelf in shelves.values()
+        for touch in (
+            *(c.touch for revisions in shelf.conversions.values() for c in _all(revisions)),
+            *(late.candidate.touch for late in shelf.late),
+        )
+    }
+    for position, touch in touches.items():
+        if touch.touch_id not in competed:
+            _shelf(shelves, None, None, _touch_name(position)).touches.append(touch)
+
+
+def _touch_name(position: Position) -> str:
+    """A touch and its refusal behind the journal share a shelf."""
+    return f"touch at {position}"
+
+
+def _all(revisions: Sequence[Attribution]) -> Iterator[Candidate | Credit]:
+    for revision in revisions:
+        yield from revision.candidates
+        if revision.credit:
+            yield revision.credit
+
+
+def _add_held(handle: str, reach: _Reach, shelves: dict[_Key, _Shelf], sources: Sources) -> None:
+    if sources.held is None:
+        return
+    for event in sources.held(list(dict.fromkeys((handle, *reach.devices)))):
+        device = event.device.id if event.device else None
+        _shelf(shelves, event.product, device, event.id).held.append(event)
+
+
+# --- from what belongs together to stories
+
+
+def _tell(shelf: _Shelf) -> list[Story]:
+    """A story for each conversion, and one for what belongs to none."""
+    told = [_conversion(revisions, shelf) for revisions in shelf.conversions.values()]
+    told.sort(key=lambda story: story.at_ms or 0)
+    rest = _without_conversion(shelf)
+    if not told:
+        return [_finished(rest)]
+    if rest.opens or rest.events:
+        told.append(rest)
+    for refused in shelf.refused:
+        _nearest(told, refused.at_ms).refused.append(refused)
+    for noted in shelf.notes:
+        _nearest(told, noted.at_ms).notes.append(telling.note(noted))
+    told[-1].held = telling.held(shelf.held)
+    return [_finished(story) for story in told]
+
+
+def _nearest(told: Sequence[Story], at_ms: int) -> Story:
+    """The newest story that had begun at a moment, else the first."""
+    begun = [story for story in told if story.at_ms is not None and story.at_ms <= at_ms]
+    return begun[-1] if begun else told[0]
+
+
+def _conversion(revisions: Sequence[Attribution], shelf: _Shelf) -> Story:
+    newest = max(revisions, key=lambda revision: revision.revision)
+    credit = newest.credit
+    events = [
+        telling.event(event, "primary" if event.conversion == newest.conversion else "secondary")
+        for event in shelf.events.values()
+        if newest.conversion in (event.conversion, event.secondary_conversion)
+    ]
+    return Story(
+        conversion=newest.conversion,
+        kind=newest.kind.value,
+        at=moment(newest.at_ms),
+        at_ms=newest.at_ms,
+        source=newest.source.value,
+        winner=telling.winner(credit, newest.at_ms) if credit else None,
+        method=credit.method.value if credit else None,
+        policy=newest.policy,
+        revision=newest.revision,
+        candidates=[telling.competitor(candidate) for candidate in newest.candidates],
+        not_listed=dict(newest.not_listed),
+        events=events,
+        opens=[telling.open_(o) for o in shelf.opens.values() if o.conversion == newest.conversion],
+        corrections=[
+            telling.correction(revision) for revision in revisions if revision.revision > 1
+        ],
+        late_touches=[
+            telling.competitor(late.candidate)
+            for late in shelf.late
+            if late.conversion == newest.conversion
+        ],
+        product=newest.product,
+        app=newest.app,
+        platform=newest.platform.value,
+        device=newest.device,
+        record=newest.record,
+        country=newest.country,
+        os_version=newest.os_version,
+        app_version=newest.app_version,
+        before=newest.before,
+        enrichment=newest.enrichment or None,
+        as_of=newest.as_of,
+    )
+
+
+def _without_conversion(shelf: _Shelf) -> Story:
+    """What is credited through no conversion that this shelf tells of."""
+    known = shelf.conversions
+    events = [event for event in shelf.events.values() if event.conversion not in known]
+    opens = [open_ for open_ in shelf.opens.values() if open_.conversion not in known]
+    said: list[CreditedEvent | CreditedOpen] = sorted(
+        (*events, *opens), key=lambda outcome: outcome.at_ms
+    )
+    first = said[0] if said else None
+    times = [touch.at_ms for touch in shelf.touches]
+    times += [refused.at_ms for refused in shelf.refused]
+    times += [event.occurred_at_ms for event in shelf.held]
+    at_ms = first.at_ms if first else min(times, default=None)
+    story = Story(
+        at=None if at_ms is None else moment(at_ms),
+        at_ms=at_ms,
+        source=first.source.value if first else None,
+        events=[telling.event(event, "primary") for event in events],
+        opens=[telling.open_(open_) for open_ in opens],
+        touches=shelf.touches,
+        product=shelf.product,
+        device=shelf.device,
+        app=first.app if first else None,
+        platform=first.platform.value if first else None,
+        record=first.record if first else None,
+    )
+    if not known:
+        story.refused = shelf.refused
+        story.notes = [telling.note(noted) for noted in shelf.notes]
+        story.held = telling.held(shelf.held)
+    return story
+
+
+def _finished(story: Story) -> Story:
+    """Put a story's lists in order, cut the long ones, and say it in one sentence."""
+    story.events.sort(key=lambda event: event.at_ms)
+    story.opens.sort(key=lambda open_: open_.at_ms)
+    story.events_not_listed = max(0, len(story.events) - EVENTS_MAX)
+    story.events = story.events[:EVENTS_MAX]
+    story.opens = story.opens[:EVENTS_MAX]
+    story.summary = telling.summary(story)
+    return story
