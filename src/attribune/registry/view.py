@@ -146,3 +146,7 @@ class Registry:
     def apps_of(self, product: ProductId) -> list[App]:
         """The newest version of each app of a product."""
         return [app for app in self.apps.newest() if app.product == product]
+
+    def all_apps(self) -> list[App]:
+        """The newest version of every app."""
+        return list(self.apps.newest())

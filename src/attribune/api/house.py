@@ -1,0 +1,137 @@
+"""What the API works on: one data folder, its parts, and the few things that only the wiring can do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from attribune.attribute.replay import Replayed
+from attribune.model.codec import decode, encode
+from attribune.model.control import Change
+from attribune.model.ids import Position, ProductId
+from attribune.model.policy import Policy
+from attribune.model.position import Topic
+from attribune.model.status import Progress, Status
+from attribune.ports import Chance, Clock, Enricher, Facts, Journal
+from attribune.registry.made import Made
+from attribune.registry.view import Registry
+from attribune.report.audit import AuditReport
+from attribune.settings import Settings
+
+A = TypeVar("A")
+
+#: Views that can be made again from the journal.
+VIEWS: Final = ("registry", "stores", "facts")
+
+
+class Keeper(Protocol):
+    """What only the wiring can do, since it knows the engines and roles."""
+
+    def settle(self) -> None:
+        """Bring every view up to the journal's end when this process holds the folder alone; else roles do it."""
+        ...
+
+    def lag(self) -> int:
+        """How many entries of the journal are not in the facts yet."""
+        ...
+
+    def status(self) -> Status:
+        """Where the house stands."""
+        ...
+
+    def keys_used_at_ms(self) -> dict[str, int]:
+        """When each key was last used, by key id. Milliseconds, UTC."""
+        ...
+
+    def replay(self, policy: Policy | None, product: ProductId | None) -> Replayed:
+        """What would be decided under other rules (None: those in force then). Writes nothing."""
+        ...
+
+    def audit(self) -> AuditReport:
+        """Whether everything adds up, as far as every consumer has come."""
+        ...
+
+    def rebuild(self, view: str) -> None:
+        """Begin to make a view again from the journal."""
+        ...
+
+    def progress(self, view: str) -> Progress:
+        """How far that has come."""
+        ...
+
+
+class House:
+    """The parts of one data folder as the API sees them. Facts and answers are opened when they are first asked for."""
+
+    def __init__(  # noqa: PLR0913 - it is the list of the parts
+        self,
+        *,
+        folder: Path,
+        settings: Settings,
+        base_url: str,
+        clock: Clock,
+        chance: Chance,
+        journal: Journal,
+        registry: Registry,
+        keeper: Keeper,
+        enricher: Callable[[], Enricher],
+        facts: Callable[[], Facts],
+        dialects: tuple[str, ...],
+    ) -> None:
+        """Take the parts.
+
+        ``base_url`` is how the world reaches the collector, without a slash at the end; ``dialects`` are those that doors
+        may speak.
+        """
+        self.folder = folder
+        self.settings = settings
+        self.base_url = base_url
+        self.clock = clock
+        self.chance = chance
+        self.journal = journal
+        self.registry = registry
+        self.keeper = keeper
+        self.enricher = enricher
+        self.facts = facts
+        self.dialects = dialects
+        #: When API keys were last used with this process.
+        self.keys_used_at_ms: dict[str, int] = {}
+        self._lock = threading.RLock()
+
+    def up_to_date(self) -> Registry:
+        """The registry with every change that stands in the journal."""
+        with self._lock:
+            while True:
+                batch = self.journal.read(
+                    (Topic.CONTROL,), self.registry.position, self.settings.read_entries_max
+                )
+                for entry in batch:
+                    change = decode(entry)
+                    assert isinstance(change, Change)
+                    self.registry.apply(entry.position, change)
+                if len(batch) < self.settings.read_entries_max:
+                    return self.registry
+
+    def change(self, make: Callable[[Registry, int], Made[A]]) -> A:
+        """Let a verb make records from the newest registry, journal them, and give its answer.
+
+        One verb at a time, so that what it found free or taken is so when its records stand. This is the only place where
+        people's changes are journaled. Raises what the verb raises, and JournalUnavailable.
+        """
+        with self._lock:
+            now_ms = self.clock.now_ms()
+            made = make(self.up_to_date(), now_ms)
+            self.journal_changes([Change(at_ms=now_ms, record=record) for record in made.records])
+            return made.answer
+
+    def journal_changes(self, changes: list[Change]) -> list[Position]:
+        """Append changes next to each other and take them into the registry; their places."""
+        if not changes:
+            return []
+        with self._lock:
+            places = list(self.journal.append([(Topic.CONTROL, encode(one)) for one in changes]))
+            for place, change in zip(places, changes, strict=True):
+                self.registry.apply(place, change)
+            return places

@@ -1,0 +1,123 @@
+"""Asking: reports, and the story behind a handle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+from typing import Annotated, Any, Final
+
+from litestar import get
+from litestar.params import FromQuery, QueryParameter
+from msgspec import Struct
+
+from attribune.api.here import Here
+from attribune.api.house import House
+from attribune.collect.links import read_touch
+from attribune.model.activity import Event
+from attribune.model.errors import Invalid
+from attribune.model.ids import ProductId
+from attribune.record.handles import handle_hash
+from attribune.registry import find
+from attribune.report import explain, query
+from attribune.report.dimensions import DIMENSIONS
+from attribune.report.metrics import METRICS
+from attribune.report.stories import Explained
+from attribune.report.waiting import waiting
+
+HANDLE_CHARACTERS_MAX: Final = 2048
+
+
+class NamesAnswer(Struct, frozen=True):
+    """What a report may be made of, each with its meaning."""
+
+    metrics: dict[str, str]
+    dimensions: dict[str, str]
+
+
+Names = Annotated[
+    str, QueryParameter(description="Names, separated by commas; see /api/report/names.")
+]
+Day = Annotated[str | None, QueryParameter(description="A day of the product, such as 2026-03-01.")]
+
+
+@get("/api/report", sync_to_thread=True)
+def report(  # noqa: PLR0913, PLR0917 - one argument a query parameter
+    house: Here,
+    metrics: Names = "clicks,installs",
+    by: Names = "",
+    app: FromQuery[str | None] = None,
+    product: FromQuery[str | None] = None,
+    first_day: Day = None,
+    last_day: Day = None,
+    where: Annotated[
+        list[str] | None,
+        QueryParameter(description="dimension=value; nothing after the sign is absent."),
+    ] = None,
+    rows_max: FromQuery[int | None] = None,
+) -> query.Report:
+    """Metrics by dimensions. Organic is the row whose partner is null."""
+    registry = house.up_to_date()
+    most = house.settings.report_rows_max
+    asked = query.ReportRequest(
+        metrics=_names(metrics),
+        by=_names(by),
+        product=ProductId(find.product(registry, product).id) if product else None,
+        app=find.app(registry, app).id if app else None,
+        first_day=_day(first_day, "first_day"),
+        last_day=_day(last_day, "last_day"),
+        where=query.parse_where(where or ()),
+        rows_max=min(most, rows_max) if rows_max is not None else most,
+    )
+    house.keeper.settle()
+    return query.ask(house.facts(), asked, lag=house.keeper.lag())
+
+
+def _day(text: str | None, param: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise Invalid(f"{param} is a day such as 2026-03-01, not {text!r}", param=param) from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+@get("/api/report/names", sync_to_thread=False)
+def report_names() -> NamesAnswer:
+    """Every metric and dimension with its meaning."""
+    return NamesAnswer(
+        {metric.name: metric.help for metric in METRICS.values()},
+        {dimension.name: dimension.help for dimension in DIMENSIONS.values()},
+    )
+
+
+@get("/api/explain", sync_to_thread=True)
+def explained(
+    house: Here,
+    handle: Annotated[str, QueryParameter(min_length=1, max_length=HANDLE_CHARACTERS_MAX)],
+) -> Explained:
+    """The whole story of a device, touch, open, event, transaction, click id, advertising id or user."""
+    house.keeper.settle()
+    held = None if house.keeper.lag() else partial(_held, house)
+    return explain.stories(handle, sources(house, held))
+
+
+def _held(house: House, words: Sequence[str]) -> Sequence[Event]:
+    return waiting(words, house.journal, handle_hash)
+
+
+def sources(house: House, held: explain.Held | None = None) -> explain.Sources:
+    """Where stories are read from."""
+    return explain.Sources(
+        facts=house.facts(),
+        journal=house.journal,
+        directory=house.up_to_date(),
+        read_touch=read_touch,
+        handle_hash=handle_hash,
+        held=held,
+    )
+
+
+HANDLERS: tuple[Any, ...] = (report, report_names, explained)

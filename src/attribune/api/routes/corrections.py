@@ -1,0 +1,145 @@
+"""Corrections: a person gives a conversion to another touch, or to nobody."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from litestar import Request, post
+from litestar.params import JSONBody
+from msgspec import Struct
+
+from attribune.api.access import BY
+from attribune.api.here import Here
+from attribune.api.house import House
+from attribune.api.routes.asking import sources
+from attribune.model.codec import decode
+from attribune.model.control import Change, Correct
+from attribune.model.errors import Invalid, NotFound, StoreUnavailable
+from attribune.model.ids import ConversionId, Position, ProductId, TouchId, derived
+from attribune.model.outcome import Attribution, RefusedRecord
+from attribune.model.position import Topic
+from attribune.registry.naming import text
+from attribune.registry.requests import Request as Body
+from attribune.report import explain
+from attribune.report.stories import Story
+
+ORGANIC: Final = "organic"
+#: How long the attributor may take to decide; under load the correction stands and is decided later.
+DECIDED_WAIT_S: Final = 10.0
+_POLL_S: Final = 0.02
+_REASON_CHARACTERS_MAX: Final = 500
+_OUTCOMES_MAX: Final = 1000
+
+
+class AskCorrection(Body, frozen=True, kw_only=True):
+    """Whose conversion, to whom, and why."""
+
+    #: The conversion, or any handle that leads to one conversion only.
+    id: str
+    #: A touch id, or ``organic``.
+    to: str
+    reason: str
+
+
+class CorrectionShown(Struct, frozen=True, kw_only=True):
+    """The revision that a correction made."""
+
+    id: str
+    conversion: str
+    revision: int
+    source: str
+    partner: str | None
+    touch_id: str | None
+    reason: str
+    position: int
+
+
+class CorrectionAnswer(Struct, frozen=True):
+    """One correction."""
+
+    correction: CorrectionShown
+
+
+@post("/api/corrections", sync_to_thread=True)
+def correct(
+    house: Here, request: Request[Any, Any, Any], data: JSONBody[AskCorrection]
+) -> CorrectionAnswer:
+    """Give a conversion to another touch, or to nobody; answers with the revision that it made."""
+    house.keeper.settle()
+    story = _conversion(house, data.id)
+    scope: Any = request.scope
+    record = Correct(
+        conversion=ConversionId(str(story.conversion)),
+        product=ProductId(str(story.product)),
+        to=_touch(data.to),
+        reason=text(data.reason, "reason", _REASON_CHARACTERS_MAX),
+        by=str(scope.get(BY, "operator")),
+        id=derived("fix", str(story.conversion), house.chance.token(16).hex()),
+    )
+    [position] = house.journal_changes([Change(at_ms=house.clock.now_ms(), record=record)])
+    house.keeper.settle()
+    return CorrectionAnswer(_shown(record, _decided(house, record, position)))
+
+
+def _touch(to: str) -> TouchId | None:
+    found = text(to, "to")
+    return None if found == ORGANIC else TouchId(found)
+
+
+def _conversion(house: House, handle: str) -> Story:
+    """The one conversion that a handle leads to. Raises NotFound, Invalid when there are several."""
+    told = explain.stories(text(handle, "id", 2048), sources(house)).stories
+    stories = [story for story in told if story.conversion]
+    for story in stories:
+        if story.conversion == handle:
+            return story
+    if not stories:
+        raise NotFound(
+            f"{handle!r} leads to no conversion; see `attribune explain {handle}`", param="id"
+        )
+    if len(stories) > 1:
+        ids = ", ".join(str(story.conversion) for story in stories)
+        raise Invalid(f"{handle!r} leads to several conversions; give one of {ids}", param="id")
+    return stories[0]
+
+
+def _decided(house: House, record: Correct, position: Position) -> Attribution:
+    """What the attributor made of a correction. Raises Invalid when it refused, StoreUnavailable when it is not there."""
+    give_up = time.monotonic() + DECIDED_WAIT_S
+    after = position
+    while True:
+        for entry in house.journal.read((Topic.OUTCOMES,), after, _OUTCOMES_MAX):
+            after = entry.position
+            outcome = decode(entry)
+            if getattr(outcome, "position", None) != position:
+                continue
+            if isinstance(outcome, RefusedRecord):
+                raise Invalid(
+                    f"the correction was refused ({outcome.reason}); `to` must be a touch of the conversion's product",
+                    param="to",
+                )
+            if isinstance(outcome, Attribution) and outcome.conversion == record.conversion:
+                return outcome
+        if time.monotonic() > give_up:
+            raise StoreUnavailable(
+                "the correction is journaled and the attributor has not decided it yet; see `attribune status`"
+            )
+        time.sleep(_POLL_S)
+
+
+def _shown(record: Correct, outcome: Attribution) -> CorrectionShown:
+    credit = outcome.credit
+    return CorrectionShown(
+        id=record.id,
+        conversion=record.conversion,
+        revision=outcome.revision,
+        source=outcome.source,
+        partner=credit.partner if credit else None,
+        touch_id=credit.touch if credit else None,
+        reason=record.reason,
+        position=outcome.position,
+    )
+
+
+HANDLERS = (correct,)

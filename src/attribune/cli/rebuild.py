@@ -1,0 +1,49 @@
+"""``attribune rebuild``: a view made again from the journal."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Final
+
+import typer
+
+from attribune.cli import show
+from attribune.cli.client import Client, connect
+from attribune.cli.options import Data, Json
+
+_POLL_S: Final = 0.2
+#: In the order in which they depend on each other.
+VIEWS: Final = ("registry", "stores", "facts")
+
+
+def register(commands: typer.Typer) -> None:
+    """Add the command."""
+    commands.command(epilog="Example: attribune rebuild facts --data D")(rebuild)
+
+
+def rebuild(
+    data: Data,
+    view: Annotated[str, typer.Argument(help="facts, stores, registry, or all.")],
+    json_: Json = False,
+) -> None:
+    """Make a view again from the journal. Nothing is sent to anybody, and what was decided stays."""
+    views = VIEWS if view == "all" else (view,)
+    with connect(data) as house:
+        done = {name: _rebuilt(house, name, is_quiet=json_) for name in views}
+    if json_:
+        return show.as_json({"rebuild": {"views": list(done), "position": max(done.values())}})
+    for name, position in done.items():
+        show.line(f"{name}: made again up to {position}.")
+    return None
+
+
+def _rebuilt(house: Client, view: str, *, is_quiet: bool) -> int:
+    """Wait until a view stands again; the place it stands at."""
+    with show.progress(is_quiet=is_quiet) as bar:
+        found = house.call("POST", f"/api/rebuild/{view}")["rebuild"]
+        task = bar.add_task(f"rebuilding {view}", total=found["end"])
+        while not found["is_done"]:
+            time.sleep(_POLL_S)
+            found = house.call("GET", f"/api/rebuild/{view}")["rebuild"]
+            bar.update(task, completed=found["position"], total=found["end"])
+    return int(found["end"])

@@ -1,0 +1,36 @@
+"""``attribune status``: where the house stands."""
+
+from __future__ import annotations
+
+import typer
+
+from attribune.cli import show
+from attribune.cli.client import connect
+from attribune.cli.options import Data, Json
+
+
+def register(commands: typer.Typer) -> None:
+    """Add the command."""
+    commands.command(epilog="Example: attribune status --data D")(status)
+
+
+def status(data: Data, json_: Json = False) -> None:
+    """Show roles, positions, lags, restarts, last errors and rates."""
+    with connect(data) as house:
+        answer = house.call("GET", "/api/status")
+    if json_:
+        return show.as_json(answer)
+    found = answer["status"]
+    serving = f"serves at {found['collector_url']}" if found["is_serving"] else "is not served"
+    show.line(f"{found['data']} {serving}; the journal ends at {found['journal_end']}")
+    columns = ("role", "state", "pid", "position", "lag", "restarts", "last_exit", "last_error")
+    rows = ([row[column] for column in columns] for row in found["roles"])
+    show.table(columns, rows, empty="There are no roles.")
+    for row in found["roles"]:
+        if row["counters"]:
+            counted = "  ".join(
+                f"{name} {value} ({row['rates'][name]}/s)"
+                for name, value in row["counters"].items()
+            )
+            show.line(f"{row['role']}: {counted}")
+    return None

@@ -1,0 +1,144 @@
+"""What people ask the registry to change: bodies of the API, one struct per verb. Unknown fields are refused by name."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+from attribune.model.activity import Platform
+from attribune.model.control import KeyKind, PartnerKind, Scope
+
+
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A body of the API."""
+
+
+class AddApp(Request, frozen=True, kw_only=True):
+    """Register an app, and its product unless it joins one."""
+
+    name: str
+    platform: Platform
+    #: Package name, App Store number, or the site's address.
+    store_id: str
+    #: Id or name of the product it joins; a new product of that name when there is none.
+    product: str | None = None
+    #: IANA name. Of a new product.
+    timezone: str | None = None
+    #: ISO 4217. Of a new product.
+    currency: str | None = None
+    #: Browser origins that may send records of a web app; a site's own is always one.
+    origins: tuple[str, ...] = ()
+    #: Records with an app key must be signed; the answer carries the secret once.
+    is_signed: bool = False
+    apple_team_id: str | None = None
+    sha256_cert_fingerprints: tuple[str, ...] = ()
+
+
+class AddPartner(Request, frozen=True, kw_only=True):
+    """Register a partner."""
+
+    name: str
+    kind: PartnerKind = PartnerKind.NETWORK
+
+
+class LinkWords(Request, frozen=True, kw_only=True):
+    """What a link says, as far as it is said; an empty text takes a word away."""
+
+    campaign: str | UnsetType = UNSET
+    campaign_id: str | UnsetType = UNSET
+    adgroup: str | UnsetType = UNSET
+    adgroup_id: str | UnsetType = UNSET
+    creative: str | UnsetType = UNSET
+    creative_id: str | UnsetType = UNSET
+    site_id: str | UnsetType = UNSET
+    sub_site_id: str | UnsetType = UNSET
+    is_retargeting: bool | UnsetType = UNSET
+    #: Where the person goes, by platform; platforms left out go to the product's store pages.
+    targets: dict[str, str] | UnsetType = UNSET
+    #: Hosts that a ``redirect`` parameter of the query may lead to.
+    allowed_hosts: tuple[str, ...] | UnsetType = UNSET
+    #: Addresses or networks whose hits may steer windows, cost, address and user agent.
+    allowed_networks: tuple[str, ...] | UnsetType = UNSET
+    #: Steering fields that this link opens to everybody.
+    opens: tuple[str, ...] | UnsetType = UNSET
+    deep_link: str | UnsetType = UNSET
+
+
+class AddLink(LinkWords, frozen=True, kw_only=True):
+    """Make a tracking link of an app's product."""
+
+    #: Any app of the product; or give the product itself.
+    app: str | None = None
+    product: str | None = None
+    #: Id or name.
+    partner: str
+
+
+class EditLink(LinkWords, frozen=True, kw_only=True):
+    """Change what a link says from now on."""
+
+    is_disabled: bool | UnsetType = UNSET
+
+
+class AddKey(Request, frozen=True, kw_only=True):
+    """Make a key; its secret is in the answer and nowhere else."""
+
+    kind: KeyKind
+    #: The app it speaks for; none for kind ``api``.
+    app: str | None = None
+    #: Of kind ``api``: ``read``, ``write``.
+    scopes: tuple[Scope, ...] = ()
+
+
+class RotateKey(Request, frozen=True, kw_only=True):
+    """Make a key in another's place; the old one holds for the overlap."""
+
+    overlap_ms: int = 86_400_000
+
+
+class AddDoor(Request, frozen=True, kw_only=True):
+    """Make an inlet that speaks a client library's own language for one app."""
+
+    app: str
+    dialect: str
+    #: The client's own key, such as Segment's write key; made when left out.
+    key: str | None = None
+    #: Events of a device not seen before imply an open.
+    implies_open: bool = False
+    #: Addresses that the sender states, and users it names, are believed.
+    is_trusted: bool = False
+
+
+class SetPolicy(Request, frozen=True, kw_only=True):
+    """Set a product's rules from now on: a preset, or a policy of one's own."""
+
+    preset: str | None = None
+    #: Fields of a policy; those left out keep the preset's value, or the default's.
+    policy: dict[str, object] | None = None
+
+
+class SetTestDevice(Request, frozen=True, kw_only=True):
+    """Register an id whose every new installation counts as an install, or take it back."""
+
+    id: str
+    app: str | None = None
+    product: str | None = None
+    is_test: bool = True
+
+
+class ImportedDevice(Request, frozen=True, kw_only=True):
+    """A device that had the app before Attribune was there."""
+
+    #: Made by the SDK; may be left out when another id is given.
+    id: str | None = None
+    #: Advertising, vendor and app-set ids by our names (``gaid``, ``idfa``, ``idfv`` …).
+    ids: dict[str, str] = field(default_factory=dict)
+    user_id: str | None = None
+    #: Milliseconds, UTC.
+    last_seen_at_ms: int | None = None
+
+
+class ImportDevices(Request, frozen=True, kw_only=True):
+    """Say which devices had an app before; sending the same again changes nothing."""
+
+    app: str
+    devices: tuple[ImportedDevice, ...]

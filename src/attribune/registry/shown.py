@@ -1,0 +1,221 @@
+"""How registered things are shown: without hashes, and with a secret only in the answer that made it."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType
+
+from attribune.model.activity import Platform
+from attribune.model.control import (
+    App,
+    Door,
+    Key,
+    KeyKind,
+    Link,
+    Partner,
+    PartnerKind,
+    Product,
+    Scope,
+)
+from attribune.model.policy import Policy
+
+
+class ProductShown(Struct, frozen=True, kw_only=True):
+    """A product."""
+
+    id: str
+    name: str
+    timezone: str
+    currency: str
+
+
+class AppShown(Struct, frozen=True, kw_only=True):
+    """An app; ``key`` and ``signing_secret`` only in the answer that made them."""
+
+    id: str
+    product: str
+    name: str
+    platform: Platform
+    store_id: str
+    is_signed: bool
+    origins: tuple[str, ...]
+    apple_team_id: str | None
+    sha256_cert_fingerprints: tuple[str, ...]
+    key: str | UnsetType = UNSET
+    signing_secret: str | UnsetType = UNSET
+
+
+class PartnerShown(Struct, frozen=True, kw_only=True):
+    """A partner."""
+
+    id: str
+    name: str
+    kind: PartnerKind
+
+
+class LinkShown(Struct, frozen=True, kw_only=True):
+    """A tracking link, with the addresses to hand out and where it leads now."""
+
+    id: str
+    product: str
+    partner: str
+    click_url: str
+    impression_url: str
+    campaign: str | None
+    campaign_id: str | None
+    adgroup: str | None
+    adgroup_id: str | None
+    creative: str | None
+    creative_id: str | None
+    site_id: str | None
+    sub_site_id: str | None
+    is_retargeting: bool
+    #: Where people go now, by platform: the link's own targets, else the product's store pages.
+    targets: dict[str, str]
+    allowed_hosts: tuple[str, ...]
+    allowed_networks: tuple[str, ...]
+    opens: tuple[str, ...]
+    deep_link: str | None
+    is_disabled: bool
+
+
+class KeyShown(Struct, frozen=True, kw_only=True):
+    """A key; ``secret`` only in the answer that made it."""
+
+    id: str
+    kind: KeyKind
+    app: str | None
+    scopes: tuple[Scope, ...]
+    created_at_ms: int
+    ends_at_ms: int | None
+    #: ``active``, ``ending`` (within its overlap) or ``ended``.
+    state: str
+    #: By an app, a server or a program, as far as is known. Milliseconds, UTC.
+    last_used_at_ms: int | None
+    #: The last four characters of the secret.
+    hint: str
+    secret: str | UnsetType = UNSET
+
+
+class DoorShown(Struct, frozen=True, kw_only=True):
+    """A door; ``key`` only in the answer that made it."""
+
+    id: str
+    app: str
+    dialect: str
+    url: str
+    hint: str
+    implies_open: bool
+    is_trusted: bool
+    is_disabled: bool
+    key: str | UnsetType = UNSET
+
+
+class PolicyShown(Struct, frozen=True, kw_only=True):
+    """The rules of a product and the name of their version."""
+
+    product: str | None
+    version: str
+    #: When they were set. Milliseconds, UTC; None for the default that nobody set.
+    policy: Policy
+
+
+class TestDeviceShown(Struct, frozen=True, kw_only=True):
+    """An id registered for tests."""
+
+    id: str
+    product: str
+    is_test: bool
+
+
+def product(record: Product) -> ProductShown:
+    """A product as shown."""
+    return ProductShown(
+        id=record.id, name=record.name, timezone=record.timezone, currency=record.currency
+    )
+
+
+def app(
+    record: App, key: str | UnsetType = UNSET, signing_secret: str | UnsetType = UNSET
+) -> AppShown:
+    """An app as shown; the secrets only when it was just made."""
+    return AppShown(
+        id=record.id,
+        product=record.product,
+        name=record.name,
+        platform=record.platform,
+        store_id=record.store_id,
+        is_signed=record.signing_secret is not None,
+        origins=record.origins,
+        apple_team_id=record.apple_team_id,
+        sha256_cert_fingerprints=record.sha256_cert_fingerprints,
+        key=key,
+        signing_secret=signing_secret,
+    )
+
+
+def partner(record: Partner) -> PartnerShown:
+    """A partner as shown."""
+    return PartnerShown(id=record.id, name=record.name, kind=record.kind)
+
+
+def link(record: Link, targets: dict[str, str], base_url: str) -> LinkShown:
+    """A link as shown, with its addresses under the public base address."""
+    return LinkShown(
+        id=record.id,
+        product=record.product,
+        partner=record.partner,
+        click_url=f"{base_url}/c/{record.id}",
+        impression_url=f"{base_url}/i/{record.id}",
+        campaign=record.campaign,
+        campaign_id=record.campaign_id,
+        adgroup=record.adgroup,
+        adgroup_id=record.adgroup_id,
+        creative=record.creative,
+        creative_id=record.creative_id,
+        site_id=record.site_id,
+        sub_site_id=record.sub_site_id,
+        is_retargeting=record.is_retargeting,
+        targets=targets,
+        allowed_hosts=record.allowed_hosts,
+        allowed_networks=record.allowed_networks,
+        opens=record.opens,
+        deep_link=record.deep_link,
+        is_disabled=record.is_disabled,
+    )
+
+
+def key(
+    record: Key,
+    now_ms: int,
+    secret: str | UnsetType = UNSET,
+    last_used_at_ms: int | None = None,
+) -> KeyShown:
+    """A key as shown; the secret only when it was just made."""
+    ends = record.ends_at_ms
+    return KeyShown(
+        id=record.id,
+        kind=record.kind,
+        app=record.app,
+        scopes=record.scopes,
+        created_at_ms=record.created_at_ms,
+        ends_at_ms=ends,
+        state="active" if ends is None else "ending" if now_ms < ends else "ended",
+        last_used_at_ms=last_used_at_ms,
+        hint=record.hint,
+        secret=secret,
+    )
+
+
+def door(record: Door, base_url: str, key: str | UnsetType = UNSET) -> DoorShown:
+    """A door as shown, with the address that a client is given."""
+    return DoorShown(
+        id=record.id,
+        app=record.app,
+        dialect=record.dialect,
+        url=f"{base_url}/in/{record.dialect}/{record.id}",
+        hint=record.hint,
+        implies_open=record.implies_open,
+        is_trusted=record.is_trusted,
+        is_disabled=record.is_disabled,
+        key=key,
+    )

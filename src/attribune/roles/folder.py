@@ -1,0 +1,126 @@
+"""The data folder: made on first use, marked with its format, held by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from attribune.model.errors import FolderHeld, FolderTooNew, Invalid
+
+#: The format of the folder as a whole. A later one is refused, an earlier one is brought up by the version that raised it.
+FORMAT: Final = 1
+ADMIN_SOCKET: Final = "run/admin.sock"
+#: What `serve` says of itself: addresses and ports.
+SERVE_FILE: Final = "run/serve.json"
+_LOCK: Final = "lock"
+_VERSION: Final = "VERSION"
+_LOCK_WAIT_S: Final = 1.0
+_LOCK_POLL_S: Final = 0.02
+
+
+def prepare(folder: Path) -> Path:
+    """The folder, made for its owner alone when it is new.
+
+    Raises FolderTooNew when a later version of Attribune wrote it, Invalid when it holds something else or cannot be made.
+    """
+    version = folder / _VERSION
+    try:
+        if not version.exists():
+            if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
+                raise Invalid(
+                    f"{folder} is no data folder of Attribune and is not empty; give an empty or a new one",
+                    param="data",
+                )
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(version, f"{FORMAT}\n")
+        (folder / "run").mkdir(mode=0o700, exist_ok=True)
+        text = version.read_text().strip()
+    except OSError as fault:
+        raise Invalid(
+            f"the data folder {folder} cannot be used: {fault.strerror}", param="data"
+        ) from fault
+    if not text.isdigit():
+        raise Invalid(f"{version} should hold a number, not {text[:40]!r}", param="data")
+    if int(text) > FORMAT:
+        raise FolderTooNew(
+            f"{folder} has format {text} and this version knows {FORMAT}; install a later version"
+        )
+    return folder
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether only things that may be there before the first use are there: settings, and a folder begun but not marked."""
+    return {entry.name for entry in folder.iterdir()} <= {"attribune.toml", "run", _LOCK}
+
+
+@contextmanager
+def held(folder: Path, doing: str, *, shared: bool = False) -> Iterator[int]:
+    """Hold the folder's lock while the block runs; gives the lock's descriptor, for children to inherit.
+
+    A lock that is about to be let go (a house that was killed a moment ago) is waited for, up to a second.
+    Raises FolderHeld, naming who holds it.
+    """
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _lock(folder, descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        if not shared:
+            _sign(descriptor, doing)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock(folder: Path, descriptor: int, how: int) -> None:
+    give_up = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise FolderHeld(_who(folder, descriptor)) from None
+            time.sleep(_LOCK_POLL_S)
+        else:
+            return
+
+
+def _sign(descriptor: int, doing: str) -> None:
+    said = {"pid": os.getpid(), "host": socket.gethostname(), "doing": doing}
+    said["since"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(said).encode(), 0)
+
+
+def _who(folder: Path, descriptor: int) -> str:
+    try:
+        said = json.loads(os.pread(descriptor, 4096, 0))
+        who = f"{said['doing']} (process {said['pid']} on {said['host']}, since {said['since']})"
+    except (ValueError, KeyError, TypeError):
+        who = "another process"
+    return f"{folder} is held by {who}; stop that first, or give another --data"
+
+
+def serving(folder: Path) -> dict[str, Any] | None:
+    """What the house that serves, or last served, this folder says of itself; None when none ever did."""
+    try:
+        said = json.loads((folder / SERVE_FILE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file so that a reader sees the old or the new content and never a part."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(content)
+    beside.replace(path)
+
+
+def _write(path: Path, text: str) -> None:
+    write_whole(path, text.encode())

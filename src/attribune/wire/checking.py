@@ -1,0 +1,81 @@
+"""The audit and the replay over the engines of a folder."""
+
+# ruff: noqa: PLC0415 - an import inside a function is there so that only who needs an engine pays for it
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attribune.model.ids import Position, ProductId
+from attribune.model.policy import Policy
+from attribune.registry.view import Registry
+from attribune.wire.parts import Parts
+from attribune.wire.roles import limits, lookups
+
+if TYPE_CHECKING:
+    from attribune.attribute.replay import Replayed
+    from attribune.report.audit import AuditReport
+
+
+def replay(
+    parts: Parts, upto: Position, policy: Policy | None = None, product: ProductId | None = None
+) -> Replayed:
+    """What would be decided under other rules, or again under those in force then. Writes nothing."""
+    from attribune.attribute.replay import Bench, WhatIf
+    from attribune.attribute.replay import replay as judge_again
+    from attribune.collect.links import read_touch
+
+    with parts.scratch_store() as store:
+        bench = Bench(
+            journal=parts.journal,
+            directory=Registry(),
+            store=store,
+            enricher=parts.enricher,
+            read_touch=read_touch,
+            limits=limits(parts),
+            read_entries_max=parts.settings.read_entries_max,
+        )
+        return judge_again(bench, WhatIf(upto=upto, policy=policy, product=product))
+
+
+def audit(
+    parts: Parts, registry: Registry, attributor: Position, recorder: Position, differences: int
+) -> AuditReport:
+    """Whether everything adds up as far as both consumers have come; ``registry`` must know every change."""
+    from attribune.report.audit import audit as pass_over
+    from attribune.report.checks import all_checks
+    from attribune.roles.recorder import audit_scope
+
+    def repeated() -> list[str]:
+        found = replay(parts, attributor)
+        if not found.differences:
+            return []
+        return [f"{found.differences} outcomes come out differently when they are decided again"]
+
+    scope = audit_scope(
+        parts.journal,
+        parts.facts,
+        lookups(parts, registry),
+        attributor_position=attributor,
+        recorder_position=recorder,
+        differences=differences,
+        decisions_repeat=repeated,
+    )
+    return pass_over(scope, all_checks(scope))
+
+
+def registry_at_end(parts: Parts) -> Registry:
+    """A view of the registry with every change that stands in the journal."""
+    from attribune.model.codec import decode
+    from attribune.model.control import Change
+    from attribune.model.position import Topic
+
+    registry = parts.registry()
+    while entries := parts.journal.read(
+        (Topic.CONTROL,), registry.position, parts.settings.read_entries_max
+    ):
+        for entry in entries:
+            change = decode(entry)
+            assert isinstance(change, Change)
+            registry.apply(entry.position, change)
+    return registry

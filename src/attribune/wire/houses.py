@@ -1,0 +1,113 @@
+"""What the API works on, for a house that serves and for a folder that one command holds alone."""
+
+# ruff: noqa: PLC0415 - an import inside a function is there so that only who needs an engine pays for it
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from attribune import settings as settings_
+from attribune.roles import folder as folder_
+from attribune.wire.parts import Parts
+
+if TYPE_CHECKING:
+    from attribune.api.calling import InProcess
+    from attribune.api.house import House, Keeper
+    from attribune.roles.base import Role
+    from attribune.roles.heartbeat import Pulse
+    from attribune.roles.web import WebRole
+
+
+#: Requests of a stopping API that are under way are cut when this part of ``drain_ms`` is over.
+_SERVER_SHARE: Final = 0.7
+
+
+def house(parts: Parts, keeper: Keeper) -> House:
+    """What the API works on."""
+    from attribune.api.house import House
+    from attribune.collect.dialects import DIALECTS
+
+    return House(
+        folder=parts.folder,
+        settings=parts.settings,
+        base_url=_baseurl(parts),
+        clock=parts.clock,
+        chance=parts.chance,
+        journal=parts.journal,
+        registry=parts.registry(),
+        keeper=keeper,
+        enricher=lambda: parts.enricher,
+        facts=lambda: parts.facts,
+        dialects=tuple(DIALECTS),
+    )
+
+
+def _baseurl(parts: Parts) -> str:
+    """How the world reaches the collector: as set, else as the house last served, else its address."""
+    if parts.settings.public_url:
+        return parts.settings.public_url.rstrip("/")
+    said = folder_.serving(parts.folder) or {}
+    return str(said.get("public_url") or url(parts.settings.host, parts.settings.port))
+
+
+def url(host: str, port: int) -> str:
+    """How somebody on this machine reaches a listening address."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - shown, not bound
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+@contextmanager
+def offline(data: Path) -> Iterator[InProcess]:
+    """The API of a folder that nobody serves, asked in this process, which holds the folder meanwhile.
+
+    Raises FolderHeld, FolderTooNew, Invalid.
+    """
+    from attribune.api.app import create
+    from attribune.api.calling import InProcess
+    from attribune.roles.process import log_to_stderr
+    from attribune.wire.keepers import OfflineKeeper
+
+    folder = folder_.prepare(data)
+    with folder_.held(folder, f"command `{' '.join(sys.argv[1:3])}`"):
+        settings = settings_.load(folder)
+        log_to_stderr("command", "error")
+        parts = Parts(folder, settings)
+        keeper = OfflineKeeper(parts)
+        try:
+            yield InProcess(create(house(parts, keeper)))
+        finally:
+            keeper.close()
+            parts.close()
+
+
+def web(parts: Parts) -> tuple[WebRole, Pulse]:
+    """The web role, and the pulse of all roles in its process."""
+    from attribune.api.access import trusted
+    from attribune.api.app import create
+    from attribune.roles.heartbeat import Pulse
+    from attribune.roles.web import ApiServer, WebRole
+    from attribune.wire.keepers import ServingKeeper
+    from attribune.wire.roles import recorder, registrar
+
+    settings = parts.settings
+    registrar_, recorder_ = registrar(parts), recorder(parts)
+    keeper = ServingKeeper(parts, registrar_, recorder_)
+    home = house(parts, keeper)
+    app = create(home)
+    api = ApiServer(
+        app,
+        trusted(app),
+        (settings.web_host, settings.web_port),
+        parts.folder / folder_.ADMIN_SOCKET,
+        settings.drain_ms / 1000 * _SERVER_SHARE,
+        home.keys_used_at_ms,
+    )
+    roles: list[Role] = [registrar_, recorder_]
+    pulse = Pulse(parts.folder, [api, *roles], parts.clock, settings.heartbeat_ms)
+    role = WebRole(api, roles, pulse)
+    keeper.between = role.between
+    return role, pulse

@@ -1,0 +1,221 @@
+"""Who keeps the views: the roles of a house that serves, or a command that holds the folder alone."""
+
+# ruff: noqa: PLC0415 - an import inside a function is there so that only who needs an engine pays for it
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from attribune.model.ids import Position
+from attribune.model.status import Progress, RoleState, Status
+from attribune.roles import folder as folder_
+from attribune.roles.base import Role, settle
+from attribune.wire import checking
+from attribune.wire.parts import Parts
+from attribune.wire.roles import attributor, recorder, registrar
+
+if TYPE_CHECKING:
+    from attribune.attribute.replay import Replayed
+    from attribune.model.ids import ProductId
+    from attribune.model.policy import Policy
+    from attribune.report.audit import AuditReport
+    from attribune.roles.attributor import AttributorRole
+    from attribune.roles.recorder import RecorderRole
+    from attribune.roles.registrar import RegistrarRole
+
+#: What the attributor makes of the journal: its store, and the answers it keeps for those who ask.
+STORES: Final = ("store", "answers")
+#: How long an answer waits for the views to reach the journal's end.
+_SETTLE_WAIT_S: Final = 1.0
+_SETTLE_POLL_S: Final = 0.01
+_RESTART: Final = "run/restart"
+
+
+def _keys_used_at_ms(parts: Parts) -> dict[str, int]:
+    from attribune.roles import standing
+
+    return standing.keys_used_at_ms(parts.folder, standing.role_names(parts.settings.collectors))
+
+
+def _status(parts: Parts, *, is_serving: bool) -> Status:
+    from attribune.roles import standing
+
+    return standing.status(
+        parts.folder,
+        standing.role_names(parts.settings.collectors),
+        parts.settings.heartbeat_ms,
+        parts.clock.now_ms(),
+        parts.journal.end(),
+        is_serving=is_serving,
+    )
+
+
+class OfflineKeeper:
+    """Keeps the views of a folder that this process holds alone: by stepping the roles itself."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Make no role yet."""
+        self._parts = parts
+
+    def settle(self) -> None:
+        """Bring every view up to the journal's end."""
+        settle(self._registrar, self._attributor, self._recorder)
+
+    def lag(self) -> int:
+        """None: whoever asks for numbers settles first."""
+        return 0
+
+    def status(self) -> Status:
+        """Where the roles stood when they last ran."""
+        return _status(self._parts, is_serving=False)
+
+    def keys_used_at_ms(self) -> dict[str, int]:
+        """When each key was last used."""
+        return _keys_used_at_ms(self._parts)
+
+    def rebuild(self, view: str) -> None:
+        """Make a view again, at once and to the end."""
+        if view == "facts":
+            self._recorder.forget()
+        elif view == "registry":
+            self._registrar.forget(lambda: _remove_registry(self._parts.folder))
+        else:
+            self.__dict__.pop("_attributor", None)
+            for name in STORES:
+                self._parts.forget(name)
+                shutil.rmtree(self._parts.folder / name, ignore_errors=True)
+        self.settle()
+
+    def progress(self, view: str) -> Progress:
+        """It is done."""
+        end = self._parts.journal.end()
+        return Progress(view=view, is_done=True, position=end, end=end)
+
+    def replay(self, policy: Policy | None, product: ProductId | None) -> Replayed:
+        """What would be decided under other rules."""
+        self.settle()
+        return checking.replay(self._parts, self._attributor.position, policy, product)
+
+    def audit(self) -> AuditReport:
+        """Whether everything adds up."""
+        self.settle()
+        judge, keeps = self._attributor, self._recorder
+        differences = int(judge.state()["differences"])
+        return checking.audit(
+            self._parts,
+            checking.registry_at_end(self._parts),
+            judge.position,
+            keeps.position(),
+            differences,
+        )
+
+    def close(self) -> None:
+        """Let go of the registry's store; the other engines belong to the parts."""
+        if "_registrar" in self.__dict__:
+            self._registrar.close()
+
+    @cached_property
+    def _registrar(self) -> RegistrarRole:
+        return registrar(self._parts)
+
+    @cached_property
+    def _attributor(self) -> AttributorRole:
+        return attributor(self._parts)
+
+    @cached_property
+    def _recorder(self) -> RecorderRole:
+        return recorder(self._parts)
+
+
+def _remove_registry(folder: Path) -> None:
+    for file in folder.glob("registry.db*"):
+        file.unlink()
+
+
+class ServingKeeper:
+    """Keeps the views of a house that serves: roles do the work, here they are only told."""
+
+    def __init__(self, parts: Parts, registrar_: RegistrarRole, recorder_: RecorderRole) -> None:
+        """Know the roles of this process."""
+        self._parts = parts
+        self._registrar = registrar_
+        self._recorder = recorder_
+        #: Where the journal ended, and when it was, as each view's rebuild was begun.
+        self._ends: dict[str, int] = {}
+        self._begun_ms: dict[str, int] = {}
+        #: Set by the wiring: runs a deed while a role of this process rests.
+        self.between: Callable[[Role, Callable[[], None]], None] = lambda _, deed: deed()
+
+    def settle(self) -> None:
+        """Wait a moment for the roles to reach what stands in the journal now, so that who asks sees what they did.
+
+        Under a lag that is longer than that moment the answer comes as far as the views have come, and says so.
+        """
+        give_up = time.monotonic() + _SETTLE_WAIT_S
+        while self.lag() and time.monotonic() < give_up:
+            time.sleep(_SETTLE_POLL_S)
+
+    def lag(self) -> int:
+        """Entries that the slower of attributor and recorder has not handled, as far as they have said."""
+        decided, _ = self._attributor_stands()
+        return max(0, self._parts.journal.end() - min(decided, self._recorder.position()))
+
+    def status(self) -> Status:
+        """Where the roles stand."""
+        return _status(self._parts, is_serving=True)
+
+    def keys_used_at_ms(self) -> dict[str, int]:
+        """When each key was last used."""
+        return _keys_used_at_ms(self._parts)
+
+    def rebuild(self, view: str) -> None:
+        """Begin to make a view again."""
+        self._ends[view] = self._parts.journal.end()
+        self._begun_ms[view] = self._parts.clock.now_ms()
+        if view == "facts":
+            self.between(self._recorder, self._recorder.forget)
+        elif view == "registry":
+            self._registrar.forget(lambda: _remove_registry(self._parts.folder))
+        else:
+            marker = self._parts.folder / _RESTART / "attributor"
+            folder_.write_whole(marker, "\n".join(STORES).encode())
+
+    def progress(self, view: str) -> Progress:
+        """How far the view's role has come towards the end that the journal had when the rebuild began."""
+        end = self._ends.get(view, self._parts.journal.end())
+        if view == "stores":
+            position, is_idle = self._attributor_since(self._begun_ms.get(view, 0))
+        else:
+            state = (self._recorder if view == "facts" else self._registrar).state()
+            position, is_idle = state.get("position") or 0, state.get("lag") == 0
+        is_done = position >= end or is_idle
+        return Progress(view=view, is_done=is_done, position=min(position, end), end=end)
+
+    def _attributor_since(self, begun_ms: int) -> tuple[int, bool]:
+        """How far an attributor that was started after a moment has come, and whether nothing waits for it."""
+        found = {role.role: role for role in self.status().roles}["attributor"]
+        if found.state is not RoleState.RUNNING or (found.started_at_ms or 0) < begun_ms:
+            return 0, False
+        return found.position or 0, found.lag == 0
+
+    def replay(self, policy: Policy | None, product: ProductId | None) -> Replayed:
+        """What would be decided under other rules, as far as the attributor has come."""
+        position, _ = self._attributor_stands()
+        return checking.replay(self._parts, position, policy, product)
+
+    def audit(self) -> AuditReport:
+        """Whether everything adds up as far as the roles have come."""
+        judged, differences = self._attributor_stands()
+        recorded = self._recorder.position()
+        registry = checking.registry_at_end(self._parts)
+        return checking.audit(self._parts, registry, judged, recorded, differences)
+
+    def _attributor_stands(self) -> tuple[Position, int]:
+        """Where the attributor stood when it last said so, and what it decided differently after a crash."""
+        found = {role.role: role for role in self.status().roles}["attributor"]
+        return Position(found.position or 0), found.counters.get("differences", 0)

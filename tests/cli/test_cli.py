@@ -1,0 +1,304 @@
+"""The command line: one object with --json, a sentence without, exit codes, and help that ends with an example."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from house import CommandFailed, RunningHouse
+
+from attribune.cli import client, help_topics, import_
+from attribune.cli.exit_codes import CODES, MEANINGS
+from attribune.cli.main import commands, run
+from attribune.model.errors import FolderTooNew, Invalid
+from attribune.roles import folder
+from attribune.settings import SETTINGS
+
+APP = ("--name", "Game", "--platform", "android", "--store-id", "com.example.game")
+
+
+def every_command() -> list[tuple[str, ...]]:
+    found = []
+
+    def walk(group: object, path: tuple[str, ...]) -> None:
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                walk(command, (*path, name))
+            else:
+                found.append((*path, name))
+
+    walk(typer.main.get_command(commands), ())
+    return found
+
+
+@pytest.mark.parametrize("path", every_command(), ids=" ".join)
+def test_the_help_of_every_command_ends_with_an_example(path: tuple[str, ...], capsys) -> None:
+    assert run([*path, "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    example = next(i for i, line in enumerate(lines) if line.startswith("Example: attribune"))
+    assert (
+        len(lines) - example <= 3
+    )  # the example may fill more than one line, and nothing comes after it
+
+
+#: Every command that answers with --json, so that one left out is noticed.
+JSON_COMMANDS = {
+    ("app", "add"): APP,
+    ("app", "list"): (),
+    ("product", "list"): (),
+    ("partner", "add"): ("--name", "zeta"),
+    ("partner", "list"): (),
+    ("link", "add"): ("--app", "game-android", "--partner", "zeta"),
+    ("link", "list"): (),
+    ("link", "edit"): ("--app", "game-android", "--partner", "acme", "--campaign", "summer"),
+    ("link", "disable"): ("--app", "game-android", "--campaign", "summer"),
+    ("key", "add"): ("--app", "game-android", "--kind", "server"),
+    ("key", "list"): (),
+    ("key", "rotate"): ("--app", "game-android", "--kind", "app"),
+    ("key", "revoke"): ("--kind", "api"),
+    ("door", "add"): ("--app", "game-android", "--dialect", "segment", "--key", "wk_test"),
+    ("door", "list"): (),
+    ("device", "test"): ("d1",),
+    ("device", "list"): (),
+    ("policy", "show"): ("--product", "game"),
+    ("policy", "set"): ("--product", "game", "--preset", "adjust"),
+    ("policy", "list"): ("--product", "game"),
+    ("import", "devices"): ("{file}", "--app", "game-android"),
+    ("journal", "tail"): (),
+    ("status",): (),
+    ("report",): ("--metrics", "clicks,installs,revenue", "--by", "partner,campaign"),
+    ("explain",): ("d1",),
+    ("replay",): (),
+    ("audit",): (),
+    ("rebuild",): ("facts",),
+}
+#: They need what only a story brings (tests/serve), run on, or print a text.
+NOT_HERE = {("correct",), ("door", "disable"), ("serve",), ("run",), ("help",)}
+
+
+def test_every_command_is_among_those_checked() -> None:
+    assert {*JSON_COMMANDS, *NOT_HERE} == set(every_command())
+
+
+@pytest.fixture(scope="module")
+def filled_house(tmp_path_factory) -> RunningHouse:
+    with RunningHouse(tmp_path_factory.mktemp("cli") / "data") as house:
+        house.cli("app", "add", *APP)
+        house.cli("partner", "add", "--name", "acme", "--kind", "affiliate")
+        house.cli(
+            "link", "add", "--app", "game-android", "--partner", "acme", "--campaign", "spring"
+        )
+        house.cli("key", "add", "--kind", "api", "--scopes", "read,write")
+        (house.folder.parent / "known.txt").write_text("d1\nd2\n\n")
+        yield house
+
+
+@pytest.mark.server
+def test_every_command_prints_exactly_one_object(filled_house: RunningHouse) -> None:
+    file = str(filled_house.folder.parent / "known.txt")
+    answers = {
+        path: filled_house.cli(*path, *(word.format(file=file) for word in words))
+        for path, words in JSON_COMMANDS.items()
+    }
+    assert answers["import", "devices"] == {"imported": {"devices": 2}}
+    assert answers["key", "add"]["key"]["secret"].startswith("sk_")
+    assert answers["link", "edit"]["link"]["campaign"] == "summer"
+    assert answers["link", "disable"]["link"]["id"] == answers["link", "edit"]["link"]["id"]
+    assert answers["link", "disable"]["link"]["is_disabled"] is True
+    assert answers["policy", "set"]["policy"]["version"] == "adjust@1"
+    assert answers["report",]["rows"] == []
+    assert answers["audit",]["ok"] is True
+    assert answers["replay",]["changed"] == 0
+    assert answers["status",]["status"]["is_serving"] is True
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("arguments", "code", "exit_code"),
+    [
+        (("link", "add", "--app", "nope", "--partner", "acme"), "not_found", 3),
+        (("app", "add", *APP[:-1], "!"), "invalid", 4),
+        (("app", "add", *APP, "--product", "game"), "conflict", 5),
+        (("app", "add", "--name", "x"), "usage", 2),
+        (("app", "frobnicate"), "usage", 2),
+        (
+            ("link", "add", "--app", "game-android", "--partner", "acme", "--target", "web"),
+            "usage",
+            2,
+        ),
+        (("key", "revoke"), "usage", 2),
+        (("key", "revoke", "none"), "not_found", 3),
+        (("policy", "set", "--product", "game", "--file", "/does/not/exist"), "invalid", 4),
+        (("correct", "nobody", "--to", "organic", "--reason", "why"), "not_found", 3),
+        (("report", "--metrics", "luck"), "invalid", 4),
+        (("help", "everything"), "not_found", 3),
+    ],
+)
+def test_errors_are_one_object_with_json_and_a_sentence_without(
+    filled_house: RunningHouse, capsys, arguments: tuple[str, ...], code: str, exit_code: int
+) -> None:
+    data = () if arguments[0] == "help" else ("--data", str(filled_house.folder))
+    if data:
+        with pytest.raises(CommandFailed) as failed:
+            filled_house.cli(*arguments)
+        assert (failed.value.error["code"], failed.value.code) == (code, exit_code)
+        assert failed.value.stderr == ""
+    assert run([*arguments, *data]) == exit_code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("attribune: ")
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.server
+def test_people_get_tables(filled_house: RunningHouse, capsys) -> None:
+    for arguments in (
+        ("partner", "list"),
+        ("status",),
+        ("audit",),
+        ("report",),
+        ("journal", "tail"),
+    ):
+        assert run([*arguments, "--data", str(filled_house.folder)]) == 0
+        assert capsys.readouterr().out.strip()
+    assert run(["report", "--csv", "--data", str(filled_house.folder)]) == 0
+    assert capsys.readouterr().out.startswith("partner,clicks,")
+
+
+@pytest.mark.server
+def test_a_command_to_a_serving_house_loads_no_engine(filled_house: RunningHouse) -> None:
+    script = (
+        "import sys; from attribune.cli.main import run;"
+        f"code = run(['partner', 'list', '--json', '--data', {str(filled_house.folder)!r}]);"
+        "heavy = {'chdb', 'rocksdict', 'lmdb', 'sqlalchemy', 'litestar', 'clickhouse_connect'} & set(sys.modules);"
+        "print(code, sorted(heavy), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "0 []"
+    assert json.loads(done.stdout)["partners"]
+
+
+def test_every_exit_code_has_a_meaning() -> None:
+    assert set(CODES.values()) <= set(MEANINGS)
+
+
+@pytest.mark.parametrize("topic", help_topics.TOPICS)
+def test_every_help_topic_says_something(topic: str, capsys) -> None:
+    assert run(["help", topic]) == 0
+    assert len(capsys.readouterr().out) > 100
+
+
+def test_help_names_every_setting() -> None:
+    text = help_topics.settings_text()
+    assert all(row.name in text and row.environment in text for row in SETTINGS)
+
+
+# --- the data folder
+
+
+def test_a_folder_is_made_for_its_owner_alone(tmp_path) -> None:
+    made = folder.prepare(tmp_path / "new" / "data")
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert (made / "VERSION").read_text() == f"{folder.FORMAT}\n"
+
+
+def test_a_folder_of_a_later_version_is_refused(tmp_path, capsys) -> None:
+    (folder.prepare(tmp_path / "data") / "VERSION").write_text("99\n")
+    with pytest.raises(FolderTooNew):
+        folder.prepare(tmp_path / "data")
+    assert run(["partner", "list", "--json", "--data", str(tmp_path / "data")]) == 7
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["type"], error["code"], error["param"]) == ("unavailable", "folder_too_new", None)
+    assert error["doc"] == "/docs/errors#folder_too_new"
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(Invalid, match="not empty"):
+        folder.prepare(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_folder_is_held_by_one_and_shared_by_those_who_share(tmp_path) -> None:
+    made = folder.prepare(tmp_path / "data")
+    with folder.held(made, "one", shared=True), folder.held(made, "other", shared=True):
+        pass
+    script = (
+        "from pathlib import Path; from attribune.roles import folder\n"
+        f"with folder.held(Path({str(made)!r}), 'the other'): print('held')"
+    )
+    with folder.held(made, "a test"):
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        )
+        assert "is held by a test (process" in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "held\n"
+
+
+# --- files of devices
+
+
+def rows(file: Path, kind: str = "id") -> list[dict]:
+    with file.open() as lines:
+        return list(import_._rows(file, lines, kind))
+
+
+def test_devices_come_as_a_plain_list_csv_or_json_lines(tmp_path) -> None:
+    plain, table, lines = (tmp_path / name for name in ("a.txt", "a.csv", "a.jsonl"))
+    plain.write_text("\ufeffd1\n\nd2\n")
+    table.write_text("Device_ID,gaid,last_seen_at_ms,user_id\nd1,g1,5,\n,g2,,u2\n")
+    lines.write_text('{"id": "d1", "idfa": "i1"}\n\n{"ids": {"gaid": "g2"}}\n')
+    assert rows(plain) == [{"id": "d1"}, {"id": "d2"}]
+    assert rows(plain, "gaid")[0] == {"ids": {"gaid": "d1"}}
+    assert rows(table) == [
+        {"ids": {"gaid": "g1"}, "id": "d1", "last_seen_at_ms": 5},
+        {"ids": {"gaid": "g2"}, "user_id": "u2"},
+    ]
+    assert rows(lines) == [{"ids": {"idfa": "i1"}, "id": "d1"}, {"ids": {"gaid": "g2"}}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.csv", "id,colour\nd1,red\n", "line 2 has unknown columns: colour"),
+        ("a.csv", "id,last_seen_at_ms\nd1,soon\n", "line 2: last_seen_at_ms"),
+        ("a.jsonl", '{"id": "d1"}\nnonsense\n', "line 2 is no JSON object"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path, name: str, content: str, why: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(Invalid, match=why):
+        rows(tmp_path / name)
+
+
+# --- asking
+
+
+def test_an_answer_in_other_words_is_a_failure_and_no_crash() -> None:
+    class Strange:
+        def send(self, *_: object) -> tuple[int, bytes]:
+            return 502, b"<html>Bad gateway</html>"
+
+    with pytest.raises(client.Failed) as failed:
+        client.Client(Strange()).call("GET", "/api/apps")
+    assert failed.value.error["code"] == "unavailable"
+
+
+def test_lists_are_read_to_their_end() -> None:
+    class Pages:
+        def send(self, _method: str, target: str, *_: object) -> tuple[int, bytes]:
+            page = (
+                {"rows": [1], "next": "a"} if "after" not in target else {"rows": [2], "next": None}
+            )
+            return 200, json.dumps(page).encode()
+
+    assert client.Client(Pages()).pages("/api/rows", "rows", {}) == {"rows": [1, 2]}

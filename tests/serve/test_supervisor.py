@@ -1,0 +1,112 @@
+"""The supervisor alone, over children that do nothing, or die."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from house import wait_for
+
+from attribune.engines.system import SystemClock
+from attribune.model.errors import Invalid
+from attribune.roles import supervisor
+from attribune.roles.supervisor import Child, Supervisor
+from attribune.settings import Settings
+
+SETTINGS = Settings(restart_wait_ms=40, restart_wait_max_ms=160, drain_ms=500)
+
+
+class Boss:
+    """A supervisor in a thread."""
+
+    def __init__(self, folder: Path, *scripts: str) -> None:
+        (folder / "run").mkdir()
+        self.folder = folder
+        self.children = [
+            Child(f"role-{n}", [sys.executable, "-S", "-c", script], SETTINGS)
+            for n, script in enumerate(scripts)
+        ]
+        self.stop = threading.Event()
+        self.lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
+        boss = Supervisor(folder, self.children, SETTINGS, SystemClock(), self.lock, {})
+        self.thread = threading.Thread(target=boss.run, args=(self.stop,))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join(10)
+        os.close(self.lock)
+        assert not any(child.is_running for child in self.children)
+
+    def state(self, n: int = 0):
+        found = supervisor.read_state(self.folder)
+        return found.children[n] if found else None
+
+
+def test_a_role_that_dies_is_started_again_after_a_wait_that_doubles(tmp_path) -> None:
+    begun = time.monotonic()
+    with Boss(tmp_path, "raise SystemExit(3)") as boss:
+        wait_for(lambda: (boss.state() or boss.children[0].state).restarts >= 4)
+        waited = time.monotonic() - begun
+    assert waited > (40 + 80 + 160) / 1000
+    assert boss.state().last_exit == "ended with code 3"
+
+
+def test_a_role_that_does_not_stop_is_killed_when_the_drain_is_over(tmp_path) -> None:
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    with Boss(tmp_path, deaf, "import time; time.sleep(60)") as boss:
+        wait_for(lambda: boss.state(1) and boss.state(1).pid)
+        time.sleep(0.3)
+        begun = time.monotonic()
+    assert 0.4 < time.monotonic() - begun < 3
+    assert boss.state(0).last_exit == "killed by SIGKILL"
+    assert boss.state(1).last_exit == "killed by SIGTERM"
+
+
+def test_a_marker_restarts_a_role_and_removes_only_what_may_be_removed(tmp_path) -> None:
+    for name in ("store", "journal"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").write_text("x")
+    with Boss(tmp_path, "import time; time.sleep(60)") as boss:
+        wait_for(lambda: boss.state() and boss.state().pid)
+        first = boss.state().pid
+        marker = tmp_path / "run" / "restart" / "role-0"
+        marker.write_text("store\njournal\n../elsewhere\n")
+        wait_for(lambda: not marker.exists())
+        wait_for(lambda: boss.state().pid not in (None, first))
+        assert boss.state().restarts == 0  # it was asked to, and did not die
+    assert not (tmp_path / "store").exists()
+    assert (tmp_path / "journal" / "data").exists()
+
+
+def test_a_child_inherits_the_lock(tmp_path) -> None:
+    script = "import os, sys; open('{}', 'w').write(os.readlink('/proc/self/fd/{}')); import time; time.sleep(60)"
+    boss = Boss(tmp_path)
+    said = tmp_path / "said"
+    boss.children.append(
+        Child("role-0", [sys.executable, "-S", "-c", script.format(said, boss.lock)], SETTINGS)
+    )
+    with boss:
+        wait_for(lambda: said.exists() and said.read_text())
+    assert said.read_text() == str(tmp_path / "lock")
+
+
+def test_a_port_is_held_for_children_and_refused_to_others() -> None:
+    with supervisor.reserve("127.0.0.1", 0) as held:
+        port = held.getsockname()[1]
+        assert not supervisor.is_listening("127.0.0.1", port)
+        with pytest.raises(Invalid, match=str(port)):
+            supervisor.reserve("127.0.0.1", port)
+        with socket.socket() as child:
+            child.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            child.bind(("127.0.0.1", port))
+            child.listen()
+            assert supervisor.is_listening("127.0.0.1", port)
