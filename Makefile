@@ -1,0 +1,48 @@
+# The few words of the project. `make` alone lists them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint check tests bench docs clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
+
+install: $(STAMP) ## Make .venv with the attribune command in it.
+
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing; install Python 3.11 or say PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(DEV_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+demo: $(STAMP) ## Start Attribune on a scratch folder, send it real traffic, show what it says. STAY=1 leaves it running.
+	@$(BIN)/python demo/demo.py $(if $(STAY),--stay)
+
+test: lint tests ## Everything: lint, types, import rules, tidy and all tests.
+	@echo "make test: all of it passed"
+
+check: lint ## The quick half of test: lint, types and import rules.
+
+lint: $(DEV_STAMP)
+	@$(BIN)/python scripts/run_checks.py
+
+tests: $(DEV_STAMP)
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=15 -q
+
+bench: $(DEV_STAMP) ## Measure beside yardsticks. QUICK=1 for the short run.
+	@$(BIN)/python bench/bench.py $(if $(QUICK),--quick)
+
+docs: $(DEV_STAMP) ## Write the generated reference pages anew.
+	$(BIN)/python scripts/docs.py
+
+clean: ## Remove what was built; data folders stay.
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -1,0 +1,197 @@
+"""`make demo`: start Attribune on a scratch folder, send it a week of traffic, and read what it says."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from house import DemoFailed, House
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from traffic import Registered, Traffic
+
+CONSOLE = Console()
+CAUGHT_UP_S = 30
+
+
+def main() -> int:
+    """Run the demo; 0 when the audit finds nothing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stay", action="store_true", help="leave it running until Ctrl-C")
+    stay = parser.parse_args().stay
+    scratch = Path(tempfile.mkdtemp(prefix="attribune-demo-"))
+    house = House(scratch)
+    begun = time.monotonic()
+    try:
+        run(house, stay=stay, begun=begun)
+    except DemoFailed as failure:
+        CONSOLE.print(f"[bold red]The demo failed.[/] {failure}")
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        house.stop()
+        shutil.rmtree(scratch, ignore_errors=True)
+    return 0
+
+
+def run(house: House, *, stay: bool, begun: float) -> None:
+    """The demo from beginning to end."""
+    with CONSOLE.status("starting Attribune on a scratch data folder …"):
+        house.start()
+    CONSOLE.print(
+        f"[green]✓[/] serving: front door http://127.0.0.1:{house.port}, API http://127.0.0.1:{house.web_port}"
+    )
+    with CONSOLE.status("registering two apps, four partners and five links …"):
+        registered = register(house)
+    CONSOLE.print(
+        "[green]✓[/] registered two apps, four partners and five links (one of them retargeting)"
+    )
+    traffic = Traffic(house, registered)
+    send(traffic)
+    with CONSOLE.status("waiting until everything is decided and recorded …"):
+        time.sleep(1.5)  # roles say where they stand once a second
+        catch_up(house)
+    tell(house, traffic)
+    CONSOLE.print(f"\n[dim]The demo took {time.monotonic() - begun:.0f} s.[/]")
+    if stay:
+        linger(house)
+
+
+def register(house: House) -> Registered:
+    """Two apps of one product, four partners, five links and a server key."""
+    app = ("app", "add", "--timezone", "Europe/Berlin", "--currency", "EUR")
+    android = house.ask(
+        *app, "--name", "Orchard", "--platform", "android", "--store-id", "com.example.orchard"
+    )["app"]
+    ios = house.ask(
+        *app,
+        "--name",
+        "Orchard",
+        "--platform",
+        "ios",
+        "--store-id",
+        "id1234567890",
+        "--product",
+        android["product"],
+    )["app"]
+    for name, kind in (
+        ("acme", "affiliate"),
+        ("zeta", "network"),
+        ("beta", "network"),
+        ("newsletter", "owned"),
+    ):
+        house.ask("partner", "add", "--name", name, "--kind", kind)
+    server = house.ask("key", "add", "--app", android["id"], "--kind", "server")["key"]["secret"]
+    links = {
+        "acme": ("acme", "spring"),
+        "zeta": ("zeta", "brand"),
+        "beta": ("beta", "video"),
+        "owned": ("newsletter", "march"),
+        "back": ("zeta", "come-back", "--retargeting"),
+    }
+    made = {}
+    for name, (partner, campaign, *more) in links.items():
+        words = (
+            "link",
+            "add",
+            "--app",
+            android["id"],
+            "--partner",
+            partner,
+            "--campaign",
+            campaign,
+            *more,
+        )
+        made[name] = house.ask(*words)["link"]["id"]
+    return Registered(android["key"], ios["key"], server, made)
+
+
+def send(traffic: Traffic) -> None:
+    """Send the whole story, with a bar."""
+    bar = Progress(
+        TextColumn("  sending clicks, impressions, opens and events"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=CONSOLE,
+        transient=True,
+    )
+    time.sleep(1)  # a change is in force everywhere within a second
+    with bar:
+        for step in bar.track(traffic.steps()):
+            step()
+    CONSOLE.print(f"[green]✓[/] sent {traffic.counted.requests} requests through the front door")
+    for line in traffic.counted.refused:
+        CONSOLE.print(
+            f"[green]✓[/] a bad record was refused and kept: [italic]{line}[/]", soft_wrap=True
+        )
+
+
+def catch_up(house: House) -> None:
+    """Wait until no role lags. Raises DemoFailed."""
+    until = time.monotonic() + CAUGHT_UP_S
+    while time.monotonic() < until:
+        status = house.ask("status")["status"]
+        if is_idle(status):
+            return
+        time.sleep(0.2)
+    raise DemoFailed(f"the roles did not catch up; `attribune status` said {status}")
+
+
+def is_idle(status: dict[str, object]) -> bool:
+    """Whether every role has read all that is journaled."""
+    roles = status["roles"]
+    assert isinstance(roles, list)
+    return bool(roles) and all(not role["lag"] for role in roles)
+
+
+def tell(house: House, traffic: Traffic) -> None:
+    """What Attribune says: reports, one install's story, the audit, and where to go from here."""
+    heading("Installs by partner and campaign (no partner is organic)")
+    metrics = "clicks,impressions,installs,reinstalls,reengagements"
+    house.show("report", "--metrics", metrics, "--by", "partner,campaign")
+    heading("Events and revenue by source")
+    house.show("report", "--metrics", "events,revenue", "--by", "source,partner")
+    heading("The story of one install")
+    house.show("explain", traffic.counted.hero)
+    heading("The audit")
+    audit = house.ask("audit")
+    house.show("audit")
+    if not audit["ok"]:
+        raise DemoFailed("the audit found something that does not add up")
+    heading("What to try next")
+    CONSOLE.print(
+        "  make demo STAY=1                         keep this house running and ask it yourself\n"
+        "  docs/start.md                            your own first attributed install, in ten minutes\n"
+        "  .venv/bin/attribune replay --policy appsflyer --data D    who would gain under other rules\n"
+        "  .venv/bin/attribune --help               everything else",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def heading(text: str) -> None:
+    """A line that says what comes."""
+    CONSOLE.print(f"\n[bold]{text}[/]")
+
+
+def linger(house: House) -> None:
+    """Leave it running until somebody has seen enough."""
+    CONSOLE.print(
+        f"\nStill running. Ask it, for example:\n"
+        f"  .venv/bin/attribune report --data {house.folder} --by partner,day\n"
+        f"  .venv/bin/attribune status --data {house.folder}\n"
+        f"Ctrl-C stops it and removes the folder.",
+        highlight=False,
+    )
+    while True:
+        time.sleep(3600)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
