@@ -17,6 +17,7 @@ from attribune.model.fact import Fact
 from attribune.model.ids import Position
 from attribune.model.position import Entry, Topic
 from attribune.model.touch import LinkHit, Touch
+from attribune.pipeline import RECORD
 from attribune.ports import Enricher, Facts, Journal
 from attribune.record.facts import Lookups, ReadTouch, closes_at_ms, facts_of
 from attribune.registry.view import Registry
@@ -24,7 +25,6 @@ from attribune.report.audit import Scope
 from attribune.roles.base import Patience
 from attribune.settings import Settings
 
-TOPICS: Final = (Topic.CONTROL, Topic.TOUCHES, Topic.OUTCOMES, Topic.REFUSED)
 #: Addresses whose country is remembered; some 10 MB.
 _COUNTRIES_MAX: Final = 65_536
 
@@ -123,7 +123,7 @@ class RecorderRole:
         rows: list[Fact] = []
         entries, taken = 0, limit
         while taken == limit:
-            batch = self._journal.read(TOPICS, after, limit)
+            batch = self._journal.read(RECORD.reads, after, limit)
             taken = self._take(batch, rows)
             entries += taken
             after = batch[taken - 1].position if taken else after
