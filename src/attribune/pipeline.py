@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from attribune.attribute import attributor, corrections, lifecycle, touches
 from attribune.collect import links, native
-from attribune.model.position import Topic
+from attribune.model.position import JUDGED, RECORDED, Topic
 from attribune.record import facts
 
 
@@ -40,7 +40,7 @@ COLLECT: Final = Stage(
 
 ATTRIBUTE: Final = Stage(
     role="attributor",
-    reads=(Topic.CONTROL, Topic.TOUCHES, Topic.ACTIVITY),
+    reads=JUDGED,
     writes=(Topic.OUTCOMES, Topic.CONTROL),
     views=("store", "answers"),
     steps=(
@@ -67,7 +67,7 @@ REGISTER: Final = Stage(
 
 RECORD: Final = Stage(
     role="recorder",
-    reads=(Topic.CONTROL, Topic.TOUCHES, Topic.OUTCOMES, Topic.REFUSED),
+    reads=RECORDED,
     writes=(),
     views=("facts",),
     steps=(links.read_touch, facts.facts_of),

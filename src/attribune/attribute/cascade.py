@@ -38,7 +38,7 @@ def revise(
     turn: Turn, state: DeviceState, old: Attribution, standing: Standing, why: Cause, **changes: Any
 ) -> DeviceState:
     """Write a conversion's next revision, then credit anew what was credited through it."""
-    own = {"standing": standing.credit.touch if standing.credit else None}
+    winner = standing.credit.touch if standing.credit else None
     new = msgspec.structs.replace(
         old,
         position=turn.position,
@@ -53,11 +53,11 @@ def revise(
         previous_source=old.source,
         previous_kind=old.kind,
         previous_at_ms=old.at_ms,
-        **({"handles": _with(old.handles, own["standing"])} | changes),
+        **({"handles": _with(old.handles, winner)} | changes),
     )
     turn.say(new)
     turn.desk.put_conversion(state.device, new)
-    move_touch(turn, old.credit.touch if old.credit else None, own["standing"], standing)
+    move_touch(turn, old.credit.touch if old.credit else None, winner, standing)
     state = replace_standing(state, standing)
     turn.desk.put_device(state)
     turn.touched.add((state.product, state.device))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
@@ -15,10 +15,8 @@ from attribune.model.control import Change
 from attribune.model.ids import START, ConversionId, PolicyVersion, Position, ProductId
 from attribune.model.outcome import Attribution, Outcome
 from attribune.model.policy import Policy
-from attribune.model.position import Entry, Topic
+from attribune.model.position import JUDGED, Entry, Topic
 from attribune.ports import NOW, Directory, Enricher, Journal, Store
-
-TOPICS: Final = (Topic.CONTROL, Topic.TOUCHES, Topic.ACTIVITY)
 
 #: Called now and then with the place that was reached.
 Progress = Callable[[Position], None]
@@ -123,7 +121,7 @@ def replay(bench: Bench, what_if: WhatIf, progress: Progress | None = None) -> R
     then: dict[ConversionId, Attribution] = {}
     recorded = _recorded(journal, upto, limit)
     differences = 0
-    for entries in _batches(journal, TOPICS, upto, limit):
+    for entries in _batches(journal, JUDGED, upto, limit):
         for entry in entries:
             record = decode(entry)
             if isinstance(record, Change):

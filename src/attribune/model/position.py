@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from attribune.model.ids import Position
 
@@ -23,6 +23,12 @@ class Topic(StrEnum):
     REFUSED = "refused"
     #: What partners answered when told.
     DELIVERIES = "deliveries"
+
+
+#: What the attributor judges.
+JUDGED: Final = (Topic.CONTROL, Topic.TOUCHES, Topic.ACTIVITY)
+#: What the recorder makes facts of.
+RECORDED: Final = (Topic.CONTROL, Topic.TOUCHES, Topic.OUTCOMES, Topic.REFUSED)
 
 
 class Entry(NamedTuple):

@@ -17,7 +17,7 @@ from attribune.model.codec import Record, decode
 from attribune.model.fact import Fact
 from attribune.model.ids import START, Position
 from attribune.model.outcome import Outcome
-from attribune.model.position import Entry, Topic
+from attribune.model.position import JUDGED, RECORDED, Entry, Topic
 from attribune.model.touch import TouchRecord
 from attribune.ports import Directory, Facts, Journal
 
@@ -26,8 +26,6 @@ ACTIVITY_TYPES: Final[tuple[type, ...]] = get_args(Activity)
 OUTCOME_TYPES: Final[tuple[type, ...]] = get_args(Outcome)
 TOUCH_TYPES: Final[tuple[type, ...]] = get_args(TouchRecord)
 TOPICS: Final = (Topic.CONTROL, Topic.TOUCHES, Topic.ACTIVITY, Topic.OUTCOMES, Topic.REFUSED)
-ATTRIBUTOR_TOPICS: Final = frozenset((Topic.CONTROL, Topic.TOUCHES, Topic.ACTIVITY))
-RECORDER_TOPICS: Final = frozenset((Topic.CONTROL, Topic.TOUCHES, Topic.OUTCOMES, Topic.REFUSED))
 #: Findings listed by name; the rest are counted.
 FOUND_MAX: Final = 20
 _READ_ENTRIES: Final = 5000
@@ -134,12 +132,8 @@ def audit(
     for entry in entries_of(scope.journal, end, progress):
         record = decode(entry)
         entries += 1
-        behind_attributor += (
-            entry.topic in ATTRIBUTOR_TOPICS and entry.position > scope.attributor_position
-        )
-        behind_recorder += (
-            entry.topic in RECORDER_TOPICS and entry.position > scope.recorder_position
-        )
+        behind_attributor += entry.topic in JUDGED and entry.position > scope.attributor_position
+        behind_recorder += entry.topic in RECORDED and entry.position > scope.recorder_position
         for take_in in see.get(type(record), ()):
             take_in(entry, record)
     results = [_result(check) for check in checks]
