@@ -12,7 +12,14 @@ import msgspec
 from attribune.attribute.state import DeviceState, Standing, in_force
 from attribune.attribute.turn import Turn
 from attribune.model.ids import TouchId
-from attribune.model.outcome import Attribution, Cause, CreditedEvent, CreditedOpen, Source
+from attribune.model.outcome import (
+    Attribution,
+    Cause,
+    ConversionKind,
+    CreditedEvent,
+    CreditedOpen,
+    Source,
+)
 from attribune.model.policy import DAY_MS
 
 #: How long before a conversion records may have happened that are credited to it (a server key's oldest times).
@@ -38,7 +45,7 @@ def revise(
     turn: Turn, state: DeviceState, old: Attribution, standing: Standing, why: Cause, **changes: Any
 ) -> DeviceState:
     """Write a conversion's next revision, then credit anew what was credited through it."""
-    winner = standing.credit.touch if standing.credit else None
+    winner = _won(standing)
     new = msgspec.structs.replace(
         old,
         position=turn.position,
@@ -53,7 +60,7 @@ def revise(
         previous_source=old.source,
         previous_kind=old.kind,
         previous_at_ms=old.at_ms,
-        **({"handles": _with(old.handles, winner)} | changes),
+        **({"handles": _with(old.handles, standing)} | changes),
     )
     turn.say(new)
     turn.desk.put_conversion(state.device, new)
@@ -65,8 +72,14 @@ def revise(
     return state
 
 
-def _with(handles: tuple[str, ...], touch: TouchId | None) -> tuple[str, ...]:
-    return tuple(sorted({*handles, touch})) if touch else handles
+def _won(standing: Standing) -> TouchId | None:
+    """The touch that a conversion uses up; a reinstall that carries its source on uses none."""
+    carried = standing.kind is ConversionKind.REINSTALL and not standing.is_pinned
+    return standing.credit.touch if standing.credit and not carried else None
+
+
+def _with(handles: tuple[str, ...], standing: Standing) -> tuple[str, ...]:
+    return tuple(sorted({*handles, standing.credit.touch})) if standing.credit else handles
 
 
 def credit_anew(turn: Turn, state: DeviceState, from_ms: int, why: Cause) -> None:
