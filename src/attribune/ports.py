@@ -123,6 +123,14 @@ class Store(Protocol):
         ...
 
 
+#: The answer about a device whose person refused to be measured: decided, and it says nothing of them. It stands until the
+#: person allows it, so who asks for an open that was just told may wait for another.
+NOT_MEASURED: Final = (
+    b'{"status":"decided","attribution":{"partner":null,"campaign":null,"adgroup":null,"creative":null,"site_id":null,'
+    b'"method":null,"is_organic":true,"click_at":null,"extra":{}},"deep_link":null,"measurement":false}'
+)
+
+
 class Answers(Protocol):
     """What SDKs that ask are told: a device's attribution, kept by the attributor and read by collectors."""
 
@@ -130,8 +138,10 @@ class Answers(Protocol):
         """The encoded answer, or None when nothing is decided yet."""
         ...
 
-    def put(self, answers: Mapping[tuple[ProductId, DeviceId], bytes], position: Position) -> None:
-        """Keep the newest answers and the position they come from, all or nothing."""
+    def put(
+        self, answers: Mapping[tuple[ProductId, DeviceId], bytes | None], position: Position
+    ) -> None:
+        """Keep the newest answers and the position they come from, all or nothing; None takes an answer away."""
         ...
 
     def position(self) -> Position:

@@ -15,6 +15,7 @@ from attribune.model.codec import encode
 from attribune.model.ids import START
 from attribune.model.policy import DAY_MS
 from attribune.model.position import Topic
+from attribune.ports import NOT_MEASURED
 from attribune.registry.view import Registry
 from attribune.roles.attributor import AttributorRole
 from attribune.settings import Settings
@@ -63,6 +64,38 @@ def test_sdks_are_told_the_decision_and_its_correction() -> None:
     assert told["attribution"]["partner"] == "acme"
     assert told["attribution"]["is_organic"] is False
     assert told["attribution"]["click_at"] == DAY_ZERO_MS + 9 * 3_600_000
+
+
+def test_who_refuses_to_be_measured_is_answered_and_nothing_is_said_of_them() -> None:
+    """Else an SDK that asks would be told *pending* for ever. It is an organic answer, and says why."""
+    house = tell(read_tale("day 0 09:00 open device=d2\nday 0 09:01 consent no"))
+    told = msgspec.json.decode(house.answers.get(PRODUCT, "d1"))
+    organic = msgspec.json.decode(house.answers.get(PRODUCT, "d2"))
+    assert told == organic | {"measurement": False}
+    assert house.answers.get(PRODUCT, "d1") == NOT_MEASURED
+    kinds = [type(outcome).__name__ for outcome in house.outcomes()]
+    assert kinds == ["Attribution", "Noted"]
+
+
+def test_what_was_decided_is_told_again_when_measuring_is_allowed_again() -> None:
+    won = "day 0 09:00 click acme/spring\nday 0 09:10 open"
+    stood = tell(read_tale(won)).answers.get(PRODUCT, "d1")
+    refused = tell(read_tale(f"{won}\nday 0 09:20 consent no\nday 0 09:21 open"))
+    assert refused.answers.get(PRODUCT, "d1") == NOT_MEASURED
+    allowed = tell(read_tale(f"{won}\nday 0 09:20 consent no\nday 0 09:30 consent yes"))
+    assert allowed.answers.get(PRODUCT, "d1") == stood
+
+
+def test_who_allows_measuring_before_the_first_open_is_pending_again() -> None:
+    house = tell(read_tale("day 0 09:00 consent no\nday 0 09:01 consent yes"))
+    assert house.answers.get(PRODUCT, "d1") is None
+
+
+def test_an_answer_to_who_refused_that_was_lost_in_a_crash_is_given_again() -> None:
+    house = tell(read_tale("day 0 09:01 consent no"))
+    house.answers = MemoryAnswers()
+    role_at(house, DAY_ZERO_MS)
+    assert house.answers.get(PRODUCT, "d1") == NOT_MEASURED
 
 
 def test_answers_lost_in_a_crash_are_given_again() -> None:

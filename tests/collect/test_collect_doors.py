@@ -36,6 +36,7 @@ from attribune.model.ids import LinkId, PartnerId, time_of
 from attribune.model.position import Topic
 from attribune.model.refusal import RefusalReason
 from attribune.model.touch import LinkHit, TouchKind
+from attribune.ports import NOT_MEASURED
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 
@@ -571,6 +572,29 @@ def test_an_open_waits_for_its_attribution(door: Front):
     assert time.monotonic() - began < 0.4
     assert result["attribution"] == said
     put.join()
+
+
+def test_that_nobody_may_be_measured_is_an_answer_which_an_open_waits_over():
+    """Consent may come with the open that asks; a stale answer would send the person nowhere."""
+    said = {"status": "decided", "attribution": {"partner": "acme"}, "deep_link": "app://x"}
+    bearer = {"Authorization": f"Bearer {APP_KEY}"}
+    with front(attribution_wait_ms=400) as door:
+        door.answers.put({(GAME, "w1"): NOT_MEASURED, (GAME, "w2"): NOT_MEASURED}, 1)
+        asked = door.ask("GET", "/v1/attribution?device_id=w1", None, bearer)
+        assert (asked.status, asked.json) == (200, json.loads(NOT_MEASURED))
+        new = json.dumps(said).encode()
+        put = threading.Timer(0.1, door.answers.put, ({(GAME, "w1"): new}, 2))
+        put.start()
+        results = door.batch(
+            *(
+                {"type": "open", "id": n, "device": {"id": n}, "want_attribution": True}
+                for n in ("w1", "w2")
+            )
+        )
+        put.join()
+        assert [r["attribution"] for r in results] == [said, json.loads(NOT_MEASURED)]
+        counters = door.role.state()["counters"]
+        assert (counters["attribution_decided"], counters["attribution_pending"]) == (3, 0)
 
 
 def test_many_wait_at_once_and_no_longer_than_they_should():

@@ -30,6 +30,15 @@ def test_the_newest_answer_of_a_devices_product_is_given(open_answers):
     assert answers.position() == 9
 
 
+def test_an_answer_is_taken_away(open_answers):
+    answers = open_answers()
+    answers.put({(GAME, PHONE): b"old", (SHOP, PHONE): b"other"}, Position(3))
+    answers.put({(GAME, PHONE): None, (GAME, DeviceId("never")): None}, Position(9))
+    assert answers.get(GAME, PHONE) is None
+    assert answers.get(SHOP, PHONE) == b"other"
+    assert answers.position() == 9
+
+
 def test_a_position_moves_without_answers(open_answers):
     answers = open_answers()
     answers.put({}, Position(5))

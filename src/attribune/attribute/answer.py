@@ -9,10 +9,18 @@ import msgspec
 from attribune.attribute.state import DeviceState, in_force
 from attribune.attribute.turn import Turn
 from attribune.model.outcome import Credit
+from attribune.ports import NOT_MEASURED
 
 
-def answer(state: DeviceState, turn: Turn) -> bytes:
-    """The body of ``GET /v1/attribution`` for a device that has opened."""
+def answer(state: DeviceState, turn: Turn) -> bytes | None:
+    """The body of ``GET /v1/attribution``; None for a device of which nothing is decided yet.
+
+    Of who refused to be measured nothing is said, whatever was decided before.
+    """
+    if not state.measurement:
+        return NOT_MEASURED
+    if not state.has_opened:
+        return None
     standing, _ = in_force(state, turn.now_ms)
     credit = standing.credit if standing else None
     found = turn.touch(credit.touch) if credit else None

@@ -114,8 +114,8 @@ class Attributor:
         elif not any(refuse(turn, record) for refuse in STEPS):  # type: ignore[arg-type]  # the rest of the topics read
             _place(turn, record, entry)  # type: ignore[arg-type]  # as above
 
-    def answers(self) -> dict[tuple[ProductId, DeviceId], bytes]:
-        """What SDKs are to be told of the devices judged since the last commit."""
+    def answers(self) -> dict[tuple[ProductId, DeviceId], bytes | None]:
+        """What SDKs are to be told of the devices judged since the last commit; None: nothing is decided any more."""
         out = {}
         for product, device in sorted(self._asked):
             state = self.desk.device(product, device)
@@ -126,7 +126,7 @@ class Attributor:
     def answer(self, product: ProductId, device: DeviceId) -> bytes | None:
         """What an SDK is to be told of a device, or None when nothing is decided."""
         state = self.desk.device(product, device)
-        return answer(state, self._turn()) if state and state.has_opened else None
+        return answer(state, self._turn()) if state else None
 
     def wrote(self, outcomes_end: Position, differences: int) -> None:
         """Note where the newest outcome stands, and decisions that came out differently after a crash."""

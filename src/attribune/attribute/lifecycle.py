@@ -100,9 +100,11 @@ def _sign(record: Evidence | Claim, about: Position, at_ms: int) -> Return:
 
 
 def consent(turn: Turn, record: Consent, about: Position) -> None:
-    """Take note of what a person allows."""
+    """Take note of what a person allows; with it may change what an SDK is told that asks for the attribution."""
     state = _state(turn, record, record.device)
     say.note(turn, record, about)
+    if record.measurement is not None:
+        turn.touched.add((state.product, state.device))
     turn.desk.put_device(
         msgspec.structs.replace(
             state,

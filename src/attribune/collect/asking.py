@@ -16,6 +16,7 @@ from attribune.collect.speaker import speaker_of
 from attribune.model.errors import StoreUnavailable
 from attribune.model.ids import DeviceId, ProductId
 from attribune.model.refusal import RefusalReason
+from attribune.ports import NOT_MEASURED
 
 Asked = tuple[ProductId, DeviceId]
 
@@ -23,6 +24,8 @@ Asked = tuple[ProductId, DeviceId]
 _POLLS_S: Final = (0.002, 0.003, 0.005, 0.005, 0.010, 0.010, 0.020)
 #: Devices waited for at a time; who comes on top is told *pending* at once.
 _WAITING_MAX: Final = 512
+#: What another answer may soon stand in the place of.
+_NOT_YET: Final = (None, NOT_MEASURED)
 
 
 class Waiting:
@@ -41,23 +44,31 @@ class Waiting:
         self._means.counters.attribution_pending += 1
         return msgspec.Raw(b'{"status":"pending","retry_after_ms":%d}' % retry_ms)
 
-    def stands(self, asked: Asked) -> bytes | None:
+    def stands(self, asked: Asked) -> msgspec.Raw | None:
         """The answer as it stands now, encoded, or None."""
-        try:
-            answer = self._means.answers.get(*asked)
-        except StoreUnavailable:
-            return None
-        if answer is not None:
-            self._means.counters.attribution_decided += 1
-        return answer
+        found = self._look(asked)
+        return None if found is None else self._decided(found)
 
     async def answer(self, asked: Asked) -> msgspec.Raw:
-        """The answer, as soon as it stands and within ``attribution_wait_ms``; *pending* after that."""
-        found = self.stands(asked)
+        """The answer, as soon as it stands and within ``attribution_wait_ms``; *pending* after that.
+
+        That nobody may be measured is waited over too: the consent may have come with the open that asks.
+        """
+        found = self._look(asked)
         wait_s = self._means.settings.attribution_wait_ms / 1000
-        if found is None and wait_s and len(self._waiters) < _WAITING_MAX:
-            found = await self._wait(asked, wait_s)
-        return self.pending() if found is None else msgspec.Raw(found)
+        if found in _NOT_YET and wait_s and len(self._waiters) < _WAITING_MAX:
+            found = await self._wait(asked, wait_s) or self._look(asked)
+        return self.pending() if found is None else self._decided(found)
+
+    def _look(self, asked: Asked) -> bytes | None:
+        try:
+            return self._means.answers.get(*asked)
+        except StoreUnavailable:
+            return None
+
+    def _decided(self, found: bytes) -> msgspec.Raw:
+        self._means.counters.attribution_decided += 1
+        return msgspec.Raw(found)
 
     async def _wait(self, asked: Asked, wait_s: float) -> bytes | None:
         future = asyncio.get_running_loop().create_future()
@@ -85,9 +96,10 @@ class Waiting:
             await asyncio.sleep(_POLLS_S[min(self._polls, len(_POLLS_S) - 1)])
             self._polls += 1
             for asked in tuple(self._waiters):
-                found = self.stands(asked)
-                if found is None:
+                found = self._look(asked)
+                if found in _NOT_YET:
                     continue
+                assert found is not None, "what is not there yet was left"
                 for future in self._waiters.pop(asked, ()):
                     if not future.done():
                         future.set_result(found)
@@ -109,4 +121,4 @@ def ask(request: Request, means: Means, waiting: Waiting) -> Answer:
     found = waiting.stands((speaker.product.id, DeviceId(said)))
     if found is None:
         return json_answer(waiting.pending(), 202)
-    return json_answer(msgspec.Raw(found))
+    return json_answer(found)

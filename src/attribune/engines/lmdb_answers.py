@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -59,14 +60,19 @@ class LmdbAnswers:
         """The encoded answer, or None when nothing is decided yet."""
         return self._read(_key(product, device))
 
-    def put(self, answers: Mapping[tuple[ProductId, DeviceId], bytes], position: Position) -> None:
-        """Keep the newest answers and the position they come from, all or nothing."""
+    def put(
+        self, answers: Mapping[tuple[ProductId, DeviceId], bytes | None], position: Position
+    ) -> None:
+        """Keep the newest answers and the position they come from, all or nothing; None takes an answer away."""
         # In order of key LMDB finds neighbours on pages that it has at hand.
-        pairs = sorted((_key(*who), answer) for who, answer in answers.items())
+        pairs = sorted(((_key(*who), answer) for who, answer in answers.items()), key=itemgetter(0))
         try:
             with self._env.begin(write=True) as txn:
                 for key, answer in pairs:
-                    txn.put(key, answer)
+                    if answer is None:
+                        txn.delete(key)
+                    else:
+                        txn.put(key, answer)
                 txn.put(_POSITION_KEY, _position.pack(FORMAT, position))
         except lmdb.Error as fault:
             raise self._said(fault) from fault

@@ -152,9 +152,15 @@ class MemoryAnswers:
         """The encoded answer, or None when nothing is decided yet."""
         return self._answers.get((product, device))
 
-    def put(self, answers: Mapping[tuple[ProductId, DeviceId], bytes], position: Position) -> None:
-        """Keep the newest answers and the position they come from, all or nothing."""
-        self._answers.update(answers)
+    def put(
+        self, answers: Mapping[tuple[ProductId, DeviceId], bytes | None], position: Position
+    ) -> None:
+        """Keep the newest answers and the position they come from, all or nothing; None takes an answer away."""
+        for who, answer in answers.items():
+            if answer is None:
+                self._answers.pop(who, None)
+            else:
+                self._answers[who] = answer
         self._position = position
 
     def position(self) -> Position:

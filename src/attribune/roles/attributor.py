@@ -16,7 +16,7 @@ from attribune.attribute.attributor import Attributor
 from attribune.model.codec import Record, decode, encode
 from attribune.model.control import Change, Tick
 from attribune.model.ids import Position
-from attribune.model.outcome import Attribution
+from attribune.model.outcome import Attribution, Noted
 from attribune.model.position import Entry, Topic
 from attribune.pipeline import ATTRIBUTE
 from attribune.ports import Answers, Clock, Journal
@@ -165,10 +165,11 @@ class AttributorRole:
             answers = {}
             for entry in entries:
                 record = decode(entry)
-                if entry.position <= end and isinstance(record, Attribution) and record.device:
-                    body = self._attributor.answer(record.product, record.device)
-                    if body is not None:
-                        answers[record.product, record.device] = body
+                if entry.position <= end and isinstance(record, Attribution | Noted):
+                    device = record.device
+                    if device:
+                        body = self._attributor.answer(record.product, device)
+                        answers[record.product, device] = body
             position = entries[-1].position
             self._answers.put(answers, min(position, end))
 
