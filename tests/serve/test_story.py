@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -104,6 +105,51 @@ def test_from_a_click_to_a_corrected_install(house: RunningHouse) -> None:
         house.cli(
             "correct", "d1", "--to", "01a200ff-afde-7834-9ef0-12ce2e922cb9", "--reason", "why"
         )
+
+
+def test_a_correction_told_again_is_the_same_deed(house: RunningHouse) -> None:
+    """Told twice, told by many at once, and told offline: one revision each time that something changes."""
+    game = Game(house)
+    touch, other = game.click("acme"), game.click("zeta")
+    assert game.open("d1", touch) == "accepted"
+    house.settle()
+    key = house.cli("key", "add", "--kind", "api", "--scopes", "read,write")["key"]["secret"]
+
+    def correct(to: str, why: str) -> dict:
+        body = {"id": "d1", "to": to, "reason": why}
+        answer = http("POST", f"{house.web_url}/api/corrections", body, key=key)
+        assert answer.status == 201, answer
+        return answer.json()["correction"]
+
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(correct, [other] * 8, [f"number {n}" for n in range(8)]))
+    assert len({(one["id"], one["position"], one["revision"], one["reason"]) for one in told}) == 1
+    assert (told[0]["revision"], told[0]["partner"]) == (2, "zeta")
+    assert correct(other, "once more") == told[0]
+
+    assert correct(touch, "no, acme")["revision"] == 3
+    assert correct(other, "zeta after all")["revision"] == 4
+    organic = correct("organic", "by nobody")
+    assert organic["revision"] == 5
+    house.settle()
+    house.stop()
+    words = ("correct", "d1", "--to", "organic", "--reason", "again")
+    assert house.cli(*words)["correction"] == organic
+    [story] = house.cli("explain", "d1")["stories"]
+    assert [c["revision"] for c in story["corrections"]] == [2, 3, 4, 5]
+    assert house.cli("audit")["ok"]
+    replayed = house.cli("replay")
+    assert (replayed["changed"], replayed["differences"]) == (0, 0)
+
+
+def test_a_person_may_say_what_was_decided_anyway(house: RunningHouse) -> None:
+    """It changes no credit, but stands against later evidence, so it is a revision."""
+    game = Game(house)
+    assert game.tell("open", "d1") == "accepted"
+    house.settle()
+    for _ in range(2):
+        said = house.cli("correct", "d1", "--to", "organic", "--reason", "I know it")["correction"]
+        assert (said["revision"], said["source"]) == (2, "organic")
 
 
 def test_devices_known_before_are_never_new_installs(house: RunningHouse) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -125,6 +126,10 @@ class House:
             made = make(self.up_to_date(), now_ms)
             self.journal_changes([Change(at_ms=now_ms, record=record) for record in made.records])
             return made.answer
+
+    def alone(self) -> AbstractContextManager[object]:
+        """Nobody else's change is journaled while the block runs; keep it short."""
+        return self._lock
 
     def journal_changes(self, changes: list[Change]) -> list[Position]:
         """Append changes next to each other and take them into the registry; their places."""

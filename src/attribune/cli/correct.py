@@ -27,7 +27,7 @@ def correct(
     reason: Annotated[str, typer.Option(help="Why; kept with the correction.")],
     json_: Json = False,
 ) -> None:
-    """Give a conversion to another touch, or to nobody; its events follow."""
+    """Give a conversion to another touch, or to nobody; its events follow. Told again, it changes nothing."""
     with connect(data) as house:
         answer = house.call("POST", "/api/corrections", {"id": id_, "to": to, "reason": reason})
     if json_:

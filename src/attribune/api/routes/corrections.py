@@ -16,9 +16,9 @@ from attribune.api.routes.asking import sources
 from attribune.model.codec import decode
 from attribune.model.control import Change, Correct
 from attribune.model.errors import Invalid, NotFound, StoreUnavailable
-from attribune.model.ids import ConversionId, Position, ProductId, TouchId, derived
+from attribune.model.ids import START, ConversionId, Position, ProductId, TouchId, derived
 from attribune.model.outcome import Attribution, RefusedRecord
-from attribune.model.position import Topic
+from attribune.model.position import Entry, Topic
 from attribune.registry.naming import text
 from attribune.registry.requests import Request as Body
 from attribune.report import explain
@@ -29,7 +29,8 @@ ORGANIC: Final = "organic"
 DECIDED_WAIT_S: Final = 10.0
 _POLL_S: Final = 0.02
 _REASON_CHARACTERS_MAX: Final = 500
-_OUTCOMES_MAX: Final = 1000
+#: Entries of the journal read at a time.
+_ENTRIES_MAX: Final = 1000
 
 
 class AskCorrection(Body, frozen=True, kw_only=True):
@@ -65,8 +66,12 @@ class CorrectionAnswer(Struct, frozen=True):
 def correct(
     house: Here, request: Request[Any, Any, Any], data: JSONBody[AskCorrection]
 ) -> CorrectionAnswer:
-    """Give a conversion to another touch, or to nobody; answers with the revision that it made."""
+    """Give a conversion to another touch, or to nobody; answers with the revision that it made.
+
+    What a person has asked for already is the same deed: nothing is journaled, and the answer is the revision that stands.
+    """
     house.keeper.settle()
+    settled = Position(max(START, house.journal.end() - house.keeper.lag()))
     story = _conversion(house, data.id)
     scope: Any = request.scope
     record = Correct(
@@ -77,9 +82,41 @@ def correct(
         by=str(scope.get(BY, "operator")),
         id=derived("fix", str(story.conversion), house.chance.token(16).hex()),
     )
-    [position] = house.journal_changes([Change(at_ms=house.clock.now_ms(), record=record)])
+    with house.alone():  # so that of two who ask at once the second finds the first
+        found = _asked_for(house, story, settled)
+        if found is not None and found[1].to == record.to:
+            position, record = found
+        else:
+            [position] = house.journal_changes([Change(at_ms=house.clock.now_ms(), record=record)])
     house.keeper.settle()
     return CorrectionAnswer(_shown(record, _decided(house, record, position)))
+
+
+def _asked_for(house: House, story: Story, settled: Position) -> tuple[Position, Correct] | None:
+    """The newest correction of a conversion that stands or is to be decided, with its place.
+
+    After a person's word nothing but another person's revises a conversion, so the newest revision says whether one stands.
+    The story tells of all that was decided before ``settled``; what was asked for since is in the journal.
+    """
+    newest = story.corrections[-1] if story.corrections else None
+    found = None
+    if newest is not None and newest.cause == "person" and newest.cause_position is not None:
+        entry = house.journal.get(Topic.CONTROL, Position(newest.cause_position))
+        found = _correction(entry, story) if entry else None
+    after = settled
+    while batch := house.journal.read((Topic.CONTROL,), after, _ENTRIES_MAX):
+        found = next(filter(None, (_correction(entry, story) for entry in reversed(batch))), found)
+        after = batch[-1].position
+    return found
+
+
+def _correction(entry: Entry, story: Story) -> tuple[Position, Correct] | None:
+    change = decode(entry)
+    assert isinstance(change, Change), "topic control holds changes"
+    said = change.record
+    if isinstance(said, Correct) and said.conversion == story.conversion:
+        return entry.position, said
+    return None
 
 
 def _touch(to: str) -> TouchId | None:
@@ -109,7 +146,7 @@ def _decided(house: House, record: Correct, position: Position) -> Attribution:
     give_up = time.monotonic() + DECIDED_WAIT_S
     after = position
     while True:
-        for entry in house.journal.read((Topic.OUTCOMES,), after, _OUTCOMES_MAX):
+        for entry in house.journal.read((Topic.OUTCOMES,), after, _ENTRIES_MAX):
             after = entry.position
             outcome = decode(entry)
             if getattr(outcome, "position", None) != position:
