@@ -7,76 +7,68 @@ import json
 import os
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import answer
+import batch
 import msgspec
-from redirect import redirect
-from rich.console import Console
+import opens
+import redirect
+from harness import BENCH, CONSOLE, FULL, QUICK, Plan, Result, cpu, say
 from rich.table import Table
 
-RESULTS = Path(__file__).with_name("results.json")
+RESULTS = BENCH / "results.json"
 TOOLS = {"wrk": "wrk", "nginx": "nginx-light", "taskset": "util-linux"}
-CONSOLE = Console()
-
-
-class Result(msgspec.Struct, frozen=True):
-    """One figure. The ratio is of the medians; the goal is what the ratio should reach."""
-
-    name: str
-    value: float
-    unit: str
-    yardstick: float
-    ratio: float
-    goal: float
-    met: bool
-    #: Latency of ours in milliseconds, worst run.
-    p99_ms: float
-    runs: int
+#: In the order they are run. Some measure more than one figure.
+BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
+    "redirect": redirect.measure,
+    "batch": batch.measure,
+    "open": opens.measure,
+    "answer": answer.measure,
+}
 
 
 def main() -> int:
     """Measure everything and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs")
-    quick = parser.parse_args().quick
-    if not have_tools():
-        return 1
-    runs, seconds = (3, 4) if quick else (5, 10)
-    results = [measured("redirect", redirect, runs, seconds, goal=0.30)]
-    show(results)
-    machine = {
-        "cores": os.cpu_count(),
-        "cpu": cpu(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-    }
-    RESULTS.write_text(
-        json.dumps({"results": msgspec.to_builtins(results), "machine": machine}, indent=2) + "\n"
+    parser.add_argument(
+        "--quick", action="store_true", help="three short runs over a tenth of the data"
     )
-    CONSOLE.print(f"written to {RESULTS.relative_to(Path.cwd())}")
+    parser.add_argument("--only", default="", help=f"some of {', '.join(BENCHMARKS)}")
+    given = parser.parse_args()
+    chosen = given.only.split(",") if given.only else list(BENCHMARKS)
+    if unknown := sorted(set(chosen) - set(BENCHMARKS)):
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    if not have_what_is_needed():
+        return 1
+    plan = QUICK if given.quick else FULL
+    begun = time.monotonic()
+    results: list[Result] = []
+    for name in chosen:
+        results += BENCHMARKS[name](plan)
+    show(results, plan)
+    write(results, plan, time.monotonic() - begun)
     return 0
 
 
-def have_tools() -> bool:
-    """Whether wrk and nginx are there; as root they are installed, else the names of their packages are said."""
-    missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+def have_what_is_needed() -> bool:
+    """Whether tools and cores are there; as root what is missing is installed, else its packages are named."""
+    missing = _missing()
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        CONSOLE.print(f"installing {', '.join(missing)}")
         subprocess.run(["apt-get", "update", "-qq"], check=False)
-        subprocess.run(
-            ["apt-get", "install", "-y", "-qq", *missing], check=False, stdout=subprocess.DEVNULL
-        )
-        missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+        install = ["apt-get", "install", "-y", "-qq", *missing]
+        subprocess.run(install, check=False, stdout=subprocess.DEVNULL)
+        missing = _missing()
     if missing:
         CONSOLE.print(
             f"[red]bench: missing: {', '.join(missing)}[/]; install with: apt-get install {' '.join(missing)}"
         )
-    if (os.cpu_count() or 1) < 2:  # one for the server, one for the load
+    if len(os.sched_getaffinity(0)) < 2:
         CONSOLE.print(
             "[red]bench: two cores are needed, one for the server and one for the load[/]"
         )
@@ -84,42 +76,11 @@ def have_tools() -> bool:
     return not missing
 
 
-def measured(
-    name: str,
-    measure: Callable[[Path, int], tuple[dict[str, Any], dict[str, Any]]],
-    runs: int,
-    seconds: int,
-    *,
-    goal: float,
-) -> Result:
-    """Several runs of ours and of the yardstick in turn, so that a noisy minute hits both; the medians count."""
-    ours, yard = [], []
-    with CONSOLE.status(
-        f"{name}: {runs} runs of {seconds} s each, ours and the yardstick in turn …"
-    ):
-        for _ in range(runs):
-            with tempfile.TemporaryDirectory(prefix="attribune-bench-") as folder:
-                one, other = measure(Path(folder), seconds)
-            ours.append(one)
-            yard.append(other)
-    value = statistics.median(run["per_s"] for run in ours)
-    yardstick = statistics.median(run["per_s"] for run in yard)
-    ratio = value / yardstick
-    p99 = max(run["p99_ms"] for run in ours)
-    return Result(
-        name,
-        round(value),
-        "requests/s",
-        round(yardstick),
-        round(ratio, 3),
-        goal,
-        ratio >= goal,
-        p99,
-        runs,
-    )
+def _missing() -> list[str]:
+    return [package for tool, package in TOOLS.items() if not shutil.which(tool)]
 
 
-def show(results: list[Result]) -> None:
+def show(results: list[Result], plan: Plan) -> None:
     """The table."""
     table = Table(
         "figure",
@@ -127,29 +88,43 @@ def show(results: list[Result]) -> None:
         "yardstick",
         "ratio",
         "goal",
-        "p99",
+        "",
         title="Attribune beside its yardsticks",
+        caption="short runs over little data: not to be quoted" if plan == QUICK else None,
     )
     for r in results:
-        mark = "[green]met[/]" if r.met else "[red]missed[/]"
         table.add_row(
             r.name,
-            f"{r.value:,.0f} {r.unit}",
-            f"{r.yardstick:,.0f}",
-            f"{r.ratio:.2f}",
-            f"{r.goal:.2f} {mark}",
-            f"{r.p99_ms:.1f} ms",
+            f"{r.value:,.10g} {r.unit}",
+            "-" if r.yardstick is None else f"{r.yardstick:,.10g}",
+            "-" if r.ratio is None else f"{r.ratio:.2f}",
+            r.goal_in_words,
+            "[green]met[/]" if r.met else "[red]missed[/]",
         )
     CONSOLE.print(table)
+    for r in results:
+        if r.details:
+            seen = ", ".join(f"{name} {value:,.5g}" for name, value in r.details.items())
+            say(r.name, seen)
 
 
-def cpu() -> str:
-    """The processor's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
-        platform.machine(),
-    )
+def write(results: list[Result], plan: Plan, took_s: float) -> None:
+    """The same for machines."""
+    machine = {
+        "cores": os.cpu_count(),
+        "cpu": cpu(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+    found = {
+        "results": msgspec.to_builtins(results),
+        "machine": machine,
+        "plan": msgspec.to_builtins(plan),
+        "is_quick": plan == QUICK,
+        "took_s": round(took_s),
+    }
+    RESULTS.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    CONSOLE.print(f"took {took_s:.0f} s; written to {os.path.relpath(RESULTS, Path.cwd())}")
 
 
 if __name__ == "__main__":
