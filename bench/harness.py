@@ -42,8 +42,8 @@ FULL = Plan(
     seconds=8,
     stored=1_000_000,
     stored_many=10_000_000,
-    touches=60_000,
-    opens=15_000,
+    touches=90_000,
+    opens=9_000,
     weighed=100_000,
 )
 #: A tenth of the data, three runs: to see that all works, not to quote.
@@ -51,7 +51,7 @@ QUICK = Plan(
     runs=3,
     seconds=2,
     stored=100_000,
-    stored_many=500_000,
+    stored_many=300_000,
     touches=12_000,
     opens=3_000,
     weighed=10_000,

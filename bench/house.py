@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +50,17 @@ class Registered(msgspec.Struct, frozen=True):
 
 
 def register(data: Path) -> Registered:
-    """A new folder with one app, one partner, one link and both kinds of key."""
+    """A new folder with one app, one partner, one link and both kinds of key; all folders of a run know the same ones."""
+    template, known = _template()
+    shutil.copytree(template, data, dirs_exist_ok=True)
+    return known
+
+
+@cache
+def _template() -> tuple[Path, Registered]:
+    whole = Path(tempfile.mkdtemp(prefix="attribune-bench-"))
+    atexit.register(shutil.rmtree, whole, ignore_errors=True)
+    data = whole / "data"
     app = ask(
         data, "app", "add", "--name", "Game", "--platform", "android", "--store-id", STORE_ID
     )["app"]
@@ -55,7 +69,7 @@ def register(data: Path) -> Registered:
         data, "link", "add", "--app", app["id"], "--partner", "acme", "--campaign", "spring"
     )["link"]
     server = ask(data, "key", "add", "--app", app["id"], "--kind", "server")["key"]
-    return Registered(app["product"], app["id"], link["id"], app["key"], server["secret"])
+    return data, Registered(app["product"], app["id"], link["id"], app["key"], server["secret"])
 
 
 def ask(data: Path, *words: str) -> Any:
