@@ -1,4 +1,4 @@
-"""Corrections through the API, on real engines in one process: two who say the same at once have said it once."""
+"""Corrections through the API: two who say the same at once have said it once."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from attribune.api.app import create
 from attribune.api.calling import InProcess
+from attribune.engines.memory import MemoryFacts
 from attribune.model.activity import Device, Open, Platform, Sender
 from attribune.model.codec import decode, encode
 from attribune.model.control import Correct
@@ -58,6 +59,8 @@ class SlowToWrite:
 def parts(tmp_path: Path) -> Iterator[Parts]:
     opened = Parts(folder_.prepare(tmp_path / "data"), Settings())
     opened.__dict__["journal"] = SlowToWrite(opened.journal)
+    # One process opens one folder of chDB's, and other tests' folder may be open.
+    opened.__dict__["_facts"] = MemoryFacts()
     yield opened
     opened.close()
 
