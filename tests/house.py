@@ -96,12 +96,13 @@ class RunningHouse:
         if self.process is not None:
             self.stop()
 
-    def start(self) -> Self:
-        """Serve; returns when everything answers."""
+    def start(self, port: int = 0) -> Self:
+        """Serve, on a free port unless one is given; returns when everything answers."""
         with self.stderr_file.open("a") as stderr:
             self.process = subprocess.Popen(
                 self._command(
-                    "serve", "--port", "0", "--web-port", "0", "--collectors", str(self._collectors)
+                    *("serve", "--port", str(port), "--web-port", "0"),
+                    *("--collectors", str(self._collectors)),
                 ),
                 stdout=subprocess.PIPE,
                 stderr=stderr,

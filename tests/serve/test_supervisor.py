@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from house import wait_for
+from house import is_alive, wait_for
 
 from attribune.engines.system import SystemClock
 from attribune.model.errors import Invalid
@@ -97,6 +98,22 @@ def test_a_child_inherits_the_lock(tmp_path) -> None:
     with boss:
         wait_for(lambda: said.exists() and said.read_text())
     assert said.read_text() == str(tmp_path / "lock")
+
+
+def test_a_child_dies_with_its_supervisor_however_early_that_dies(tmp_path) -> None:
+    """The child never asks for it: a role that is still loading must not outlive the supervisor either."""
+    said = tmp_path / "said"
+    child = "import time; time.sleep(60)"
+    boss = (
+        "import sys; from attribune.roles.supervisor import Child; from attribune.settings import Settings\n"
+        f"one = Child('role-0', [sys.executable, '-S', '-c', {child!r}], Settings())\n"
+        "one.start({}, 0, 0)\n"
+        f"open({str(said)!r}, 'w').write(str(one.state.pid))\n"
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", boss], check=False, timeout=20)
+    pid = int(said.read_text())
+    wait_for(lambda: not is_alive(pid), 5, "the child outlived its supervisor")
 
 
 def test_a_port_is_held_for_children_and_refused_to_others() -> None:

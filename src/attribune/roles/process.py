@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import logging
 import os
 import resource
@@ -19,6 +20,8 @@ import structlog
 #: Names the supervisor's process to its children.
 SUPERVISOR_VARIABLE: Final = "ATTRIBUNE_SUPERVISOR_PID"
 _PR_SET_PDEATHSIG: Final = 1
+#: Loaded before any fork: between fork and exec nothing may be opened or imported.
+_libc: Final = ctypes.CDLL(None, use_errno=True)
 #: Files that a role opens beside its connections: segments, stores, logs.
 _OTHER_FILES: Final = 256
 
@@ -26,13 +29,13 @@ _OTHER_FILES: Final = 256
 def die_with(supervisor_pid: int) -> None:
     """Ask the kernel to kill this process when its supervisor dies, however that happens.
 
-    Ends at once when the supervisor died before it could be asked.
+    Called between fork and exec: what a process asks survives exec, and a supervisor killed while its child still loads Python
+    would otherwise leave an orphan. Ends at once when the supervisor died before it could be asked.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+    if _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "the kernel does not tell when a parent dies")
     if os.getppid() != supervisor_pid:
-        raise SystemExit(1)
+        os._exit(1)
 
 
 def connections_of(wanted: int) -> int:
@@ -68,8 +71,36 @@ def stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+class LogStream(io.TextIOBase):
+    """A file descriptor to log to that never fails who logs: a line that cannot be written is lost, and counted.
+
+    The log may lie on the very disk that is full, and a warning about that must not become the fault.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        """Write to an open descriptor, which stays open."""
+        super().__init__()
+        self._descriptor = descriptor
+        self.lost = 0
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Write it all, or count it as lost."""
+        left = memoryview(text.encode(errors="backslashreplace"))
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError:
+            self.lost += 1
+        return len(text)
+
+
 def log_to_stderr(role: str, level: str) -> None:
     """Log as JSON lines on stderr, each with the role's name; what libraries log comes the same way."""
+    stream = LogStream(sys.stderr.fileno())
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     shared: list[structlog.types.Processor] = [
         structlog.processors.add_log_level,
@@ -84,10 +115,10 @@ def log_to_stderr(role: str, level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processor=structlog.processors.JSONRenderer(),

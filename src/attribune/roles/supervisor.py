@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,7 @@ import structlog
 from attribune.model.errors import Invalid
 from attribune.ports import Clock
 from attribune.roles.folder import write_whole
-from attribune.roles.process import SUPERVISOR_VARIABLE
+from attribune.roles.process import SUPERVISOR_VARIABLE, die_with
 from attribune.settings import Settings
 
 log = structlog.get_logger()
@@ -127,7 +128,11 @@ class Child:
     def start(self, environment: Mapping[str, str], lock: int, now_ms: int) -> None:
         """Start the process; it inherits the folder's lock, so that the lock lives as long as anything that writes."""
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and words
-            self._command, env=dict(environment), pass_fds=(lock,), stdin=subprocess.DEVNULL
+            self._command,
+            env=dict(environment),
+            pass_fds=(lock,),
+            stdin=subprocess.DEVNULL,
+            preexec_fn=partial(die_with, os.getpid()),  # noqa: PLW1509  # it takes no lock of another thread's
         )
         self._started_s = time.monotonic()
         self.state.pid = self._process.pid

@@ -35,13 +35,11 @@ def run_role(data: Path, name: str) -> None:
     from attribune.roles import process
     from attribune.roles.heartbeat import Pulse
 
-    supervisor_pid = os.environ.get(process.SUPERVISOR_VARIABLE)
-    if supervisor_pid:
-        process.die_with(int(supervisor_pid))
-    folder = data if supervisor_pid else folder_.prepare(data)
+    is_child = process.SUPERVISOR_VARIABLE in os.environ
+    folder = data if is_child else folder_.prepare(data)
     settings = settings_.load(folder)
     process.log_to_stderr(name, settings.log_level)
-    with process.stopping() as stop, _lock_of(folder, name, is_child=bool(supervisor_pid)):
+    with process.stopping() as stop, _lock_of(folder, name, is_child=is_child):
         parts = Parts(folder, settings)
         try:
             if name == "web":
