@@ -36,6 +36,8 @@ lint: $(DEV_STAMP)
 	@$(BIN)/python scripts/run_checks.py
 
 tests: $(DEV_STAMP)
+	@command -v strace >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq strace >/dev/null; } \
+		|| { echo "make: strace is missing; install it (apt-get install strace)"; exit 1; }
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=15 -q
 
 bench: $(DEV_STAMP) ## Measure beside yardsticks. QUICK=1 for the short run.

@@ -71,6 +71,10 @@ class Journal(Protocol):
         """The entry at a place, or None when it was never there or has been pruned."""
         ...
 
+    def start(self) -> Position:
+        """The place before the oldest entry that is kept; START while none was pruned."""
+        ...
+
     def end(self) -> Position:
         """The place of the newest durable entry; START when there is none."""
         ...

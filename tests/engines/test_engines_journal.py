@@ -39,6 +39,13 @@ def test_a_new_journal_is_empty(open_journal):
     assert journal.get(Topic.TOUCHES, Position(1)) is None
 
 
+def test_an_unpruned_journal_starts_at_the_start(open_journal):
+    journal = open_journal()
+    assert journal.start() == START
+    journal.append([(Topic.ACTIVITY, b"1")])
+    assert journal.start() == START
+
+
 def test_positions_are_consecutive_over_all_topics(open_journal):
     journal = open_journal()
     first = journal.append([(Topic.TOUCHES, b"a"), (Topic.ACTIVITY, b"b")])

@@ -195,6 +195,7 @@ def test_pruned_segments_are_gone_and_the_rest_stays(open_, folder):
     journal.close()
     shutil.rmtree(folder / first.name)
     journal = open_()
+    assert journal.start() == first.last
     assert journal.read(ALL, START, 1)[0].position == second.first
     assert journal.get(Topic.TOUCHES, Position(1)) is None
     assert journal.end() == 80

@@ -37,7 +37,7 @@ def _main(path: str) -> None:
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for kind, name, count in rows:
         found[kind][name] = int(count)
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":

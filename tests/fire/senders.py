@@ -36,7 +36,9 @@ class Answer(NamedTuple):
 
 def addresses(house: RunningHouse) -> Addresses:
     """Make an app, a partner, a link and a server key, and say where they are."""
-    house.cli("app", "add", "--name", "Game", "--platform", "android", "--store-id", "com.example.g")
+    house.cli(
+        "app", "add", "--name", "Game", "--platform", "android", "--store-id", "com.example.g"
+    )
     house.cli("partner", "add", "--name", "acme")
     link = house.cli("link", "add", "--app", "Game", "--partner", "acme")["link"]
     key = house.cli("key", "add", "--app", "Game", "--kind", "server")["key"]["secret"]
@@ -71,7 +73,7 @@ class Sender(threading.Thread):
     """
 
     def __init__(self, name: str, at: Addresses, stop: threading.Event) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, daemon=True)
         self.at = at
         self.count = 0
         self.lost = 0
@@ -143,7 +145,15 @@ def records(name: str, link: str) -> list[dict[str, Any]]:
     ]
 
 
+def is_ready(house: RunningHouse) -> bool:
+    """Whether every role works again."""
+    try:
+        return ask(house.web_url.rpartition("/")[2], "GET", "/readyz").status == 200
+    except LOST:
+        return False
+
+
 def click_id(location: str) -> str | None:
     """The touch id that a store's address carries in its referrer; None when the click could not be kept."""
-    referrer = parse_qs(urlsplit(location).query)["referrer"][0]
+    referrer = parse_qs(urlsplit(location).query).get("referrer", [""])[0]
     return parse_qs(referrer).get(CLICK_PARAMETER, [None])[0]

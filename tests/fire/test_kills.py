@@ -8,11 +8,12 @@ import random
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from fire.rows import standing
-from fire.senders import LOST, Addresses, Person, Sender, Server, addresses, ask
+from fire.senders import LOST, Addresses, Person, Sender, Server, addresses, ask, is_ready
 from house import RunningHouse, is_alive, wait_for
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
@@ -79,7 +80,8 @@ def kill_role(house: RunningHouse, chance: random.Random) -> None:
     """Kill one role, alive or just being started, without waiting until all is well again."""
     living = [(child["role"], child["pid"]) for child in children(house.folder) if child["pid"]]
     if living:
-        os.kill(chance.choice(living)[1], signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended a moment ago
+            os.kill(chance.choice(living)[1], signal.SIGKILL)
 
 
 def kill_tree(house: RunningHouse, at: Addresses, port: int) -> None:
@@ -98,14 +100,6 @@ def answers(at: Addresses) -> bool:
     except LOST:
         return False
     return True
-
-
-def is_ready(house: RunningHouse) -> bool:
-    """Whether every role works again."""
-    try:
-        return ask(house.web_url.rpartition("/")[2], "GET", "/readyz").status == 200
-    except LOST:
-        return False
 
 
 def children(folder: Path) -> list[dict]:

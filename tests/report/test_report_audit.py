@@ -148,6 +148,7 @@ def test_a_clean_house_passes_every_check(house: House) -> None:
     assert report.lag == 0
     assert report.entries > 40
     assert [check.name for check in report.checks] == [
+        "journal_is_whole",
         "requests_add_up",
         "every_record_placed_once",
         "no_outcome_doubled",
@@ -203,9 +204,21 @@ def test_parts_that_disagree_about_their_request_are_found(house: House) -> None
 
 def test_a_lost_outcome_is_found(house: House) -> None:
     damaged(house, Topic.OUTCOMES, outcome(Noted), lambda _: None)
-    (found,) = failed(checked(house))["every_record_placed_once"]
-    assert "no outcome is about entry" in found
+    found = failed(checked(house))
+    assert set(found) == {"journal_is_whole", "every_record_placed_once"}
+    assert "no outcome is about entry" in found["every_record_placed_once"][0]
+    assert "is missing" in found["journal_is_whole"][0]
+
+
+def test_an_outcome_that_was_never_written_is_found(house: House) -> None:
+    house.said(Consent, "c7", at_ms=T0)
+    house.tick(T0 + 22 * DAY_MS)
     assert failing(house) == {"every_record_placed_once"}
+
+
+def test_a_missing_refusal_is_found_by_its_place_alone(house: House) -> None:
+    damaged(house, Topic.REFUSED, lambda _: True, lambda _: None)
+    assert "journal_is_whole" in failing(house)
 
 
 def test_a_record_placed_twice_is_found(house: House) -> None:
@@ -269,7 +282,11 @@ def test_a_revision_out_of_line_is_found(house: House, revision: int) -> None:
 
 def test_a_correction_of_what_was_never_decided_is_found(house: House) -> None:
     damaged(house, Topic.OUTCOMES, lambda o: getattr(o, "record", "") == "e1", lambda _: None)
-    assert failing(house) == {"every_record_placed_once", "no_outcome_doubled"}
+    assert failing(house) == {
+        "journal_is_whole",
+        "every_record_placed_once",
+        "no_outcome_doubled",
+    }
 
 
 def test_a_late_touch_told_twice_is_found(house: House) -> None:
@@ -600,6 +617,7 @@ def rebooked(house: House, of: FactKind, **change: Any) -> None:
 
 
 def prune(house: House, before: Position) -> None:
+    house.journal._start = Position(before - 1)
     for topic in Topic:
         entries = house.journal._entries[topic]
         entries[:] = [entry for entry in entries if entry.position >= before]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -86,6 +87,22 @@ def test_a_marker_restarts_a_role_and_removes_only_what_may_be_removed(tmp_path)
         assert boss.state().restarts == 0  # it was asked to, and did not die
     assert not (tmp_path / "store").exists()
     assert (tmp_path / "journal" / "data").exists()
+
+
+def test_a_state_that_could_not_be_written_is_written_later(tmp_path) -> None:
+    """Otherwise status would speak of processes long gone until the next one dies."""
+    with Boss(tmp_path, "import time; time.sleep(60)") as boss:
+        wait_for(lambda: boss.state() and boss.state().pid)
+        state = tmp_path / supervisor.STATE_FILE
+        state.unlink()
+        state.mkdir()  # cannot be replaced by a file
+        (state / "inside").touch()
+        os.kill(boss.children[0].state.pid, signal.SIGKILL)
+        wait_for(lambda: boss.children[0].state.restarts == 1 and boss.children[0].state.pid)
+        assert boss.state() is None
+        (state / "inside").unlink()
+        state.rmdir()
+        wait_for(lambda: boss.state() and boss.state().restarts == 1)
 
 
 def test_a_child_inherits_the_lock(tmp_path) -> None:

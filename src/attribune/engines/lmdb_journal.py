@@ -145,6 +145,17 @@ class LmdbJournal:
                 raise said(fault, f"journal {self._folder}") from fault
         return None
 
+    def start(self) -> Position:
+        """The place before the oldest entry that is kept; START while none was pruned."""
+        with self._reading:
+            self._check()
+            self._numbers = self._listed()
+            try:
+                oldest = self._visit(self._numbers[0]) if self._numbers else None
+                return START if oldest is None else oldest.state().base
+            except lmdb.Error as fault:
+                raise said(fault, f"journal {self._folder}") from fault
+
     def end(self) -> Position:
         """The place of the newest durable entry; START when there is none."""
         with self._reading:

@@ -8,6 +8,7 @@ holds the segment's state, written in the same transaction as the entries that i
 from __future__ import annotations
 
 import errno
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from heapq import merge
@@ -104,7 +105,10 @@ class Segment:
         segment = cls(number, env, *opened)
         try:
             segment.state()
-        except Exception:
+        except lmdb.Error as fault:
+            env.close()
+            raise said(fault, f"segment {path}") from fault
+        except AttribuneError:
             env.close()
             raise
         return segment
@@ -197,7 +201,14 @@ class Segment:
     def _walk(self, txn: lmdb.Transaction[bytes], topic: Topic, start: bytes) -> Iterator[Entry]:
         cursor = txn.cursor(self._databases[topic])
         if cursor.set_range(start):
+            least = start
             for key, value in cursor.iternext():
+                if key < least:  # a reader would come here again and again
+                    raise JournalDamaged(
+                        f"the order of {topic} in segment {self._env.path()} is not what was written; "
+                        "restore it from a backup"
+                    )
+                least = key
                 yield _entry(_position(key), topic, value)
 
     def _put(
@@ -254,6 +265,7 @@ def _databases(env: lmdb.Environment, begin: State | None) -> tuple[dict[Topic, 
     """
     found = {}
     with env.begin(write=True) as txn:
+        _reach(env)
         for topic in Topic:
             try:
                 key = topic.encode()
@@ -267,6 +279,24 @@ def _databases(env: lmdb.Environment, begin: State | None) -> tuple[dict[Topic, 
         if begin is not None and txn.get(_STATE, db=meta) is None:
             txn.put(_STATE, _encode(begin), db=meta)
     return found, meta
+
+
+def _reach(env: lmdb.Environment) -> None:
+    """Lengthen a file that was cut short of what its last commit needs. Only under the writer lock: nobody else appends.
+
+    LMDB reads through a map, and the kernel kills who reads beyond the end of the file (SIGBUS). A page of zeros is none of
+    LMDB's, so it names the damage instead, and everything before it can be read.
+    """
+    file = Path(env.path()) / "data.mdb"
+    size, needed = file.stat().st_size, (env.info()["last_pgno"] + 1) * PAGE_BYTES
+    if size >= needed:
+        return
+    try:
+        os.truncate(file, needed)
+    except OSError as fault:
+        raise JournalDamaged(
+            f"segment {env.path()} has {size} bytes and needs {needed} ({fault}); restore it from a backup"
+        ) from fault
 
 
 def _position(key: bytes) -> Position:

@@ -33,7 +33,7 @@ class MemoryJournal:
         self._lock = Lock()
         self._entries: dict[Topic, list[Entry]] = {topic: [] for topic in Topic}
         self._places: dict[Topic, list[Position]] = {topic: [] for topic in Topic}
-        self._end = START
+        self._start = self._end = START
         #: When set, appends raise it: a full disk, on purpose.
         self.fault: JournalUnavailable | None = None
 
@@ -66,6 +66,10 @@ class MemoryJournal:
             if index < len(self._places[topic]) and self._places[topic][index] == position:
                 return self._entries[topic][index]
             return None
+
+    def start(self) -> Position:
+        """The place before the oldest entry that is kept; it prunes nothing by itself."""
+        return self._start
 
     def end(self) -> Position:
         """The place of the newest entry; START when there is none."""

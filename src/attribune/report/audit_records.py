@@ -31,6 +31,36 @@ _TIME_STEP_MS: Final = 1000
 _PLACING: Final = (Attribution, CreditedOpen, CreditedEvent, RefusedRecord, Noted)
 
 
+class JournalIsWhole:
+    """Places are given one after another over all topics, so an empty one had an entry once."""
+
+    name = "journal_is_whole"
+    sentence = "Every place of the journal, from the oldest that is kept, has its entry."
+    sees = (Change, Refusal, *TOUCH_TYPES, *ACTIVITY_TYPES, *OUTCOME_TYPES)
+
+    def __init__(self, start: Position, end: Position) -> None:
+        """Take the place before the oldest entry that is kept, and the newest; remember the last one seen only."""
+        self._end = end
+        self._last = start
+        self._found = Found()
+
+    def see(self, entry: Entry, record: Record) -> None:  # noqa: ARG002 - a check sees both
+        """Take in an entry."""
+        if entry.position != self._last + 1:
+            self._missing(self._last + 1, entry.position - 1)
+        self._last = entry.position
+
+    def finish(self) -> Found:
+        """Places without an entry."""
+        if self._last < self._end:
+            self._missing(self._last + 1, self._end)
+        return self._found
+
+    def _missing(self, first: int, last: int) -> None:
+        which = f"entry {first} is" if first == last else f"entries {first} to {last} are"
+        self._found.say(f"{which} missing; restore the segment that had it from a backup")
+
+
 class RequestsAddUp:
     """Parts of requests of several records."""
 

@@ -13,6 +13,7 @@ from attribune.report.audit_credit import (
 )
 from attribune.report.audit_facts import ClosedDaysHold, Expected, FactsMatchOutcomes
 from attribune.report.audit_records import (
+    JournalIsWhole,
     NoOutcomeDoubled,
     PositionsAgree,
     RecordsPlacedOnce,
@@ -29,6 +30,7 @@ def all_checks(scope: Scope) -> tuple[Check, ...]:
     placings = Placings()
     expected = Expected(scope)
     return (
+        JournalIsWhole(scope.journal.start(), scope.journal.end()),
         RequestsAddUp(),
         RecordsPlacedOnce(scope, placings),
         NoOutcomeDoubled(placings),

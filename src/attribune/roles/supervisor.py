@@ -196,6 +196,8 @@ class Supervisor:
         self._settings = settings
         self._clock = clock
         self._lock = lock
+        #: Whether what was last known stands in the file.
+        self._is_written = True
         self._environment = {**os.environ, **environment, SUPERVISOR_VARIABLE: str(os.getpid())}
 
     def run(self, stop: threading.Event) -> None:
@@ -216,7 +218,7 @@ class Supervisor:
             if child.is_due:
                 child.start(self._environment, self._lock, self._clock.now_ms())
                 changed.append(True)
-        if any(changed):
+        if any(changed) or not self._is_written:
             self._write()
 
     def _notice(self, child: Child) -> bool:
@@ -250,5 +252,11 @@ class Supervisor:
         state = SupervisorState(pid=os.getpid(), children=[child.state for child in self._children])
         try:
             write_whole(self._folder / STATE_FILE, msgspec.json.encode(state))
-        except OSError:  # a full disk must not take the house down
-            log.warning("state_not_written")
+        except (
+            OSError
+        ):  # a full disk must not take the house down; it is tried again with the next look
+            if self._is_written:
+                log.warning("state_not_written")
+            self._is_written = False
+        else:
+            self._is_written = True
