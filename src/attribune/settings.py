@@ -52,7 +52,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 0
     backlog: Annotated[
-        int, _is("connections", "Connections waiting to be accepted.", 16, 65535)
+        int,
+        _is(
+            "connections",
+            "Connections of one collector waiting to be accepted; the system's net.core.somaxconn may cut it.",
+            128,
+            65535,
+        ),
     ] = 1024
     connections_max: Annotated[
         int,
@@ -67,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _is(
             "ms",
-            "How long a connection may take for a request's head or rest between two; then it is closed.",
+            "How long a connection may rest and take for the next request's head, together; then it is closed.",
             100,
             300_000,
         ),

@@ -69,9 +69,11 @@ class StillKeeper:
 class Api:
     """The application and what stands behind it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: Any) -> None:
         (folder / "run").mkdir(exist_ok=True)
+        self.settings = Settings(**settings)
         self.journal = MemoryJournal()
+        self.facts = MemoryFacts()
         self.keeper = StillKeeper()
         self.clock = MemoryClock()
         self.folder = folder
@@ -81,7 +83,7 @@ class Api:
         """As a process that has just started: only the folder and the journal are as they were."""
         self.house = House(
             folder=self.folder,
-            settings=Settings(),
+            settings=self.settings,
             base_url="https://go.example.com",
             clock=self.clock,
             chance=SystemChance(),
@@ -89,7 +91,7 @@ class Api:
             registry=Registry(),
             keeper=self.keeper,
             enricher=self._none,
-            facts=MemoryFacts,
+            facts=lambda: self.facts,
             dialects=("segment",),
         )
         self.app = create(self.house)

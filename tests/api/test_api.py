@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import pytest
 from asking import Api
 
 from attribune.api import errors, idempotency, metrics
 from attribune.model.errors import AttribuneError, JournalFull
+from attribune.model.fact import Fact, FactKind
+from attribune.model.ids import PartnerId, Position, ProductId
 from attribune.model.position import Topic
 
 APP = {"name": "Game", "platform": "android", "store_id": "com.example.game"}
@@ -299,6 +302,36 @@ def test_lists_come_in_pages(api: Api) -> None:
     _, rest = api.ask("GET", f"/api/partners?limit=2&after={first['next']}")
     assert [p["id"] for p in rest["partners"]] == ["c"]
     assert rest["next"] is None
+
+
+def click(position: int) -> Fact:
+    """One click of a partner of its own."""
+    return Fact(
+        position=Position(position),
+        ordinal=0,
+        kind=FactKind.CLICK,
+        product=ProductId("game"),
+        at_ms=0,
+        received_at_ms=0,
+        day=date(2026, 3, 1),
+        own_day=date(2026, 3, 1),
+        about=Position(position),
+        partner=PartnerId(f"p{position}"),
+    )
+
+
+@pytest.mark.parametrize(("groups", "shown"), [(2, 2), (3, 3), (4, 3)])
+@pytest.mark.parametrize("asked", ["", "&rows_max=1000"])
+def test_a_report_has_so_many_rows_and_tells_of_the_others(
+    tmp_path, groups: int, shown: int, asked: str
+) -> None:
+    api = Api(tmp_path, report_rows_max=3)
+    api.facts.insert([click(n) for n in range(1, groups + 1)])
+    status, report = api.ask("GET", f"/api/report?metrics=clicks&by=partner{asked}")
+    assert status == 200
+    assert len(report["rows"]) == shown
+    assert report["is_truncated"] is (groups > shown)
+    assert report["totals"] == {"clicks": groups}
 
 
 def test_the_journal_is_read_on_from_where_it_was_left(api: Api) -> None:

@@ -213,12 +213,12 @@ class Front:
 
 
 @contextmanager
-def front(*more: Any, **settings: Any):
+def front(*more: Any, journal: MemoryJournal | None = None, **settings: Any):
     """A collector on a port of its own, while the block runs."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    journal, answers = MemoryJournal(), MemoryAnswers()
+    journal, answers = journal or MemoryJournal(), MemoryAnswers()
     journal.append(
         [(Topic.CONTROL, encode(Change(at_ms=0, record=record))) for record in (*RECORDS, *more)]
     )

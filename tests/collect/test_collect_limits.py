@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from collect.front import SERVER_KEY, front
+from house import wait_for
+from journal.slow_journal import SlowJournal
 
 from attribune.model.position import Topic
 
@@ -95,3 +98,18 @@ def test_a_full_queue_is_503_with_retry_after() -> None:
         assert answer.status == 503
         assert answer.headers["retry-after"] == "7"
         assert door.kept(Topic.ACTIVITY) == []
+
+
+def test_those_who_wait_for_the_disk_share_commits_up_to_their_limit() -> None:
+    journal = SlowJournal()
+    with front(journal=journal, commit_entries_max=3) as door, ThreadPoolExecutor(9) as senders:
+        known = len(journal.sizes)
+        journal.allowed.clear()
+        journal.begun.clear()
+        asks = [senders.submit(door.batch, opened(id="o0"))]
+        assert journal.begun.wait(10)
+        asks += [senders.submit(door.batch, opened(id=f"o{n}")) for n in range(1, 9)]
+        wait_for(lambda: door.role._buffer.waiting == 9, why="not all of them wait")
+        journal.allowed.set()
+        assert [told["status"] for ask in asks for told in ask.result(10)] == ["accepted"] * 9
+        assert journal.sizes[known:] == [1, 3, 3, 2]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from threading import Event
 
 import pytest
+from journal.slow_journal import SlowJournal
 
 from attribune.engines.memory import MemoryJournal
 from attribune.journal.buffer import CommitBuffer
@@ -16,23 +16,6 @@ from attribune.model.errors import JournalFull, JournalUnavailable
 from attribune.model.ids import START, LinkId, Position, TouchId
 from attribune.model.position import Topic
 from attribune.model.touch import LinkHit, TouchKind
-
-
-class SlowJournal(MemoryJournal):
-    """Writes when it is allowed to, and remembers how much at a time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.allowed = Event()
-        self.allowed.set()
-        self.begun = Event()
-        self.sizes: list[int] = []
-
-    def append(self, entries: Sequence[tuple[Topic, bytes]]) -> Sequence[Position]:
-        self.begun.set()
-        assert self.allowed.wait(10)
-        self.sizes.append(len(entries))
-        return super().append(entries)
 
 
 def buffer(journal: MemoryJournal, entries_max: int = 100, queue_max: int = 1000) -> CommitBuffer:

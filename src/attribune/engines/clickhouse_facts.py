@@ -52,15 +52,19 @@ T = TypeVar("T")
 class ClickhouseFacts:
     """Fact rows in a chDB folder. One process at a time, and one folder in a process.
 
-    Questions take turns among themselves, and inserts among themselves. Raises StoreUnavailable, FolderTooNew.
+    ``memory_bytes_max`` and ``threads`` are those of one question; an insert is limited by its rows. Questions take turns among themselves, and inserts among themselves. Raises StoreUnavailable, FolderTooNew.
     """
 
     def __init__(self, path: Path | str, *, memory_bytes_max: int, threads: int) -> None:
         self._path = Path(path)
         self._path.mkdir(parents=True, exist_ok=True)
-        self._settings = {
+        asking = {
             "max_memory_usage": memory_bytes_max,
             "max_bytes_before_external_group_by": memory_bytes_max // 2,
+            "max_threads": threads,
+        }
+        # No limit of memory: rows that did not fit today would not fit tomorrow either, and the recorder could never go on.
+        inserting = {
             "max_threads": threads,
             # One insert, one part: only a block of more rows than an insert has would be cut.
             "min_insert_block_size_rows": 2 * INSERT_ROWS_MAX,
@@ -68,8 +72,8 @@ class ClickhouseFacts:
         }
         self._asking, self._inserting = Lock(), Lock()
         self._position: Position | None = None
-        self._reader = self._try(self._client)
-        self._writer = self._try(self._client)
+        self._reader = self._try(lambda: self._client(asking))
+        self._writer = self._try(lambda: self._client(inserting))
         try:
             self._try(self._prepare)
         except BaseException:
@@ -145,9 +149,9 @@ class ClickhouseFacts:
             for client in (self._reader, self._writer):
                 client.close()
 
-    def _client(self) -> Client:
+    def _client(self, settings: dict[str, Any]) -> Client:
         return clickhouse_connect.get_client(
-            interface="chdb", path=str(self._path), settings=self._settings
+            interface="chdb", path=str(self._path), settings=settings
         )
 
     def _prepare(self) -> None:
