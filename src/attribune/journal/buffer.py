@@ -111,29 +111,37 @@ class CommitBuffer:
             commit = _Commit(asyncio.get_running_loop())
             commit.entries += entries
             self._filling = commit
-        if self._thread is None:
-            self._thread = Thread(target=self._write, name="commit-buffer", daemon=True)
-            self._thread.start()
-        self._commits.put(commit)
+        self._hand_over(commit)
         return commit
 
-    def _write(self) -> None:
+    def _hand_over(self, commit: _Commit) -> None:
+        """Let the writing thread have a commit; what comes in until it begins to write still joins it."""
+        if self._thread is None:
+            self._thread = Thread(target=self._write_all, name="commit-buffer", daemon=True)
+            self._thread.start()
+        self._commits.put(commit)
+
+    def _write_all(self) -> None:
         """Write one commit after another; the writing thread's whole life."""
         crowd = 0
         while (commit := self._commits.get()) is not _STOP:
             if crowd > 1:
                 self._closing.wait(_GATHER_S)
-            with self._lock:
-                if self._filling is commit:
-                    self._filling = None
-            crowd = len(commit.entries)
-            fault = self._append(commit.entries)
-            with self._lock:
-                self.waiting -= len(commit.entries)
             try:
-                commit.get_loop().call_soon_threadsafe(commit.set_result, fault)
+                self._write(commit)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 return
+            crowd = len(commit.entries)
+
+    def _write(self, commit: _Commit) -> None:
+        """Write one commit and tell who waits for it. Raises RuntimeError when their loop is closed."""
+        with self._lock:
+            if self._filling is commit:
+                self._filling = None
+        fault = self._append(commit.entries)
+        with self._lock:
+            self.waiting -= len(commit.entries)
+        commit.get_loop().call_soon_threadsafe(commit.set_result, fault)
 
     def _append(self, entries: list[tuple[Topic, bytes]]) -> AttribuneError | None:
         try:

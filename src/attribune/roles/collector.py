@@ -138,11 +138,7 @@ class CollectorRole:
 
     async def _serve(self, stop: threading.Event) -> None:
         settings = self._settings
-        self._buffer = buffer = CommitBuffer(
-            self._journal,
-            entries_max=settings.commit_entries_max,
-            queue_max=settings.commit_queue_max,
-        )
+        self._buffer = buffer = self._commit_buffer()
         self._door = door = FrontDoor(
             cast("Directory", FreshDirectory(self._registry, self._catch_up)),
             buffer,
@@ -169,6 +165,13 @@ class CollectorRole:
             await self._drain(server, serving, buffer)
         if not stop.is_set():
             raise OSError(f"port {settings.port} of {settings.host} is lost: {_why(serving)}")
+
+    def _commit_buffer(self) -> CommitBuffer:
+        return CommitBuffer(
+            self._journal,
+            entries_max=self._settings.commit_entries_max,
+            queue_max=self._settings.commit_queue_max,
+        )
 
     def _server(self, door: FrontDoor) -> Server:
         settings = self._settings
