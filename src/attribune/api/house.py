@@ -124,7 +124,7 @@ class House:
         with self._lock:
             now_ms = self.clock.now_ms()
             made = make(self.up_to_date(), now_ms)
-            self.journal_changes([Change(at_ms=now_ms, record=record) for record in made.records])
+            self._append([Change(at_ms=now_ms, record=record) for record in made.records])
             return made.answer
 
     def alone(self) -> AbstractContextManager[object]:
@@ -132,11 +132,16 @@ class House:
         return self._lock
 
     def journal_changes(self, changes: list[Change]) -> list[Position]:
-        """Append changes next to each other and take them into the registry; their places."""
+        """Append changes next to each other and take them into the registry; their places. Raises JournalUnavailable."""
+        with self._lock:
+            self.up_to_date()  # a registry takes changes in their order: what it has not seen before these it never would
+            return self._append(changes)
+
+    def _append(self, changes: list[Change]) -> list[Position]:
+        """The same for a registry that is up to date. Only with the lock held."""
         if not changes:
             return []
-        with self._lock:
-            places = list(self.journal.append([(Topic.CONTROL, encode(one)) for one in changes]))
-            for place, change in zip(places, changes, strict=True):
-                self.registry.apply(place, change)
-            return places
+        places = list(self.journal.append([(Topic.CONTROL, encode(one)) for one in changes]))
+        for place, change in zip(places, changes, strict=True):
+            self.registry.apply(place, change)
+        return places
