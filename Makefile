@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check tests bench docs clean
+.PHONY: help install demo test lint check tests faults bench docs clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
@@ -39,6 +39,9 @@ tests: $(DEV_STAMP)
 	@command -v strace >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq strace >/dev/null; } \
 		|| { echo "make: strace is missing; install it (apt-get install strace)"; exit 1; }
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=15 -q
+
+faults: $(DEV_STAMP) ## Break a whole house from many seeds: SEEDS=100000 for a night, SEED=123 for one with its trace.
+	@$(BIN)/python tests/faults/run.py $(if $(SEED),--seed $(SEED) $(if $(CALL),--call $(CALL) --fault $(FAULT)),--seeds $(or $(SEEDS),1000))
 
 bench: $(DEV_STAMP) ## Measure beside yardsticks. QUICK=1 for the short run.
 	@$(BIN)/python bench/bench.py $(if $(QUICK),--quick)
