@@ -6,16 +6,16 @@ import msgspec
 from tale import DAY_ZERO_MS, PRODUCT, House, PlainEnricher, read_tale, tell
 
 from attribune.attribute.attributor import Attributor
-from attribune.attribute.desk import DEVICE, TOUCH
+from attribune.attribute.desk import DEVICE, TOUCH, USED, Desk
 from attribune.attribute.turn import Limits
 from attribune.collect.links import read_touch
-from attribune.engines.memory import MemoryAnswers
+from attribune.engines.memory import MemoryAnswers, MemoryStore
 from attribune.engines.system import MemoryClock
 from attribune.model.codec import encode
-from attribune.model.ids import START
+from attribune.model.ids import START, ConversionId, TouchId, digest
 from attribune.model.policy import DAY_MS
 from attribune.model.position import Topic
-from attribune.ports import NOT_MEASURED
+from attribune.ports import NOT_MEASURED, Row
 from attribune.registry.view import Registry
 from attribune.roles.attributor import AttributorRole
 from attribune.settings import Settings
@@ -183,3 +183,15 @@ def test_so_many_touches_of_a_key_are_considered_the_newest() -> None:
         pass
     (outcome,) = house.outcomes()
     assert [c.partner for c in outcome.candidates] == ["p4", "p3"]
+
+
+def test_what_a_touch_has_won_under_the_first_version_is_still_known_and_freed() -> None:
+    """A store of 0.1.0 knows one conversion a touch, in a row without a name."""
+    store = MemoryStore()
+    touch, conversion = TouchId("t1"), ConversionId("cv_1")
+    store.commit({Row(USED, 0, digest(touch)): conversion.encode()}, START)
+    desk = Desk(store)
+    desk.use_touch(touch, ConversionId("cv_2"))
+    assert desk.won_by(touch) == ["cv_1", "cv_2"]
+    desk.free_touch(touch, conversion)
+    assert desk.won_by(touch) == ["cv_2"]

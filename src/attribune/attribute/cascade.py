@@ -34,11 +34,11 @@ def replace_standing(state: DeviceState, new: Standing) -> DeviceState:
 
 
 def move_touch(turn: Turn, old: TouchId | None, new: TouchId | None, standing: Standing) -> None:
-    """The touch that won before is free again, the one that wins now is used."""
-    if old and old != new and turn.desk.winner_of(old) == standing.conversion:
-        turn.desk.set_winner(old, None)
+    """The touch that won before is free again, unless it stands for others too; the one that wins now is used."""
+    if old and old != new:
+        turn.desk.free_touch(old, standing.conversion)
     if new:
-        turn.desk.set_winner(new, standing.conversion)
+        turn.desk.use_touch(new, standing.conversion)
 
 
 def revise(

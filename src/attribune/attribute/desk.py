@@ -177,14 +177,22 @@ class Desk:
         """Remember that a touch has come with a hashed identifier."""
         self._put(Row(META, 0, digest("hashed", product)), b"\x01")
 
-    def winner_of(self, touch: TouchId) -> ConversionId | None:
-        """The conversion a touch has won."""
-        found = self._get(Row(USED, 0, digest(touch)))
-        return ConversionId(found.decode()) if found else None
+    def won_by(self, touch: TouchId) -> list[ConversionId]:
+        """The conversions that a touch stands for: one at most, but for those that people gave to it."""
+        return [ConversionId(value.decode()) for _, value in self._rows(USED, 0, digest(touch))]
 
-    def set_winner(self, touch: TouchId, conversion: ConversionId | None) -> None:
-        """Note that a touch has won a conversion, or none any more."""
-        self._put(Row(USED, 0, digest(touch)), conversion.encode() if conversion else None)
+    def use_touch(self, touch: TouchId, conversion: ConversionId) -> None:
+        """Note that a touch stands for a conversion."""
+        name = conversion.encode()
+        self._put(Row(USED, 0, digest(touch), name), name)
+
+    def free_touch(self, touch: TouchId, conversion: ConversionId) -> None:
+        """Note that a touch stands for a conversion no more; for others it may."""
+        name = conversion.encode()
+        # Version 0.1.0 knew one conversion a touch, in a row without a name.
+        for row in (Row(USED, 0, digest(touch), name), Row(USED, 0, digest(touch))):
+            if self._get(row) == name:
+                self._put(row, None)
 
     @property
     def oldest_touch_week(self) -> int:

@@ -95,13 +95,12 @@ def _add(
 def _found(
     turn: Turn, search: Search, touch: Touch, method: MatchMethod, position: Position
 ) -> Found:
-    winner = turn.desk.winner_of(touch.id)
     guess = method is MatchMethod.PROBABILISTIC
     return Found(
         touch=touch,
         method=method,
         position=position,
-        is_used=winner is not None and winner not in search.own,
+        is_used=any(won not in search.own for won in turn.desk.won_by(touch.id)),
         **({"features": of_touch(touch, turn.enricher)} if guess else {}),
     )
 
