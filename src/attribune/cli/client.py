@@ -134,14 +134,14 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 @contextmanager
-def connect(data: Path) -> Iterator[Client]:
+def connect(data: Path, wait_s: float = _START_WAIT_S) -> Iterator[Client]:
     """A client of the house in a data folder, which is made when it is not there.
 
-    Raises FolderHeld when another process holds the folder and does not answer.
+    Raises FolderHeld when another process holds the folder and does not answer for ``wait_s``.
     """
     from attribune import wire  # noqa: PLC0415  # opens no engine until it must
 
-    give_up = time.monotonic() + _START_WAIT_S
+    give_up = time.monotonic() + wait_s
     socket_path = data / wire.ADMIN_SOCKET
     while True:
         if _listens(socket_path):

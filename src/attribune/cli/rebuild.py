@@ -27,7 +27,12 @@ def rebuild(
     json_: Json = False,
 ) -> None:
     """Make a view again from the journal. Nothing is sent to anybody, and what was decided stays."""
+    from attribune import wire  # noqa: PLC0415  # opens no engine
+
     views = VIEWS if view == "all" else (view,)
+    if set(views) <= set(VIEWS):
+        # A view that is damaged cannot be opened to be forgotten. Under a house that serves the roles see to it.
+        wire.remove_views(data, views)
     with connect(data) as house:
         done = {name: _rebuilt(house, name, is_quiet=json_) for name in views}
     if json_:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, Final
+
 import typer
 
 from attribune.cli import show
 from attribune.cli.client import connect
 from attribune.cli.options import Data, Json
+from attribune.model.errors import FolderHeld
 
 
 def register(commands: typer.Typer) -> None:
@@ -14,10 +18,13 @@ def register(commands: typer.Typer) -> None:
     commands.command(epilog="Example: attribune status --data D")(status)
 
 
+#: How long a house may take to answer before its status is read from what its roles wrote. Seconds.
+_ANSWER_WAIT_S: Final = 2.0
+
+
 def status(data: Data, json_: Json = False) -> None:
     """Show roles, positions, lags, restarts, last errors and rates."""
-    with connect(data) as house:
-        answer = house.call("GET", "/api/status")
+    answer = _asked(data)
     if json_:
         return show.as_json(answer)
     found = answer["status"]
@@ -34,3 +41,14 @@ def status(data: Data, json_: Json = False) -> None:
             )
             show.line(f"{row['role']}: {counted}")
     return None
+
+
+def _asked(data: Path) -> dict[str, Any]:
+    """What the API says, or, of a house whose web role is down, what the roles last wrote."""
+    from attribune import wire  # noqa: PLC0415  # opens the journal only when nobody answers
+
+    try:
+        with connect(data, _ANSWER_WAIT_S) as house:
+            return house.call("GET", "/api/status")
+    except FolderHeld:
+        return {"status": wire.standing(data)}

@@ -72,8 +72,14 @@ class ClickhouseFacts:
         }
         self._asking, self._inserting = Lock(), Lock()
         self._position: Position | None = None
-        self._reader = self._try(lambda: self._client(asking))
-        self._writer = self._try(lambda: self._client(inserting))
+        try:
+            self._reader = self._try(lambda: self._client(asking))
+            self._writer = self._try(lambda: self._client(inserting))
+        except StoreUnavailable as fault:
+            raise StoreUnavailable(
+                f"{fault.message}; if its files are damaged, stop the house and make them again with "
+                "`attribune rebuild facts`"
+            ) from fault
         try:
             self._try(self._prepare)
         except BaseException:

@@ -109,4 +109,7 @@ class LmdbAnswers:
             return self._env.begin()
 
     def _said(self, fault: lmdb.Error) -> StoreUnavailable:
-        return StoreUnavailable(f"the answers {self._folder} cannot be used now: {fault}")
+        damage = ""
+        if isinstance(fault, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.InvalidError):
+            damage = "; they are damaged: make them again with `attribune rebuild stores`"
+        return StoreUnavailable(f"the answers {self._folder} cannot be used now: {fault}{damage}")

@@ -46,6 +46,8 @@ _prefix = struct.Struct(">BH16s")
 _position = struct.Struct(">BQ")
 #: How RocksDB says that its folder is open, in this process or in another.
 _HELD: Final = ("lock hold by current process", "While lock file")
+#: How it says that its files are not what it wrote.
+_DAMAGED: Final = ("Corruption", "No such file", "not a directory", "Not a directory")
 #: Table 255 is the store's own.
 _OWN: Final = 255
 _POSITION_KEY: Final = _prefix.pack(_OWN, 0, b"position")
@@ -182,4 +184,6 @@ class RocksStore:
             return StoreUnavailable(
                 f"the store {self._path} is open already, here or in another process ({fault}); stop that one first"
             )
-        return StoreUnavailable(f"the store {self._path} cannot be used now: {fault}")
+        mend = "; it is damaged: make it again with `attribune rebuild stores`"
+        damage = mend if any(words in str(fault) for words in _DAMAGED) else ""
+        return StoreUnavailable(f"the store {self._path} cannot be used now: {fault}{damage}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from attribune.model.errors import FolderTooNew, StoreUnavailable
 from attribune.model.ids import START, Position
@@ -162,4 +162,10 @@ class SqlRegistryStore:
         cursor.close()
 
     def _said(self, fault: Exception) -> StoreUnavailable:
-        return StoreUnavailable(f"the registry {self._engine.url} cannot be used now: {fault}")
+        why = getattr(fault, "orig", None) or fault
+        damage = ""
+        if isinstance(fault, DatabaseError) and not isinstance(fault, OperationalError):
+            damage = "; if it is damaged, stop the house and make it again with `attribune rebuild registry`"
+        return StoreUnavailable(
+            f"the registry {self._engine.url} cannot be used now: {why}{damage}"
+        )

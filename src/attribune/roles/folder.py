@@ -16,6 +16,8 @@ from attribune.model.errors import FolderHeld, FolderTooNew, Invalid
 
 #: The format of the folder as a whole. A later one is refused, an earlier one is brought up by the version that raised it.
 FORMAT: Final = 1
+#: The earliest that this version can bring up.
+_OLDEST: Final = 1
 ADMIN_SOCKET: Final = "run/admin.sock"
 #: What `serve` says of itself: addresses and ports.
 SERVE_FILE: Final = "run/serve.json"
@@ -46,8 +48,12 @@ def prepare(folder: Path) -> Path:
         raise Invalid(
             f"the data folder {folder} cannot be used: {fault.strerror}", param="data"
         ) from fault
-    if not text.isdigit():
-        raise Invalid(f"{version} should hold a number, not {text[:40]!r}", param="data")
+    if not text.isdigit() or int(text) < _OLDEST:
+        raise Invalid(
+            f"{version} should hold the number of a format from {_OLDEST} on, not {text[:40]!r}; "
+            "restore the folder from a backup, or give another --data",
+            param="data",
+        )
     if int(text) > FORMAT:
         raise FolderTooNew(
             f"{folder} has format {text} and this version knows {FORMAT}; install a later version"

@@ -67,6 +67,28 @@ def read(folder: Path, role: str) -> Heartbeat | None:
         return None
 
 
+def say_failed(folder: Path, role: str, fault: BaseException, now_ms: int) -> None:
+    """Say that a role could not even begin, and why; the rest stays as it was last said."""
+    before = read(folder, role) or Heartbeat(
+        role=role, pid=0, state=RoleState.FAILED, started_at_ms=now_ms, at_ms=now_ms
+    )
+    beat = msgspec.structs.replace(
+        before,
+        pid=os.getpid(),
+        state=RoleState.FAILED,
+        at_ms=now_ms,
+        last_error=sentence(fault)[:_ERROR_CHARACTERS_MAX],
+    )
+    _write(folder, beat)
+
+
+def _write(folder: Path, beat: Heartbeat) -> None:
+    try:
+        write_whole(folder / "run" / f"{beat.role}.json", msgspec.json.encode(beat))
+    except OSError:  # a full disk must not stop a role; its heartbeat goes stale, which says it
+        log.warning("heartbeat_not_written", role=beat.role)
+
+
 class Pulse:
     """Says where some roles of this process stand, from a thread of its own, while the block runs."""
 
@@ -148,12 +170,7 @@ class Pulse:
             rss_bytes=rss_bytes(),
             keys_used_at_ms=self._keys[role.name],
         )
-        try:
-            write_whole(self._folder / "run" / f"{role.name}.json", msgspec.json.encode(beat))
-        except (
-            OSError
-        ):  # a full disk must not stop the role; its heartbeat goes stale, which says it
-            log.warning("heartbeat_not_written", role=role.name)
+        _write(self._folder, beat)
 
 
 #: What a role says beside its counters.

@@ -89,10 +89,13 @@ def _role(
 
 def _state(beat: Heartbeat, child: ChildState | None, heartbeat_ms: int, now_ms: int) -> RoleState:
     """What a role says of itself, unless its process is another one by now or it has fallen silent."""
-    if beat.state in (RoleState.STOPPED, RoleState.FAILED):
+    is_over = beat.state in (RoleState.STOPPED, RoleState.FAILED)
+    if child is not None and child.pid not in (None, beat.pid):
+        return RoleState.STARTING
+    if is_over:
         return beat.state
-    if child is not None and child.pid != beat.pid:
-        return RoleState.FAILED if child.pid is None else RoleState.STARTING
+    if child is not None and child.pid is None:
+        return RoleState.FAILED
     return RoleState.STALE if beat.is_stale(now_ms, heartbeat_ms) else beat.state
 
 

@@ -5,7 +5,7 @@ house loads none of them.
 """
 
 from attribune.roles.folder import ADMIN_SOCKET
-from attribune.wire.houses import offline
+from attribune.wire.houses import offline, remove_views, standing
 from attribune.wire.serving import Serving, run_role, serve
 
-__all__ = ["ADMIN_SOCKET", "Serving", "offline", "run_role", "serve"]
+__all__ = ["ADMIN_SOCKET", "Serving", "offline", "remove_views", "run_role", "serve", "standing"]

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attribune import settings as settings_
+from attribune.model.errors import FolderHeld
 from attribune.roles import folder as folder_
 from attribune.wire.parts import Parts
 
@@ -58,6 +59,40 @@ def url(host: str, port: int) -> str:
     """How somebody on this machine reaches a listening address."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - shown, not bound
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def remove_views(data: Path, views: Iterable[str]) -> bool:
+    """Remove views that the journal can make again, unopened, so that damaged ones can be rebuilt too.
+
+    False, and nothing is done, when somebody serves the folder. Raises FolderTooNew, Invalid.
+    """
+    from attribune.wire.keepers import remove
+
+    folder = folder_.prepare(data)
+    try:
+        with folder_.held(folder, "command `attribune rebuild`"):
+            for view in views:
+                remove(folder, view)
+    except FolderHeld:
+        return False
+    return True
+
+
+def standing(data: Path) -> dict[str, Any]:
+    """Where a house stands whose web role does not answer, by what its roles last wrote: ``Status`` as plain values.
+
+    Raises FolderTooNew, Invalid, JournalDamaged, JournalUnavailable.
+    """
+    from msgspec import to_builtins
+
+    from attribune.wire.keepers import status
+
+    folder = folder_.prepare(data)
+    parts = Parts(folder, settings_.load(folder))
+    try:
+        return dict(to_builtins(status(parts, is_serving=True)))
+    finally:
+        parts.close()
 
 
 @contextmanager

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: What the attributor makes of the journal: its store, and the answers it keeps for those who ask.
 STORES: Final = ("store", "answers")
+#: What each view lies in; the journal can make all of it again.
+_FILES: Final = {"registry": ("registry.db*",), "stores": STORES, "facts": ("facts",)}
 #: How long an answer waits for the views to reach the journal's end.
 _SETTLE_WAIT_S: Final = 1.0
 _SETTLE_POLL_S: Final = 0.01
@@ -42,7 +44,8 @@ def _keys_used_at_ms(parts: Parts) -> dict[str, int]:
     return standing.keys_used_at_ms(parts.folder, standing.role_names(parts.settings.collectors))
 
 
-def _status(parts: Parts, *, is_serving: bool) -> Status:
+def status(parts: Parts, *, is_serving: bool) -> Status:
+    """Where the house of a folder stands, by what its roles last wrote."""
     from attribune.roles import standing
 
     return standing.status(
@@ -72,7 +75,7 @@ class OfflineKeeper:
 
     def status(self) -> Status:
         """Where the roles stood when they last ran."""
-        return _status(self._parts, is_serving=False)
+        return status(self._parts, is_serving=False)
 
     def keys_used_at_ms(self) -> dict[str, int]:
         """When each key was last used."""
@@ -83,12 +86,12 @@ class OfflineKeeper:
         if view == "facts":
             self._recorder.forget()
         elif view == "registry":
-            self._registrar.forget(lambda: _remove_registry(self._parts.folder))
+            self._registrar.forget(lambda: remove(self._parts.folder, view))
         else:
             self.__dict__.pop("_attributor", None)
             for name in STORES:
                 self._parts.forget(name)
-                shutil.rmtree(self._parts.folder / name, ignore_errors=True)
+            remove(self._parts.folder, view)
         self.settle()
 
     def progress(self, view: str) -> Progress:
@@ -132,9 +135,14 @@ class OfflineKeeper:
         return recorder(self._parts)
 
 
-def _remove_registry(folder: Path) -> None:
-    for file in folder.glob("registry.db*"):
-        file.unlink()
+def remove(folder: Path, view: str) -> None:
+    """Remove the files of a view that nobody has open."""
+    for pattern in _FILES[view]:
+        for path in folder.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 class ServingKeeper:
@@ -167,7 +175,7 @@ class ServingKeeper:
 
     def status(self) -> Status:
         """Where the roles stand."""
-        return _status(self._parts, is_serving=True)
+        return status(self._parts, is_serving=True)
 
     def keys_used_at_ms(self) -> dict[str, int]:
         """When each key was last used."""
@@ -180,7 +188,7 @@ class ServingKeeper:
         if view == "facts":
             self.between(self._recorder, self._recorder.forget)
         elif view == "registry":
-            self._registrar.forget(lambda: _remove_registry(self._parts.folder))
+            self._registrar.forget(lambda: remove(self._parts.folder, view))
         else:
             marker = self._parts.folder / _RESTART / "attributor"
             folder_.write_whole(marker, "\n".join(STORES).encode())

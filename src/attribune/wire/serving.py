@@ -43,17 +43,31 @@ def run_role(data: Path, name: str) -> None:
         parts = Parts(folder, settings)
         try:
             if name == "web":
-                role, pulse = web(parts)
+                with _saying(parts, name):
+                    role, pulse = web(parts)
                 with pulse:
                     role.run(stop)
                 if role.fatal.is_set():
                     raise SystemExit(1)
                 return
-            one = _role(parts, name)
+            with _saying(parts, name):
+                one = _role(parts, name)
             with Pulse(folder, [one], parts.clock, settings.heartbeat_ms):
                 one.run(stop)
         finally:
             parts.close()
+
+
+@contextmanager
+def _saying(parts: Parts, name: str) -> Iterator[None]:
+    """Let ``status`` know why a role could not begin."""
+    from attribune.roles import heartbeat
+
+    try:
+        yield
+    except Exception as fault:
+        heartbeat.say_failed(parts.folder, name, fault, parts.clock.now_ms())
+        raise
 
 
 def _role(parts: Parts, name: str) -> Role:
