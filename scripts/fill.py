@@ -39,6 +39,7 @@ CHOICES: tuple[type[Enum], ...] = (
     activity.ReferrerSource,
     touch.TouchKind,
     touch.TouchOrigin,
+    touch.SignatureFault,
     outcome.ConversionKind,
     outcome.Source,
     policy.MatchMethod,

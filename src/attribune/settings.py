@@ -117,6 +117,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _is("ms", "Times further ahead than this are refused; less is skew.", 0)
     ] = 86_400_000
     signature_age_max_ms: Annotated[int, _is("ms", "Oldest signature accepted.", 1000)] = 300_000
+    signed_link_ahead_max_ms: Annotated[
+        int,
+        _is(
+            "ms",
+            "Furthest ahead that `expires` of a signed link may lie; one further ahead lets nothing steer.",
+            1000,
+            366 * 86_400_000,
+        ),
+    ] = 7 * 86_400_000
     attribution_wait_ms: Annotated[
         int, _is("ms", "How long an open that asks waits for its attribution.", 0, 10_000)
     ] = 500

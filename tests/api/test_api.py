@@ -35,6 +35,8 @@ def is_error(answer: dict, type_: str, code: str, param: str | None = None) -> b
 WRITES = [
     ("POST", "/api/apps", APP),
     ("POST", "/api/partners", {"name": "acme"}),
+    ("POST", "/api/partners/x/sign", {}),
+    ("POST", "/api/partners/x/unsign", None),
     ("POST", "/api/links", {"app": "game-android", "partner": "acme"}),
     ("PATCH", "/api/links/x", {}),
     ("POST", "/api/keys", {"kind": "api", "scopes": ["read", "write"]}),
@@ -134,6 +136,10 @@ def test_no_list_and_no_journal_shows_a_secret_or_its_hash(api: Api) -> None:
     secrets += [app["app"]["key"], app["app"]["signing_secret"]]
     _, door = api.ask("POST", "/api/doors", {"app": "game-android", "dialect": "segment"})
     secrets.append(door["door"]["key"])
+    api.ask("POST", "/api/partners", {"name": "acme"})
+    for _ in range(2):
+        _, partner = api.ask("POST", "/api/partners/acme/sign", {})
+        secrets.append(partner["partner"]["signing_secret"])
     shown = "".join(str(api.ask("GET", path)[1]) for path in (*READS, "/api/journal?last=100"))
     assert not [secret for secret in secrets if secret in shown]
     assert "sha256'" not in shown
@@ -190,6 +196,24 @@ def test_answers_outlive_the_process_without_their_secrets(api: Api) -> None:
     api.open()
     assert api.ask("POST", "/api/apps", APP, idempotency_key="k1") == (201, first)
     assert api.journal.end() == end
+
+
+def test_a_partners_signing_secret_is_told_once_and_a_repeat_makes_no_other(api: Api) -> None:
+    api.ask("POST", "/api/partners", {"name": "acme"})
+    status, first = api.ask("POST", "/api/partners/acme/sign", {}, idempotency_key="k1")
+    assert status == 201
+    secret = first["partner"]["signing_secret"]
+    end = api.journal.end()
+    assert api.ask("POST", "/api/partners/acme/sign", {}, idempotency_key="k1") == (201, first)
+    assert secret not in (api.folder / "run" / "idempotency.jsonl").read_text()
+    api.open()
+    again = api.ask("POST", "/api/partners/acme/sign", {}, idempotency_key="k1")[1]["partner"]
+    assert (again["is_signing"], "signing_secret" in again) == (True, False)
+    assert api.journal.end() == end
+    [listed] = api.ask("GET", "/api/partners")[1]["partners"]
+    assert (listed["is_signing"], "signing_secret" in listed) == (True, False)
+    _, off = api.ask("POST", "/api/partners/acme/unsign")
+    assert (off["partner"]["is_signing"], "signing_secret" in off["partner"]) == (False, False)
 
 
 def test_an_answer_is_forgotten_after_a_day(api: Api) -> None:

@@ -52,6 +52,7 @@ JSON_COMMANDS = {
     ("product", "list"): (),
     ("partner", "add"): ("--name", "zeta"),
     ("partner", "list"): (),
+    ("partner", "sign"): ("zeta", "--overlap-hours", "1"),
     ("link", "add"): ("--app", "game-android", "--partner", "zeta"),
     ("link", "list"): (),
     ("link", "edit"): ("--app", "game-android", "--partner", "acme", "--campaign", "summer"),
@@ -106,6 +107,7 @@ def test_every_command_prints_exactly_one_object(filled_house: RunningHouse) -> 
     }
     assert answers["import", "devices"] == {"imported": {"devices": 2}}
     assert answers["key", "add"]["key"]["secret"].startswith("sk_")
+    assert answers["partner", "sign"]["partner"]["signing_secret"].startswith("cs_")
     assert answers["link", "edit"]["link"]["campaign"] == "summer"
     assert answers["link", "disable"]["link"]["id"] == answers["link", "edit"]["link"]["id"]
     assert answers["link", "disable"]["link"]["is_disabled"] is True

@@ -19,6 +19,7 @@ from attribune.collect.words import (
     STEERING,
     VALUE_CHARACTERS_MAX,
 )
+from attribune.model.touch import SignatureFault
 from attribune.settings import SETTINGS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "wire.md").read_text()
@@ -54,6 +55,12 @@ def test_every_status_of_a_refusal_is_in_the_table_of_errors(reason, status):
     [row] = [line for line in PAGE.splitlines() if line.startswith(f"| {status} |")]
     assert f"`{kind}`" in row
     assert f"`{reason}`" in row
+
+
+def test_the_table_of_signature_faults_is_the_one_in_force():
+    table = PAGE.partition("<!-- faults -->")[2].partition("<!-- /faults -->")[0]
+    shown = [line.split("`")[1] for line in table.strip().splitlines()[2:]]
+    assert shown == [fault.value for fault in SignatureFault]
 
 
 @pytest.mark.parametrize("kind", SINGLE)

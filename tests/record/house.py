@@ -103,6 +103,7 @@ def read_touch(hit: LinkHit, link: Link) -> Touch:
         ids={"gaid": words["gaid"]} if "gaid" in words else {},
         ip=hit.ip,
         cost=cost,
+        signature_fault=hit.signature_fault,
     )
 
 
@@ -158,6 +159,7 @@ class House:
             received_at_ms=at_ms,
             query=query,
             ip="192.0.2.1",
+            **words,
         )
         self.append(hit)
         return hit

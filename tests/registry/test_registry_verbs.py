@@ -5,13 +5,23 @@ from __future__ import annotations
 from hashlib import sha256
 
 import pytest
+from msgspec import UNSET
 
 from attribune.engines.system import MemoryClock, SystemChance
 from attribune.model.activity import Platform
-from attribune.model.control import App, Change, Key, KeyKind, Link, PartnerKind, Scope
+from attribune.model.control import (
+    App,
+    Change,
+    FormerSecret,
+    Key,
+    KeyKind,
+    Link,
+    PartnerKind,
+    Scope,
+)
 from attribune.model.errors import Conflict, Invalid, NotFound
 from attribune.model.policy import DAY_MS, Policy, Windows
-from attribune.registry import apps, devices, find, keys, links, policies
+from attribune.registry import apps, devices, find, keys, links, policies, signing
 from attribune.registry.naming import readable_id, slug, text
 from attribune.registry.requests import (
     AddApp,
@@ -25,6 +35,7 @@ from attribune.registry.requests import (
     RotateKey,
     SetPolicy,
     SetTestDevice,
+    SignPartner,
 )
 from attribune.registry.targets import checked_url, resolve
 from attribune.registry.view import Registry
@@ -59,6 +70,10 @@ class Desk:
 
     def add_partner(self, name="acme", kind=PartnerKind.AFFILIATE):
         return self.keep(apps.add_partner(self.registry, AddPartner(name=name, kind=kind), CHANCE))
+
+    def sign(self, now_ms=NOW_MS, **words):
+        want = SignPartner(**words)
+        return self.keep(signing.sign(self.registry, "acme", want, CHANCE, now_ms))
 
     def add_link(self, **words):
         words = {"app": "game-android", "partner": "acme", **words}
@@ -195,6 +210,69 @@ def test_names_that_leave_nothing_in_ascii_get_an_id_all_the_same() -> None:
 def test_an_id_never_repeats() -> None:
     taken = {"acme"}
     assert readable_id("acme", taken, CHANCE) not in taken
+
+
+def test_a_partners_signing_secret_is_made_of_chance_and_shown_once(desk: Desk) -> None:
+    made = desk.sign()
+    assert made.signing_secret.startswith("cs_")
+    assert len(made.signing_secret) == 35
+    kept = desk.registry.partner("acme")
+    assert (kept.signing_secret, kept.former_secrets, kept.name) == (
+        made.signing_secret,
+        (),
+        "acme",
+    )
+    assert desk.sign(overlap_ms=0).signing_secret != made.signing_secret
+    assert desk.add_partner().signing_secret is UNSET
+
+
+def test_a_rotated_signing_secret_holds_for_its_overlap_and_no_longer_by_another(
+    desk: Desk,
+) -> None:
+    first, second = desk.sign().signing_secret, desk.sign(overlap_ms=5000).signing_secret
+    former = [FormerSecret(signing_secret=first, ends_at_ms=NOW_MS + 5000)]
+    assert desk.registry.partner("acme").former_secrets == tuple(former)
+    desk.sign(overlap_ms=DAY_MS)
+    former.insert(0, FormerSecret(signing_secret=second, ends_at_ms=NOW_MS + DAY_MS))
+    assert desk.registry.partner("acme").former_secrets == tuple(former)
+    desk.sign(now_ms=NOW_MS + 5000, overlap_ms=1000)
+    kept = desk.registry.partner("acme").former_secrets
+    assert [one.ends_at_ms for one in kept] == [NOW_MS + 6000, NOW_MS + 6000]
+    assert first not in [one.signing_secret for one in kept]
+
+
+def test_an_overlap_of_nothing_ends_every_secret_before(desk: Desk) -> None:
+    for _ in range(3):
+        desk.sign()
+    desk.sign(overlap_ms=0)
+    assert desk.registry.partner("acme").former_secrets == ()
+
+
+def test_only_so_many_signing_secrets_hold_at_a_time(desk: Desk) -> None:
+    for _ in range(signing.SIGNING_SECRETS_MAX):
+        newest = desk.sign().signing_secret
+    with pytest.raises(Invalid, match="overlap of 0") as refused:
+        desk.sign()
+    assert refused.value.param == "overlap_ms"
+    assert desk.registry.partner("acme").signing_secret == newest
+    desk.sign(overlap_ms=0)
+
+
+@pytest.mark.parametrize("overlap_ms", [-1, keys.OVERLAP_MS_MAX + 1])
+def test_the_overlap_of_a_signing_secret_has_bounds(desk: Desk, overlap_ms: int) -> None:
+    desk.sign()
+    with pytest.raises(Invalid) as refused:
+        desk.sign(overlap_ms=overlap_ms)
+    assert refused.value.param == "overlap_ms"
+
+
+def test_signing_that_has_ended_has_no_secret_at_all(desk: Desk) -> None:
+    desk.sign()
+    desk.sign()
+    assert desk.keep(signing.unsign(desk.registry, "acme")).is_signing is False
+    kept = desk.registry.partner("acme")
+    assert (kept.signing_secret, kept.former_secrets) == (None, ())
+    assert signing.unsign(desk.registry, "acme").records == ()
 
 
 # --- links

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from attribune.model.activity import Consent, Device, Event, Platform, Sender
 from attribune.model.outcome import ConversionKind, LossReason
+from attribune.model.touch import SignatureFault
 from attribune.record.handles import handle_hash
 from attribune.report import explain
 from attribune.report.explain import Sources, stories
@@ -111,6 +112,26 @@ def test_a_click_that_led_nowhere_says_so(house: House) -> None:
     assert story.summary == "A click that led to no conversion."
     (touch,) = story.touches
     assert (touch.touch_id, touch.partner, touch.campaign) == (hit.id, "acme", "acme-spring")
+
+
+@pytest.mark.parametrize("link", ["l-acme", "gone"])
+def test_a_click_whose_signature_did_not_count_says_why(house: House, link: str) -> None:
+    hit = house.click(link, signature_fault=SignatureFault.EXPIRED)
+    story = only(house, hit.id)
+    assert story.touches[0].signature_fault == "expired"
+    assert "click of" in plain(story)
+    assert ", signature expired" in plain(story)
+
+
+def test_people_are_told_that_the_signature_of_a_winner_did_not_count(house: House) -> None:
+    house.install(won=house.click())
+    story = only(house, "d1")
+    assert "signature" not in plain(story)
+    words = {"signature_fault": "mismatch"}
+    story.candidates = [msgspec.structs.replace(row, **words) for row in story.candidates]
+    assert "won, signature mismatch" in " ".join(plain(story).split())
+    story.winner = msgspec.structs.replace(story.winner, **words)
+    assert "click of acme, signature mismatch" in plain(story)
 
 
 def test_a_click_of_an_unknown_link_is_told_as_it_came(house: House) -> None:

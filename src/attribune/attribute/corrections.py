@@ -79,6 +79,7 @@ def _candidates(outcome: Attribution, standing: Standing) -> tuple[Candidate, ..
             age_ms=outcome.at_ms - credit.touch_at_ms,
             link=credit.link,
             campaign=credit.campaign,
+            signature_fault=credit.signature_fault,
         )
     return (winner, *losers) if winner else tuple(losers)
 

@@ -204,6 +204,7 @@ def _candidate(judged: _Judged) -> Candidate:
         link=touch.link,
         campaign=touch.campaign,
         lost_because=judged.lost,
+        signature_fault=touch.signature_fault,
     )
 
 
@@ -234,4 +235,5 @@ def credit_of(touch: Touch, method: MatchMethod, confidence: float | None = None
         partner_click_id=touch.partner_click_id,
         confidence=confidence,
         deep_link=touch.deep_link,
+        signature_fault=touch.signature_fault,
     )

@@ -10,6 +10,7 @@ from attribune.cli import show
 from attribune.cli.client import connect
 from attribune.cli.options import Data, Json
 from attribune.model.control import PartnerKind
+from attribune.model.policy import HOUR_MS
 
 commands = typer.Typer(name="partner", help="Partners: who brings traffic.", no_args_is_help=True)
 
@@ -32,6 +33,31 @@ def add(
     )
 
 
+@commands.command(epilog="Example: attribune partner sign --data D acme --overlap-hours 24")
+def sign(
+    data: Data,
+    partner: Annotated[str, typer.Argument(help="Id or name of the partner.", metavar="PARTNER")],
+    overlap_hours: Annotated[
+        int | None,
+        typer.Option(min=0, help="How long an old secret still holds; 24 when left out. Hours."),
+    ] = None,
+    off: Annotated[
+        bool, typer.Option("--off", help="End signing: no secret holds any more.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Make the secret that a partner signs links with, or end signing; a new secret is shown this once."""
+    if off and overlap_hours is not None:
+        raise typer.BadParameter("--off ends every secret now; leave --overlap-hours out")
+    with connect(data) as house:
+        if off:
+            answer = house.call("POST", f"/api/partners/{partner}/unsign")
+        else:
+            overlap_ms = None if overlap_hours is None else overlap_hours * HOUR_MS
+            answer = house.call("POST", f"/api/partners/{partner}/sign", {"overlap_ms": overlap_ms})
+    show.as_json(answer) if json_ else show.fields(answer["partner"])
+
+
 @commands.command("list", epilog="Example: attribune partner list --data D")
 def list_(data: Data, json_: Json = False) -> None:
     """List partners."""
@@ -39,8 +65,8 @@ def list_(data: Data, json_: Json = False) -> None:
         answer = house.pages("/api/partners", "partners", {})
     if json_:
         return show.as_json(answer)
-    columns = ("id", "name", "kind")
-    rows = ([row[column] for column in columns] for row in answer["partners"])
+    columns = ("id", "name", "kind", "signing")
+    rows = ([row["id"], row["name"], row["kind"], row["is_signing"]] for row in answer["partners"])
     return show.table(
         columns, rows, empty="There are no partners yet; see `attribune partner add --help`."
     )

@@ -61,13 +61,14 @@ class Sorted:
 def read_touch(hit: LinkHit, link: Link) -> Touch:
     """The touch that a followed link is, under the link as it stood then.
 
-    Values the link stores win; the query's are then kept in ``extra``. Steering fields count from a trusted hit, or where
-    the link opens them. A trusted hit comes from a server, whose own address and user agent say nothing of a person.
+    Values the link stores win; the query's are then kept in ``extra``. Steering fields count from a trusted or signed hit,
+    or where the link opens them. A trusted hit comes from a server, whose own address and user agent say nothing of a
+    person; a signed one comes from a person.
     """
     pairs, not_kept = parse_query(hit.query)
     told = sort_words(pairs)
     told.not_kept.extend(not_kept)
-    fields = touch_fields(told, link, trusted=hit.trusted)
+    fields = touch_fields(told, link, may_steer=hit.trusted or hit.signed)
     if not hit.trusted:
         fields.setdefault("ip", hit.ip)
         fields.setdefault("user_agent", hit.user_agent)
@@ -80,14 +81,15 @@ def read_touch(hit: LinkHit, link: Link) -> Touch:
         origin=TouchOrigin.S2S if hit.trusted else TouchOrigin.REDIRECT,
         received_at_ms=hit.received_at_ms,
         occurred_at_ms=hit.received_at_ms,
+        signature_fault=hit.signature_fault,
         **fields,
     )
 
 
-def touch_fields(told: Sorted, link: Link, *, trusted: bool) -> dict[str, Any]:
+def touch_fields(told: Sorted, link: Link, *, may_steer: bool) -> dict[str, Any]:
     """What sorted parameters and their link say of a touch, as its fields."""
     _prefer_stored(told, link)
-    _steer(told, link, trusted=trusted)
+    _steer(told, link, may_steer=may_steer)
     fields = _steering_fields(told)
     if link.is_retargeting:
         fields["is_retargeting"] = True
@@ -194,9 +196,9 @@ def _prefer_stored(told: Sorted, link: Link) -> None:
         fields[field] = stored
 
 
-def _steer(told: Sorted, link: Link, *, trusted: bool) -> None:
+def _steer(told: Sorted, link: Link, *, may_steer: bool) -> None:
     """Put steering that does not count back into ``extra``, under its own name."""
-    if trusted or not told.steering:
+    if may_steer or not told.steering:
         return
     opens = link.opens
     for field in tuple(told.steering):

@@ -30,6 +30,12 @@ class Counters(Struct):
     clicks: int = 0
     #: Impressions that people's browsers brought.
     impressions: int = 0
+    #: Hits of links whose signature let the query steer.
+    signatures_good: int = 0
+    #: Hits of links whose signature did not fit, or whose `expires` is missing or too far ahead.
+    signatures_bad: int = 0
+    #: Hits of links whose signature had expired.
+    signatures_expired: int = 0
     #: Records of machines that were accepted.
     records: int = 0
     #: Refusals kept.

@@ -262,7 +262,7 @@ def _touch(kind: TouchKind, fields: Fields, telling: Telling) -> Kept:
     told = sort_words(pairs)
     told.not_kept.extend(not_kept)
     told.extra.update(extra)
-    told_fields = touch_fields(told, link, trusted=True)
+    told_fields = touch_fields(told, link, may_steer=True)
     # The id is made of what the sender said, so that the same record sent again is the same touch.
     made_at_ms = telling.received_at_ms if given_ms is None else given_ms
     touch = Touch(

@@ -21,6 +21,7 @@ from attribune.collect.request import (
     json_answer,
     send,
 )
+from attribune.collect.signature import SIGNATURE, Secret, check_query, secrets_of
 from attribune.collect.targets import (
     OVERRIDE_HINTS,
     Way,
@@ -37,7 +38,7 @@ from attribune.model.errors import JournalUnavailable
 from attribune.model.ids import LinkId, uuid7
 from attribune.model.position import Topic
 from attribune.model.refusal import RefusalReason
-from attribune.model.touch import LinkHit, TouchKind
+from attribune.model.touch import LinkHit, SignatureFault, TouchKind
 
 #: One transparent pixel.
 PIXEL: Final = bytes.fromhex(
@@ -70,6 +71,8 @@ class Ready(NamedTuple):
     ways: dict[Platform, Way]
     networks: tuple[IPv4Network | IPv6Network, ...]
     hosts: frozenset[str]
+    #: What the link's partner may sign with.
+    secrets: tuple[Secret, ...]
 
 
 class LinkDoors:
@@ -81,6 +84,7 @@ class LinkDoors:
         self._counters = means.counters
         self._proxy_hops = means.settings.proxy_hops
         self._query_max = means.settings.query_bytes_max
+        self._ahead_max_ms = means.settings.signed_link_ahead_max_ms
         self._keep = means.sink.keep
         self._now_ms = means.clock.now_ms
         self._token = means.chance.token
@@ -137,6 +141,11 @@ class LinkDoors:
             return None
         ip = client_address(scope, self._proxy_hops)
         now_ms = self._now_ms()
+        signed, fault = False, None
+        if SIGNATURE in query:
+            query, signed, fault = check_query(
+                scope.path, query, ready.secrets, now_ms, self._ahead_max_ms
+            )
         hit = LinkHit(
             id=uuid7(now_ms, self._token(10)),
             kind=kind,
@@ -149,13 +158,25 @@ class LinkDoors:
             model=_hint(get("sec-ch-ua-model")),
             os_version=_hint(get("sec-ch-ua-platform-version")),
             trusted=bool(ready.networks) and _is_inside(ip, ready.networks),
+            signed=signed,
+            signature_fault=fault,
         )
         await self._keep(((Topic.TOUCHES, hit),))
+        if signed or fault:
+            self._count_signature(fault)
         if kind is TouchKind.CLICK:
             self._counters.clicks += 1
         else:
             self._counters.impressions += 1
         return hit
+
+    def _count_signature(self, fault: SignatureFault | None) -> None:
+        if fault is None:
+            self._counters.signatures_good += 1
+        elif fault is SignatureFault.EXPIRED:
+            self._counters.signatures_expired += 1
+        else:
+            self._counters.signatures_bad += 1
 
     def _ready_for(self, name: LinkId) -> Ready | None:
         link = self._link(name)
@@ -179,6 +200,7 @@ class LinkDoors:
             ways(targets, link, partner_name),
             tuple(ip_network(network, strict=False) for network in link.allowed_networks),
             frozenset(link.allowed_hosts),
+            secrets_of(partner),
         )
 
     def _send_on(

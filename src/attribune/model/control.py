@@ -85,12 +85,24 @@ class App(Struct, frozen=True, kw_only=True, tag="app", omit_defaults=True):
     sha256_cert_fingerprints: tuple[str, ...] = ()
 
 
+class FormerSecret(Struct, frozen=True, kw_only=True):
+    """A signing secret that has a successor and still holds for a while."""
+
+    signing_secret: str
+    #: From then on it signs nothing. Milliseconds, UTC.
+    ends_at_ms: int
+
+
 class Partner(Struct, frozen=True, kw_only=True, tag="partner", omit_defaults=True):
     """Who brings traffic and may be paid or told."""
 
     id: PartnerId
     name: str
     kind: PartnerKind
+    #: When set, links that the partner signs with it may steer.
+    signing_secret: str | None = None
+    #: Its predecessors within their overlap.
+    former_secrets: tuple[FormerSecret, ...] = ()
 
 
 class Link(Struct, frozen=True, kw_only=True, tag="link", omit_defaults=True):

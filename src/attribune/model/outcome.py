@@ -23,7 +23,7 @@ from attribune.model.ids import (
 from attribune.model.money import Money
 from attribune.model.policy import MatchMethod
 from attribune.model.refusal import RefusalReason
-from attribune.model.touch import TouchKind
+from attribune.model.touch import SignatureFault, TouchKind
 
 
 class ConversionKind(StrEnum):
@@ -108,6 +108,7 @@ class Credit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Of a guess: how likely it is right, from the number of devices that could have been meant. 0 to 1.
     confidence: float | None = None
     deep_link: str | None = None
+    signature_fault: SignatureFault | None = None
 
 
 class Candidate(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -123,6 +124,7 @@ class Candidate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     link: LinkId | None = None
     campaign: str | None = None
     lost_because: LossReason | None = None
+    signature_fault: SignatureFault | None = None
 
 
 class Cause(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -30,6 +30,23 @@ class TouchOrigin(StrEnum):
     CLAIM = "claim"
 
 
+class SignatureFault(StrEnum):
+    """Why the signature of a followed link does not count; the click does."""
+
+    #: The link's partner has no signing secret.
+    NOT_SIGNING = "not_signing"
+    #: It is not the last parameter, is said twice, or is not 64 lower-case hex digits.
+    MALFORMED = "malformed"
+    #: It fits none of the partner's secrets: the query or path was changed, or another secret made it.
+    MISMATCH = "mismatch"
+    #: What is signed has no ``expires``, has two, or has one that is no time.
+    NO_EXPIRY = "no_expiry"
+    #: ``expires`` had passed.
+    EXPIRED = "expired"
+    #: ``expires`` lies further ahead than ``signed_link_ahead_max_ms``.
+    TOO_FAR_AHEAD = "too_far_ahead"
+
+
 class Part(Struct, frozen=True, kw_only=True, array_like=True):
     """Which record of a request of many this was, so that the sums of requests can be checked."""
 
@@ -62,8 +79,12 @@ class LinkHit(Struct, frozen=True, kw_only=True, tag="hit", omit_defaults=True):
     #: Client hints (``Sec-CH-UA-Model``, ``Sec-CH-UA-Platform-Version``), unquoted.
     model: str | None = None
     os_version: str | None = None
-    #: True when an allowed address or a signature lets the query steer windows, cost, address and user agent.
+    #: True when an allowed address lets the query steer windows, cost, address and user agent: a server called.
     trusted: bool = False
+    #: True when the partner's signature lets the query steer; a person's browser followed it all the same.
+    signed: bool = False
+    #: Why a signature that came does not count. The signature itself is never kept.
+    signature_fault: SignatureFault | None = None
 
 
 class Touch(Struct, frozen=True, kw_only=True, tag="touch", omit_defaults=True):
@@ -113,6 +134,8 @@ class Touch(Struct, frozen=True, kw_only=True, tag="touch", omit_defaults=True):
     #: Where the app should take the person, from the link.
     deep_link: str | None = None
     part: Part | None = None
+    #: Why the signature that came with it did not count.
+    signature_fault: SignatureFault | None = None
 
 
 TouchRecord = LinkHit | Touch

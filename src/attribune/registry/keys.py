@@ -76,14 +76,20 @@ def rotate_key(
 ) -> Made[shown.KeyShown]:
     """Make a key in another's place; the old one ends after the overlap. Raises Invalid when it has ended already."""
     old = find.key(registry, key_id)
-    if not 0 <= want.overlap_ms <= OVERLAP_MS_MAX:
-        raise Invalid(f"overlap_ms must be 0 to {OVERLAP_MS_MAX} (90 days)", param="overlap_ms")
+    overlap_ms = checked_overlap_ms(want.overlap_ms)
     if old.ends_at_ms is not None and old.ends_at_ms <= now_ms:
         raise Invalid(f"key {old.id} has ended; make one with `attribune key add`", param="key")
     key, secret = make_key(registry, old.kind, old.app, old.scopes, chance, now_ms)
-    ends = now_ms + want.overlap_ms
+    ends = now_ms + overlap_ms
     ending = replace(old, ends_at_ms=min(ends, old.ends_at_ms or ends))
     return Made((key, ending), shown.key(key, now_ms, secret))
+
+
+def checked_overlap_ms(overlap_ms: int) -> int:
+    """How long a secret holds beside its successor. Raises Invalid when it is out of bounds."""
+    if not 0 <= overlap_ms <= OVERLAP_MS_MAX:
+        raise Invalid(f"overlap_ms must be 0 to {OVERLAP_MS_MAX} (90 days)", param="overlap_ms")
+    return overlap_ms
 
 
 def revoke_key(registry: Registry, key_id: str, now_ms: int) -> Made[shown.KeyShown]:

@@ -40,6 +40,12 @@ class AddPartner(Request, frozen=True, kw_only=True):
     kind: PartnerKind = PartnerKind.NETWORK
 
 
+class SignPartner(Request, frozen=True, kw_only=True):
+    """Make a partner's signing secret, the first or in another's place; the old one holds for the overlap."""
+
+    overlap_ms: int = 86_400_000
+
+
 class LinkWords(Request, frozen=True, kw_only=True):
     """What a link says, as far as it is said; an empty text takes a word away."""
 

@@ -45,11 +45,14 @@ class AppShown(Struct, frozen=True, kw_only=True):
 
 
 class PartnerShown(Struct, frozen=True, kw_only=True):
-    """A partner."""
+    """A partner; ``signing_secret`` only in the answer that made it."""
 
     id: str
     name: str
     kind: PartnerKind
+    #: Whether links that the partner signs may steer.
+    is_signing: bool
+    signing_secret: str | UnsetType = UNSET
 
 
 class LinkShown(Struct, frozen=True, kw_only=True):
@@ -153,9 +156,15 @@ def app(
     )
 
 
-def partner(record: Partner) -> PartnerShown:
-    """A partner as shown."""
-    return PartnerShown(id=record.id, name=record.name, kind=record.kind)
+def partner(record: Partner, signing_secret: str | UnsetType = UNSET) -> PartnerShown:
+    """A partner as shown; the secret only when it was just made."""
+    return PartnerShown(
+        id=record.id,
+        name=record.name,
+        kind=record.kind,
+        is_signing=record.signing_secret is not None,
+        signing_secret=signing_secret,
+    )
 
 
 def link(record: Link, targets: dict[str, str], base_url: str) -> LinkShown:

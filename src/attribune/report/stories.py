@@ -42,6 +42,8 @@ class Winner(Struct, frozen=True, kw_only=True):
     partner_click_id: str | None = None
     #: Of a guess, 0 to 1.
     confidence: float | None = None
+    #: Why its signature did not count, when one came.
+    signature_fault: str | None = None
 
 
 class Competitor(Struct, frozen=True, kw_only=True):
@@ -57,6 +59,8 @@ class Competitor(Struct, frozen=True, kw_only=True):
     lost_because: str | None
     link: str | None = None
     campaign: str | None = None
+    #: Why its signature did not count, when one came.
+    signature_fault: str | None = None
 
 
 class ToldEvent(Struct, frozen=True, kw_only=True):
@@ -97,6 +101,8 @@ class ToldTouch(Struct, frozen=True, kw_only=True):
     link: str | None = None
     campaign: str | None = None
     partner_click_id: str | None = None
+    #: Why its signature did not count, when one came.
+    signature_fault: str | None = None
 
 
 class ToldCorrection(Struct, frozen=True, kw_only=True, rename={"before": "from", "now": "to"}):

@@ -86,6 +86,7 @@ def winner(credit: Credit, at_ms: int) -> Winner:
         sub_site_id=credit.sub_site_id,
         partner_click_id=credit.partner_click_id,
         confidence=credit.confidence,
+        signature_fault=credit.signature_fault,
     )
 
 
@@ -102,6 +103,7 @@ def competitor(candidate: Candidate) -> Competitor:
         lost_because=candidate.lost_because.value if candidate.lost_because else None,
         link=candidate.link,
         campaign=candidate.campaign,
+        signature_fault=candidate.signature_fault,
     )
 
 
@@ -171,6 +173,7 @@ def touch(
                 at=moment(record.received_at_ms),
                 at_ms=record.received_at_ms,
                 link=record.link,
+                signature_fault=record.signature_fault,
             )
         record = read_touch(record, link)
     return ToldTouch(
@@ -182,6 +185,7 @@ def touch(
         link=record.link,
         campaign=record.campaign,
         partner_click_id=record.partner_click_id,
+        signature_fault=record.signature_fault,
     )
 
 

@@ -89,7 +89,7 @@ def _candidates(title: str, rows: list[Competitor]) -> Table:
             row.kind,
             row.method,
             age(row.age_ms),
-            row.lost_because or "won",
+            (row.lost_because or "won") + _unsigned(row.signature_fault),
         )
     return table
 
@@ -107,11 +107,15 @@ def _timeline(story: Story) -> Table:
 
 def _happenings(story: Story) -> Iterator[tuple[int, str]]:
     if story.winner:
-        yield story.winner.at_ms, f"{story.winner.kind} of {story.winner.partner}"
+        won = story.winner
+        yield won.at_ms, f"{won.kind} of {won.partner}{_unsigned(won.signature_fault)}"
     if story.conversion and story.at_ms is not None:
         yield story.at_ms, f"{story.kind} ({_source(story.source, _partner(story))})"
     for touch in story.touches:
-        yield touch.at_ms, f"{touch.kind} of {touch.partner or 'nobody known'}"
+        yield (
+            touch.at_ms,
+            f"{touch.kind} of {touch.partner or 'nobody known'}{_unsigned(touch.signature_fault)}",
+        )
     for open_ in story.opens:
         yield open_.at_ms, f"open ({_source(open_.source, open_.partner)})"
     for event in story.events:
@@ -134,6 +138,10 @@ def _happenings(story: Story) -> Iterator[tuple[int, str]]:
         by = f" by {correction.by}" if correction.by else ""
         why = f": {correction.reason}" if correction.reason else ""
         yield correction.at_ms, f"corrected from {moved} ({correction.cause}{by}{why})"
+
+
+def _unsigned(fault: str | None) -> str:
+    return f", signature {fault}" if fault else ""
 
 
 def _partner(story: Story) -> str | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from litestar import get, post
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
 
 from attribune.api.here import Here
 from attribune.api.routes.page import ROWS_MAX, After, Limit, page
-from attribune.registry import apps, find, shown
-from attribune.registry.requests import AddApp, AddPartner
+from attribune.registry import apps, find, shown, signing
+from attribune.registry.requests import AddApp, AddPartner, SignPartner
 
 
 class AppAnswer(Struct, frozen=True):
@@ -83,4 +83,28 @@ def list_partners(house: Here, after: After = "", limit: Limit = ROWS_MAX) -> Pa
     return PartnersAnswer(tuple(shown.partner(row) for row in found), next_)
 
 
-HANDLERS = (add_app, list_apps, list_products, add_partner, list_partners)
+@post("/api/partners/{partner_id:str}/sign", sync_to_thread=True)
+def sign_partner(
+    house: Here, partner_id: FromPath[str], data: JSONBody[SignPartner]
+) -> PartnerAnswer:
+    """Make a partner's signing secret, which is in this answer only; an old one holds for the overlap."""
+    return PartnerAnswer(
+        house.change(lambda reg, now: signing.sign(reg, partner_id, data, house.chance, now))
+    )
+
+
+@post("/api/partners/{partner_id:str}/unsign", sync_to_thread=True, status_code=200)
+def unsign_partner(house: Here, partner_id: FromPath[str]) -> PartnerAnswer:
+    """End all signing secrets of a partner now."""
+    return PartnerAnswer(house.change(lambda reg, _: signing.unsign(reg, partner_id)))
+
+
+HANDLERS = (
+    add_app,
+    list_apps,
+    list_products,
+    add_partner,
+    list_partners,
+    sign_partner,
+    unsign_partner,
+)
