@@ -76,9 +76,17 @@ JSON_COMMANDS = {
     ("replay",): (),
     ("audit",): (),
     ("rebuild",): ("facts",),
+    ("backup",): ("{file}.backup",),
 }
-#: They need what only a story brings (tests/serve), run on, or print a text.
-NOT_HERE = {("correct",), ("door", "disable"), ("serve",), ("run",), ("help",)}
+#: They need what only a story brings (tests/serve, tests/backup), run on, or print a text.
+NOT_HERE = {
+    ("correct",),
+    ("door", "disable"),
+    ("restore",),
+    ("serve",),
+    ("run",),
+    ("help",),
+}
 
 
 def test_every_command_is_among_those_checked() -> None:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from attribune.model.errors import (
     AttribuneError,
+    BackupUnavailable,
     Conflict,
     FolderHeld,
     Forbidden,
@@ -75,6 +76,7 @@ _KINDS: Final[tuple[tuple[type[AttribuneError], int, str], ...]] = (
     (Invalid, 400, "invalid_request"),
     (JournalUnavailable, 503, "unavailable"),
     (StoreUnavailable, 503, "unavailable"),
+    (BackupUnavailable, 503, "unavailable"),
     (AttribuneError, 500, "unavailable"),
 )
 _OF_STATUS: Final = {

@@ -12,6 +12,7 @@ import typer
 from attribune.cli import (
     app,
     audit,
+    backup,
     correct,
     device,
     door,
@@ -45,7 +46,19 @@ commands: Final = typer.Typer(
 )
 for noun in (app, product, partner, link, key, door, device, policy, import_, journal):
     commands.add_typer(noun.commands)
-for single in (serve, role, status, report, explain, correct, replay, audit, rebuild, help_topics):
+for single in (
+    serve,
+    role,
+    status,
+    report,
+    explain,
+    correct,
+    replay,
+    audit,
+    rebuild,
+    backup,
+    help_topics,
+):
     single.register(commands)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 #: Columns of a table that goes into a file or a pipe, where nothing should be folded.
 _FILE_WIDTH: Final = 240
+_KIB: Final = 1024
 
 
 def as_json(answer: Mapping[str, Any]) -> None:
@@ -64,6 +65,16 @@ def moment(at_ms: int | None) -> str | None:
     return datetime.fromtimestamp(at_ms // 1000, UTC).isoformat().replace("+00:00", "Z")
 
 
+def size(bytes_: int) -> str:
+    """A size as people read it."""
+    value = float(bytes_)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if value < _KIB:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= _KIB
+    return f"{value:.1f} TiB"
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
@@ -81,11 +92,12 @@ def _is_number(text: str) -> bool:
 
 
 @contextmanager
-def progress(*, is_quiet: bool) -> Iterator[Progress]:
-    """A progress bar on stderr; none where nobody looks."""
+def progress(*, is_quiet: bool, is_bytes: bool = False) -> Iterator[Progress]:
+    """A progress bar on stderr, counting things or bytes; none where nobody looks."""
     from rich.console import Console  # noqa: PLC0415  # only long work needs it
     from rich.progress import (  # noqa: PLC0415  # the same
         BarColumn,
+        DownloadColumn,
         MofNCompleteColumn,
         Progress,
         TextColumn,
@@ -95,7 +107,7 @@ def progress(*, is_quiet: bool) -> Iterator[Progress]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        DownloadColumn(binary_units=True) if is_bytes else MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
     console = Console(stderr=True)

@@ -11,6 +11,7 @@ import errno
 import os
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from heapq import merge
 from itertools import islice
 from pathlib import Path
@@ -30,6 +31,8 @@ from attribune.model.ids import Position
 from attribune.model.position import Entry, Topic
 
 FORMAT: Final = 1
+#: LMDB's own name of a segment's file.
+FILE_NAME: Final = "data.mdb"
 #: Address space beyond a segment's limit, for the batch that reaches it. Takes no disk until it is used.
 SLACK_BYTES: Final = 64 << 20
 #: Threads and processes that may read at once.
@@ -80,7 +83,7 @@ class Segment:
         None when it is not there, or when who made it was stopped before it was whole. Raises JournalUnavailable,
         JournalFull, JournalDamaged, FolderTooNew.
         """
-        if begin is None and not (path / "data.mdb").exists():
+        if begin is None and not (path / FILE_NAME).exists():
             return None
         env = None
         try:
@@ -233,20 +236,7 @@ class Segment:
         return Position(place)
 
     def _state(self, txn: lmdb.Transaction[bytes]) -> State:
-        raw = txn.get(_STATE, db=self._meta)
-        if raw is None or len(raw) != _state.size + _CRC_BYTES:
-            raise JournalDamaged(
-                f"segment {self._env.path()} has no state; restore it from a backup"
-            )
-        body, check = raw[: _state.size], raw[_state.size :]
-        version, sealed, base, last, begun_at_ms = _state.unpack(body)
-        if version > FORMAT:
-            raise FolderTooNew(
-                f"segment {self._env.path()} has format {version}, this version reads {FORMAT}; install the later one"
-            )
-        if crc32(body) != int.from_bytes(check, "big"):
-            raise JournalDamaged(f"the state of segment {self._env.path()} is not what was written")
-        return State(Position(base), Position(last), begun_at_ms, bool(sealed))
+        return _decoded(txn.get(_STATE, db=self._meta), self._env.path())
 
     def _put_state(self, txn: lmdb.Transaction[bytes], state: State) -> None:
         txn.put(_STATE, _encode(state), db=self._meta)
@@ -255,6 +245,37 @@ class Segment:
 def _encode(state: State) -> bytes:
     body = _state.pack(FORMAT, state.is_sealed, state.base, state.last, state.begun_at_ms)
     return body + crc32(body).to_bytes(_CRC_BYTES, "big")
+
+
+def _decoded(raw: bytes | None, segment: str) -> State:
+    if raw is None or len(raw) != _state.size + _CRC_BYTES:
+        raise JournalDamaged(f"segment {segment} has no state; restore it from a backup")
+    body, check = raw[: _state.size], raw[_state.size :]
+    version, sealed, base, last, begun_at_ms = _state.unpack(body)
+    if version > FORMAT:
+        raise FolderTooNew(
+            f"segment {segment} has format {version}, this version reads {FORMAT}; install the later one"
+        )
+    if crc32(body) != int.from_bytes(check, "big"):
+        raise JournalDamaged(f"the state of segment {segment} is not what was written")
+    return State(Position(base), Position(last), begun_at_ms, bool(sealed))
+
+
+def read_state(env: lmdb.Environment) -> tuple[State, dict[Topic, Any]] | None:
+    """State and sub-databases of a segment in an environment that only reads; None while it is only being made.
+
+    Raises JournalDamaged, FolderTooNew, lmdb.Error.
+    """
+    try:
+        meta = env.open_db(_META, create=False)
+    except lmdb.NotFoundError:
+        return None
+    found = {}
+    for topic in Topic:
+        with suppress(lmdb.NotFoundError):  # the topic is younger than the segment
+            found[topic] = env.open_db(topic.encode(), create=False)
+    with env.begin() as txn:
+        return _decoded(txn.get(_STATE, db=meta), env.path()), found
 
 
 def _databases(env: lmdb.Environment, begin: State | None) -> tuple[dict[Topic, Any], Any] | None:

@@ -4,6 +4,8 @@ AttribuneError            something a person can mend; its message says how
 ├── JournalUnavailable    the journal cannot take or give entries now
 │   └── JournalFull       its disk or its map is full
 ├── JournalDamaged        an entry is not what was written
+├── BackupDamaged         a backup is not whole, or not what was written
+├── BackupUnavailable     a backup cannot be written or read now
 ├── StoreUnavailable      a store cannot be opened, read or written now
 ├── FolderHeld            another process serves this data folder
 ├── FolderTooNew          the folder was written by a later version
@@ -49,6 +51,18 @@ class JournalDamaged(AttribuneError):
     """An entry of the journal is not what was written; restore the segment from a backup."""
 
     code = "journal_damaged"
+
+
+class BackupDamaged(AttribuneError):
+    """The backup is not whole, or not what was written; the message names the file. Restore from another one."""
+
+    code = "backup_damaged"
+
+
+class BackupUnavailable(AttribuneError):
+    """A backup cannot be written or read now; the message says why, and nothing of it was left."""
+
+    code = "backup_unavailable"
 
 
 class StoreUnavailable(AttribuneError):

@@ -63,6 +63,19 @@ class Status(Struct, frozen=True, kw_only=True):
     roles: tuple[RoleStatus, ...]
 
 
+class BackupNote(Struct, frozen=True, kw_only=True):
+    """What a data folder knows of its newest backup."""
+
+    #: Where it was written.
+    path: str
+    #: When it was begun. Milliseconds, UTC.
+    created_at_ms: int
+    #: The size of all of its files.
+    bytes: int
+    #: The newest entry in it.
+    end: int
+
+
 class Progress(Struct, frozen=True, kw_only=True):
     """How far a view that is made again has come."""
 

@@ -21,8 +21,11 @@ _OLDEST: Final = 1
 ADMIN_SOCKET: Final = "run/admin.sock"
 #: What `serve` says of itself: addresses and ports.
 SERVE_FILE: Final = "run/serve.json"
+#: What is known of the newest backup.
+BACKUP_FILE: Final = "run/backup.json"
+#: The mark of a data folder: its format.
+VERSION_FILE: Final = "VERSION"
 _LOCK: Final = "lock"
-_VERSION: Final = "VERSION"
 _LOCK_WAIT_S: Final = 1.0
 _LOCK_POLL_S: Final = 0.02
 
@@ -32,7 +35,7 @@ def prepare(folder: Path) -> Path:
 
     Raises FolderTooNew when a later version of Attribune wrote it, Invalid when it holds something else or cannot be made.
     """
-    version = folder / _VERSION
+    version = folder / VERSION_FILE
     try:
         if not version.exists():
             if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
@@ -43,22 +46,38 @@ def prepare(folder: Path) -> Path:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(version, f"{FORMAT}\n")
         (folder / "run").mkdir(mode=0o700, exist_ok=True)
-        text = version.read_text().strip()
+        format_ = _format(version)
     except OSError as fault:
         raise Invalid(
             f"the data folder {folder} cannot be used: {fault.strerror}", param="data"
         ) from fault
+    if format_ > FORMAT:
+        raise FolderTooNew(
+            f"{folder} has format {format_} and this version knows {FORMAT}; install a later version"
+        )
+    return folder
+
+
+def format_of(folder: Path) -> int:
+    """The format of a data folder that stands. Raises Invalid when there is none."""
+    try:
+        return _format(folder / VERSION_FILE)
+    except OSError as fault:
+        raise Invalid(
+            f"{folder} is no data folder of Attribune ({VERSION_FILE}: {fault.strerror}); give another --data",
+            param="data",
+        ) from fault
+
+
+def _format(version: Path) -> int:
+    text = version.read_text().strip()
     if not text.isdigit() or int(text) < _OLDEST:
         raise Invalid(
             f"{version} should hold the number of a format from {_OLDEST} on, not {text[:40]!r}; "
             "restore the folder from a backup, or give another --data",
             param="data",
         )
-    if int(text) > FORMAT:
-        raise FolderTooNew(
-            f"{folder} has format {text} and this version knows {FORMAT}; install a later version"
-        )
-    return folder
+    return int(text)
 
 
 def _is_ours(folder: Path) -> bool:
@@ -79,6 +98,17 @@ def held(folder: Path, doing: str, *, shared: bool = False) -> Iterator[int]:
         if not shared:
             _sign(descriptor, doing)
         yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def journal_kept(folder: Path) -> Iterator[None]:
+    """While the block runs, no segment of the journal is pruned. Any number of readers may ask for it at once."""
+    descriptor = os.open(folder / "journal", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
     finally:
         os.close(descriptor)
 
