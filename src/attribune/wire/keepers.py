@@ -33,7 +33,7 @@ STORES: Final = ("store", "answers")
 #: What each view lies in; the journal can make all of it again.
 _FILES: Final = {"registry": ("registry.db*",), "stores": STORES, "facts": ("facts",)}
 #: How long an answer waits for the views to reach the journal's end.
-_SETTLE_WAIT_S: Final = 1.0
+_SETTLE_WAIT_S: Final = 5.0
 _SETTLE_POLL_S: Final = 0.01
 _RESTART: Final = "run/restart"
 
@@ -162,10 +162,15 @@ class ServingKeeper:
     def settle(self) -> None:
         """Wait a moment for the roles to reach what stands in the journal now, so that who asks sees what they did.
 
-        Under a lag that is longer than that moment the answer comes as far as the views have come, and says so.
+        What comes in meanwhile is not waited for, so that a busy house answers too. Under a lag that is longer than that
+        moment the answer comes as far as the views have come, and says so.
         """
         give_up = time.monotonic() + _SETTLE_WAIT_S
-        while self.lag() and time.monotonic() < give_up:
+        end = self._parts.journal.end()
+        while self._attributor_stands()[0] < end and time.monotonic() < give_up:
+            time.sleep(_SETTLE_POLL_S)
+        end = self._parts.journal.end()  # what was decided of it stands behind it
+        while self._recorder.position() < end and time.monotonic() < give_up:
             time.sleep(_SETTLE_POLL_S)
 
     def lag(self) -> int:
