@@ -25,6 +25,7 @@ from attribune.collect.means import Counters
 from attribune.model.errors import AttribuneError
 from attribune.model.outcome import LossReason
 from attribune.model.refusal import RefusalReason
+from attribune.report.export import COLUMNS, EXPORTS
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by `make docs`. Change the code that it comes from, not this page. -->"
@@ -287,6 +288,44 @@ def _error(kind: type[AttribuneError]) -> tuple[str, ...]:
     return anchored(kind.code), str(number), body["error"]["type"], str(code), first_line(kind)
 
 
+def export_page() -> str:
+    """What exports hold."""
+    kinds = [
+        (f"`{name}`", ", ".join(f"`{kind}`" for kind in kinds)) for name, kinds in EXPORTS.items()
+    ]
+    rows = [(f"`{c.name}`", f"{c.type}".replace("_", " "), markdown(c.help)) for c in COLUMNS]
+    return page(
+        "Exports",
+        "`attribune export` and `GET /api/export/touches`, `installs`, `events` give every row **as it stands now**: what a "
+        "correction took away is not there, what it gave is, and `revision` says how often it was decided. They are "
+        "read from the facts, where corrections have been carried out, and not from the journal.",
+        "`--from` and `--to` are days of the product, in its time zone, both included, and mean the day on which something "
+        "*happened* (`own_day`), as its correction is booked on a later one when that day had closed. So the rows of a day "
+        "add up to `attribune report --by own_day`; only rows whose `is_primary` is true count there. Moments are UTC.",
+        "A row is known by `place`, `kind` and `is_primary` together; a later export gives it again with a higher "
+        "`revision` when it was corrected. Order: product, booked day, kind, then as the journal had it.",
+        table(("export", "kinds"), kinds),
+        "## Columns",
+        table(("column", "type", "meaning"), rows),
+        "Advertising ids, user ids and keys are not in the facts and so in no export.",
+        "## Formats",
+        "* **csv**: a head, then rows; nothing is an empty cell. Anybody may write names into a tracking link, and a "
+        "spreadsheet runs a cell that begins like a formula, so text that begins with `=`, `+`, `-`, `@`, a tab or a "
+        "carriage return has an apostrophe in front. Programs that need the exact text read one of the others.\n"
+        "* **ndjson**: one JSON object a line, absent values null.\n"
+        "* **parquet**: text, 64-bit whole numbers, booleans, days, and moments in milliseconds of UTC; compressed with zstd. "
+        "It needs `--out`.",
+        "A file is written as `FILE.partial`, for its owner alone, and takes its name when it is whole; an export that fails or "
+        "is interrupted removes it, and one that was killed leaves it under that name. When fewer or more rows came than "
+        "stood at its beginning, since the facts were made again meanwhile, the export fails.",
+        "## Paging",
+        "The API gives at most `export_rows_max` rows a page, as lists in the order of `columns`. Ask again with `after` set to "
+        "`next`, and the same words, until `next` is null. All pages tell of the moment of the first (`until`); "
+        "`rows_total`, in the first, is how many rows will come. At most `exports_max` pages are made at a time; another is "
+        "answered 429 `too_many_exports` with `Retry-After`. A key with scope `read` is needed, as for reports.",
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page,
     "docs/reference/settings.md": settings_page,
@@ -294,6 +333,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/loss-reasons.md": losses_page,
     "docs/reference/metrics.md": metrics_page,
     "docs/reference/errors.md": errors_page,
+    "docs/reference/export.md": export_page,
     "docs/glossary.md": lambda: filled("docs/glossary.md"),
     "docs/concepts/attribution.md": lambda: filled("docs/concepts/attribution.md"),
 }

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from attribune.model.codec import Record
 from attribune.model.control import App, Door, Key, Link, Partner, Product
-from attribune.model.fact import Fact, Question, Sum, Trace
+from attribune.model.fact import Fact, Question, RowPlace, Selection, Standing, Sum, Trace
 from attribune.model.ids import (
     AppId,
     DeviceId,
@@ -194,6 +194,14 @@ class Facts(Protocol):
 
     def trace(self, handle: int, limit: int) -> list[Trace]:
         """The rows whose ``handles`` hold this one, ordered by (position, ordinal), the first ``limit`` of them."""
+        ...
+
+    def standing(self, wanted: Selection, after: RowPlace | None, rows_max: int) -> Standing:
+        """A page of the rows that stand, ordered by ``RowPlace``, made of at most ``rows_max`` rows behind a place."""
+        ...
+
+    def count_standing(self, wanted: Selection) -> int:
+        """How many rows stand: the sum of their signs."""
         ...
 
     def count(self) -> int:

@@ -187,6 +187,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _is("hours", "A day closes this long after its end and never changes.", 0, 24 * 60)
     ] = 48
     report_rows_max: Annotated[int, _is("rows", "Most rows of a report.", 1, 1_000_000)] = 10_000
+    export_rows_max: Annotated[
+        int, _is("rows", "Most rows of one page of an export.", 1, 100_000)
+    ] = 10_000
+    exports_max: Annotated[
+        int,
+        _is("pages", "Pages of exports made at a time; more are answered 429.", 1, 64),
+    ] = 2
     facts_memory_bytes_max: Annotated[int, _is("bytes", "Memory a report may use.", 64 << 20)] = (
         2 << 30
     )

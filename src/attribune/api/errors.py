@@ -47,6 +47,12 @@ class IdempotencyInProgress(Conflict):
     code = "idempotency_in_progress"
 
 
+class TooManyExports(AttribuneError):
+    """As many pages of exports are being made as may be at a time (exports_max); ask again in a moment."""
+
+    code = "too_many_exports"
+
+
 class ErrorShown(Struct, frozen=True, kw_only=True):
     """What went wrong."""
 
@@ -72,6 +78,7 @@ _KINDS: Final[tuple[tuple[type[AttribuneError], int, str], ...]] = (
     (Forbidden, 403, "authentication"),
     (NotFound, 404, "not_found"),
     (Conflict, 409, "invalid_request"),
+    (TooManyExports, 429, "rate_limit"),
     (FolderHeld, 409, "unavailable"),
     (Invalid, 400, "invalid_request"),
     (JournalUnavailable, 503, "unavailable"),
@@ -79,6 +86,8 @@ _KINDS: Final[tuple[tuple[type[AttribuneError], int, str], ...]] = (
     (BackupUnavailable, 503, "unavailable"),
     (AttribuneError, 500, "unavailable"),
 )
+#: Ask again in a moment.
+_LATER: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _OF_STATUS: Final = {
     400: ("invalid_request", "malformed"),
     401: ("authentication", "unauthorized"),
@@ -135,7 +144,7 @@ def on_ours(request: Request[Any, Any, Any], fault: AttribuneError) -> Response[
     status, body = told(fault)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request_failed", path=request.url.path, code=fault.code, message=fault.message)
-    headers = {"Retry-After": "2"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = {"Retry-After": "2"} if status in _LATER else {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(body, status_code=status, media_type=MediaType.JSON, headers=headers)

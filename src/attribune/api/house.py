@@ -99,6 +99,8 @@ class House:
         self.dialects = dialects
         #: When API keys were last used with this process.
         self.keys_used_at_ms: dict[str, int] = {}
+        #: Pages of exports that may be made at a time.
+        self.export_pages = threading.BoundedSemaphore(settings.exports_max)
         self._lock = threading.RLock()
 
     def up_to_date(self) -> Registry:

@@ -31,6 +31,7 @@ CODES: Final[dict[str, int]] = {
     "store_unavailable": UNAVAILABLE,
     "backup_unavailable": UNAVAILABLE,
     "unavailable": UNAVAILABLE,
+    "too_many_exports": UNAVAILABLE,
     "unauthorized": FORBIDDEN,
     "forbidden": FORBIDDEN,
 }

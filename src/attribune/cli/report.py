@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from attribune.cli import show
+from attribune.cli import row_files, show
 from attribune.cli.client import connect
 from attribune.cli.options import Data, Json, MaybeApp, MaybeProduct
 
@@ -94,4 +94,4 @@ def _as_csv(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
         for name in columns:
             codes = currencies[name]
             cells += [(row[name] or {}).get(code, "") for code in codes] if codes else [row[name]]
-        out.writerow(["" if cell in (None, {}) else cell for cell in cells])
+        out.writerow(["" if cell in (None, {}) else row_files.harmless(cell) for cell in cells])

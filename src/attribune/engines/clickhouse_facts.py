@@ -17,10 +17,19 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from attribune.engines import fact_columns
+from attribune.engines import fact_columns, fact_rows
 from attribune.engines.fact_columns import COLUMNS
 from attribune.model.errors import FolderTooNew, StoreUnavailable
-from attribune.model.fact import Fact, Measure, Question, Sum, Trace
+from attribune.model.fact import (
+    Fact,
+    Measure,
+    Question,
+    RowPlace,
+    Selection,
+    Standing,
+    Sum,
+    Trace,
+)
 from attribune.model.ids import START, Position
 
 FORMAT: Final = 1
@@ -137,6 +146,28 @@ class ClickhouseFacts:
             "WHERE has(handles, {handle:UInt64}) ORDER BY position, ordinal LIMIT {limit:UInt64}"
         )
         return [Trace(*row) for row in self._select(sql, {"handle": handle, "limit": limit})]
+
+    def standing(self, wanted: Selection, after: RowPlace | None, rows_max: int) -> Standing:
+        """A page of the rows that stand, ordered by ``RowPlace``, made of at most ``rows_max`` rows behind a place."""
+        rows, parameters = fact_rows.page(wanted, after, rows_max)
+        facts = [fact_rows.fact_of(row) for row in self._select(rows, parameters)]
+        if not facts:
+            return Standing([], None)
+        last = facts[-1]
+        place = RowPlace(last.product, last.day, str(last.kind), last.position, last.ordinal)
+        sql, parameters = fact_rows.taken(wanted, after, rows_max)
+        taken = {tuple(subject): at for *subject, at in self._select(sql, parameters)}
+        kept = [
+            fact
+            for fact in facts
+            if fact.position >= taken.get((fact.about, str(fact.kind), fact.is_primary), 0)
+        ]
+        return Standing(kept, place if len(facts) == rows_max else None)
+
+    def count_standing(self, wanted: Selection) -> int:
+        """How many rows stand: the sum of their signs."""
+        ((rows,),) = self._select(*fact_rows.counted(wanted))
+        return int(rows)
 
     def count(self) -> int:
         """How many rows are kept."""

@@ -8,8 +8,19 @@ from datetime import date
 from itertools import islice
 from typing import Any, TypeAlias
 
+from msgspec.structs import replace
+
 from attribune.engines import fact_columns
-from attribune.model.fact import Fact, Measure, Question, Sum, Trace
+from attribune.model.fact import (
+    Fact,
+    Measure,
+    Question,
+    RowPlace,
+    Selection,
+    Standing,
+    Sum,
+    Trace,
+)
 from attribune.model.ids import START, Position
 
 Group: TypeAlias = tuple[str | date | None, ...]
@@ -54,6 +65,31 @@ class MemoryFacts:
         found.sort(key=lambda fact: (fact.position, fact.ordinal))
         return [_trace(fact) for fact in found[:limit]]
 
+    def standing(self, wanted: Selection, after: RowPlace | None, rows_max: int) -> Standing:
+        """A page of the rows that stand, ordered by ``RowPlace``, made of at most ``rows_max`` rows behind a place."""
+        taken = {_subject(f): f.position for f in self._selected(wanted) if f.sign < 0}
+        given = sorted((f for f in self._selected(wanted) if f.sign > 0), key=_place)
+        page = [f for f in given if after is None or _place(f) > after][:rows_max]
+        next_ = _place(page[-1]) if len(page) == rows_max else None
+        kept = [f for f in page if f.position >= taken.get(_subject(f), 0)]
+        return Standing([replace(f, handles=()) for f in kept], next_)
+
+    def count_standing(self, wanted: Selection) -> int:
+        """How many rows stand: the sum of their signs."""
+        return sum(fact.sign for fact in self._selected(wanted))
+
+    def _selected(self, wanted: Selection) -> list[Fact]:
+        found = [
+            fact
+            for fact in self._facts
+            if fact.kind in wanted.kinds
+            and fact.position <= wanted.until
+            and wanted.first_day <= fact.own_day <= wanted.last_day
+            and wanted.product in {None, fact.product}
+            and wanted.app in {None, fact.app}
+        ]
+        return sorted(found, key=lambda fact: fact.position)
+
     def count(self) -> int:
         """How many rows are kept."""
         return len(self._facts)
@@ -64,6 +100,15 @@ class MemoryFacts:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _place(fact: Fact) -> RowPlace:
+    return RowPlace(fact.product, fact.day, str(fact.kind), fact.position, fact.ordinal)
+
+
+def _subject(fact: Fact) -> tuple[Any, ...]:
+    """What revisions of one row have in common."""
+    return fact.about, fact.kind, fact.is_primary
 
 
 def _trace(fact: Fact) -> Trace:

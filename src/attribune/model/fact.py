@@ -122,6 +122,37 @@ class Question(Struct, frozen=True, kw_only=True):
     rows_max: int = 10_000
 
 
+class Selection(Struct, frozen=True, kw_only=True):
+    """Which rows that stand are wanted. A row stands when no later revision took it away."""
+
+    kinds: tuple[FactKind, ...]
+    #: Only entries up to this place, so that all pages of a selection tell of the same moment.
+    until: Position
+    product: ProductId | None = None
+    app: str | None = None
+    #: Days of the product on which it happened, both ends included.
+    first_day: date
+    last_day: date
+
+
+class RowPlace(NamedTuple):
+    """Where a row stands in the order of the rows."""
+
+    product: str
+    day: date
+    kind: str
+    position: int
+    ordinal: int
+
+
+class Standing(NamedTuple):
+    """A page of rows that stand, without ``handles``. It may be shorter than asked for, or empty, and not be the last."""
+
+    facts: list[Fact]
+    #: Where to go on; None after the last page.
+    next: RowPlace | None
+
+
 class Sum(Struct, frozen=True, kw_only=True):
     """One answer row: the dimensions' values and each measure's sum.
 
