@@ -21,6 +21,9 @@ from attribune.settings import SETTINGS
 APP = ("--name", "Game", "--platform", "android", "--store-id", "com.example.game")
 
 
+DAYS = ("--from", "2026-03-01", "--to", "2026-03-02")
+
+
 def every_command() -> list[tuple[str, ...]]:
     found = []
 
@@ -73,6 +76,10 @@ JSON_COMMANDS = {
     ("status",): (),
     ("report",): ("--metrics", "clicks,installs,revenue", "--by", "partner,campaign"),
     ("explain",): ("d1",),
+    ("export",): (
+        *("installs", "--from", "2026-03-01", "--to", "2026-03-02"),
+        *("--format", "parquet", "--out", "{file}.parquet"),
+    ),
     ("replay",): (),
     ("audit",): (),
     ("rebuild",): ("facts",),
@@ -145,6 +152,9 @@ def test_every_command_prints_exactly_one_object(filled_house: RunningHouse) -> 
         (("policy", "set", "--product", "game", "--file", "/does/not/exist"), "invalid", 4),
         (("correct", "nobody", "--to", "organic", "--reason", "why"), "not_found", 3),
         (("report", "--metrics", "luck"), "invalid", 4),
+        (("export", "events", "--from", "2026-03-01", "--to", "2026-03-02"), "invalid", 4),
+        (("export", "events", *DAYS[:2], "--to", "2026-02-30", "--out", "x"), "invalid", 4),
+        (("export", "luck", *DAYS), "usage", 2),
         (("help", "everything"), "not_found", 3),
     ],
 )

@@ -172,13 +172,19 @@ def _cursor(until: Position, place: RowPlace) -> str:
 
 
 def _place(text: str) -> tuple[Position, RowPlace]:
+    wrong = Invalid("after is what the page before called next", param="after")
+    if len(text) > _CURSOR_CHARACTERS_MAX:
+        raise wrong
     try:
-        if len(text) > _CURSOR_CHARACTERS_MAX:
-            raise ValueError(text[:20])
         said = base64.b64decode(text, altchars=b"-_", validate=True)
         until, place = msgspec.json.decode(said, type=tuple[int, RowPlace])
-        if min(until, place.position, place.ordinal) < 0 or until >= 1 << 64:
-            raise ValueError(until)
     except (ValueError, binascii.Error, msgspec.MsgspecError):
-        raise Invalid("after is what the page before called next", param="after") from None
+        raise wrong from None
+    is_kept = all(0 <= at < limit for at, limit in _bounds(until, place))
+    if not is_kept or not _FIRST_DAY <= place.day <= _LAST_DAY:
+        raise wrong
     return Position(until), place
+
+
+def _bounds(until: int, place: RowPlace) -> tuple[tuple[int, int], ...]:
+    return (until, 1 << 64), (place.position, 1 << 64), (place.ordinal, 1 << 32)
