@@ -241,7 +241,7 @@ def classes(kind: type[AttribuneError] = AttribuneError) -> list[type[AttribuneE
 @pytest.mark.parametrize("kind", classes())
 def test_every_error_has_the_one_shape(kind: type[AttribuneError]) -> None:
     status, body = errors.told(kind("do this", param="here"))
-    assert status in (400, 401, 403, 404, 409, 500, 503)
+    assert status in (400, 401, 403, 404, 409, 429, 500, 503)
     types = {
         "invalid_request",
         "authentication",

@@ -152,7 +152,7 @@ def test_every_command_prints_exactly_one_object(filled_house: RunningHouse) -> 
         (("policy", "set", "--product", "game", "--file", "/does/not/exist"), "invalid", 4),
         (("correct", "nobody", "--to", "organic", "--reason", "why"), "not_found", 3),
         (("report", "--metrics", "luck"), "invalid", 4),
-        (("export", "events", "--from", "2026-03-01", "--to", "2026-03-02"), "invalid", 4),
+        (("export", "events", *DAYS, "--format", "parquet"), "invalid", 4),
         (("export", "events", *DAYS[:2], "--to", "2026-02-30", "--out", "x"), "invalid", 4),
         (("export", "luck", *DAYS), "usage", 2),
         (("help", "everything"), "not_found", 3),
