@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check tests faults bench docs clean
+.PHONY: help install demo test lint check tests faults soak bench docs clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
@@ -42,6 +42,9 @@ tests: $(DEV_STAMP)
 
 faults: $(DEV_STAMP) ## Break a whole house from many seeds: SEEDS=100000 for a night, SEED=123 for one with its trace.
 	@$(BIN)/python tests/faults/run.py $(if $(SEED),--seed $(SEED) $(if $(CALL),--call $(CALL) --fault $(FAULT)),--seeds $(or $(SEEDS),1000))
+
+soak: $(DEV_STAMP) ## A house under steady traffic: memory, lag and latency. MINUTES=10.
+	@$(BIN)/python tests/fire/soak.py --minutes $(or $(MINUTES),10)
 
 bench: $(DEV_STAMP) ## Measure beside yardsticks. QUICK=1 for the short run.
 	@$(BIN)/python bench/bench.py $(if $(QUICK),--quick)
