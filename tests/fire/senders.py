@@ -6,6 +6,7 @@ import http.client
 import json
 import threading
 import time
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -66,7 +67,7 @@ def ask(
         connection.close()
 
 
-class Sender(threading.Thread):
+class Sender(threading.Thread, ABC):
     """Sends one thing after another until told to stop; a subclass says what one thing is.
 
     ``count`` things were sent, ``lost`` counts requests that got no answer, ``refusals`` holds the statuses that said to come again.
@@ -86,8 +87,9 @@ class Sender(threading.Thread):
             self.count += 1
             time.sleep(0.01)
 
+    @abstractmethod
     def one(self, name: str) -> None:
-        raise NotImplementedError
+        """Send one thing, named so that no two are alike."""
 
 
 class Server(Sender):

@@ -21,12 +21,10 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 KILLS = 32
 #: Each so many kills the supervisor is killed, and the kernel takes everything else with it.
 TREE_EVERY = 8
-#: Roles that live in another role's process.
-HOSTED = {"registrar": "web", "recorder": "web"}
 
 
 def test_whatever_is_killed_under_load_all_that_was_accepted_counts_once(tmp_path) -> None:
-    chance = random.Random(os.environ.get("PYTEST_SEED", "7"))
+    chance = random.Random(7)
     house = RunningHouse(tmp_path / "data", collectors=2, restart_wait_ms=50).start()
     try:
         senders = burn(house, chance)
