@@ -114,7 +114,7 @@ def _value(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "nowhere"
+        return ", ".join(map(str, value)) or "none"
     if name.endswith("_ms"):
         return _span(value)
     return str(value)

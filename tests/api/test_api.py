@@ -13,6 +13,7 @@ from attribune.model.errors import AttribuneError, JournalFull
 from attribune.model.fact import Fact, FactKind
 from attribune.model.ids import PartnerId, Position, ProductId
 from attribune.model.position import Topic
+from attribune.registry.hosting import NETWORKS_MAX
 
 APP = {"name": "Game", "platform": "android", "store_id": "com.example.game"}
 
@@ -445,3 +446,29 @@ def test_only_answers_of_some_size_are_kept(api: Api, monkeypatch: pytest.Monkey
     _, first = api.ask("POST", "/api/apps", APP, idempotency_key="k1")
     _, second = api.ask("POST", "/api/apps", {**APP, "product": "other"}, idempotency_key="k1")
     assert first["app"]["id"] != second["app"]["id"]
+
+
+# --- long lists
+
+
+def test_a_long_list_of_hosting_networks_goes_through_and_comes_back(api: Api) -> None:
+    """As long and as wide as they may be, within the limit of a body."""
+    api.ask("POST", "/api/apps", APP)
+    networks = [
+        f"2001:db8:1111:2222:3333:4444:{n:04x}:5555/128"
+        for n in range(0x1000, 0x1000 + NETWORKS_MAX)
+    ]
+    rules = {"name": "ours", "hosting_networks": networks}
+    status, answer = api.ask("PUT", "/api/products/game/policy", {"policy": rules})
+    assert (status, answer["policy"]["version"]) == (200, "ours@1")
+    _, shown = api.ask("GET", "/api/products/game/policy")
+    assert shown["policy"]["policy"]["hosting_networks"] == networks
+    assert shown["policy"]["policy"]["probabilistic_on_hosting"] is False
+    # What is shown may be set as it is.
+    _, again = api.ask("PUT", "/api/products/game/policy", {"policy": shown["policy"]["policy"]})
+    assert again == answer
+    rules["hosting_networks"] = [*networks[:7], "no network"]
+    status, answer = api.ask("PUT", "/api/products/game/policy", {"policy": rules})
+    assert status == 400
+    assert is_error(answer, "invalid_request", "invalid", "hosting_networks[7]")
+    assert api.ask("GET", "/api/products/game/policy")[1] == shown

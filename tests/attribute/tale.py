@@ -339,10 +339,13 @@ class Reader:
 
     def _policy(self, at: int, words: list[str]) -> None:
         policy = PRESETS[words[0]]
-        changes = {}
+        changes: dict[str, Any] = {}
         for word in words[1:]:
             name, value = word.split("=")
-            changes[name] = span_ms(value) if name.endswith("_ms") else int(value)
+            if name == "hosting_networks":
+                changes[name] = tuple(value.split(","))
+            else:
+                changes[name] = span_ms(value) if name.endswith("_ms") else int(value)
         policy = msgspec.structs.replace(policy, **changes)
         version = PolicyVersion(f"{words[0]}@{self.count}")
         self._control(PolicySet(product=PRODUCT, version=version, policy=policy), at)

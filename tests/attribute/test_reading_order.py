@@ -52,6 +52,7 @@ _SAID = st.sampled_from(
         "policy adjust",
         "policy appsflyer",
         "policy attribune reconsider_ms=3h",
+        "policy attribune hosting_networks=81.2.69.0/24",
         "correct d1 to organic",
         "test g2",
         "tick",

@@ -21,7 +21,7 @@ from attribune.model.control import (
 )
 from attribune.model.errors import Conflict, Invalid, NotFound
 from attribune.model.policy import DAY_MS, Policy, Windows
-from attribune.registry import apps, devices, find, keys, links, policies, signing
+from attribune.registry import apps, devices, find, hosting, keys, links, policies, signing
 from attribune.registry.naming import readable_id, slug, text
 from attribune.registry.requests import (
     AddApp,
@@ -519,6 +519,7 @@ def test_overrides_name_partners_and_links_of_the_product(desk: Desk) -> None:
         ({"policy": {"name": "!"}}, "name"),
         ({"policy": {"assists_max": 5000}}, "assists_max"),
         ({"policy": {"partner_windows": 5}}, "partner_windows"),
+        ({"policy": {"probabilistic_on_hosting": "no"}}, "policy"),
     ],
 )
 def test_rules_that_cannot_be_are_refused_with_the_field(
@@ -527,6 +528,76 @@ def test_rules_that_cannot_be_are_refused_with_the_field(
     with pytest.raises(Invalid) as refused:
         desk.set_policy(**words)
     assert refused.value.param == param
+
+
+def test_hosting_networks_are_kept_in_one_form(desk: Desk) -> None:
+    given = [
+        "2001:DB8:0::/48",
+        "198.51.100.7",
+        " 192.0.2.0/255.255.255.0 ",
+        "192.0.2.0/24",
+        "::ffff:203.0.113.0/120",
+        "2001:db8::1",
+        "17.0.0.0/8",
+    ]
+    shown = desk.set_policy(policy={"name": "ours", "hosting_networks": given})
+    assert shown.policy.hosting_networks == (
+        "17.0.0.0/8",
+        "192.0.2.0/24",
+        "198.51.100.7/32",
+        "203.0.113.0/24",
+        "2001:db8::/48",
+        "2001:db8::1/128",
+    )
+    again = desk.set_policy(policy={"name": "ours", "hosting_networks": given[::-1]})
+    assert again.version == "ours@1", "the same networks in another order are the same rules"
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("hetzner", "write a network such as"),
+        ("", "write a network such as"),
+        ("192.0.2.0/33", "write a network such as"),
+        ("192.0.2.1/24", "write a network such as"),
+        ("192.0.2.0-192.0.2.255", "write a network such as"),
+        ("fe80::%eth0/64", "write a network such as"),
+        ("2001:db8::/129", "write a network such as"),
+        (24, "write a network such as"),
+        (None, "write a network such as"),
+        ("0.0.0.0/0", "too wide; write networks of /8 or longer"),
+        ("10.0.0.0/7", "too wide; write networks of /8 or longer"),
+        ("2000::/15", "too wide; write networks of /16 or longer"),
+        ("::ffff:0:0/96", "too wide; write networks of /8 or longer"),
+        ("::/16", "too wide; write networks of /8 or longer"),
+    ],
+)
+def test_an_entry_that_is_no_network_of_a_provider_is_named_with_its_place(
+    desk: Desk, entry: object, why: str
+) -> None:
+    with pytest.raises(Invalid, match=why) as refused:
+        desk.set_policy(policy={"hosting_networks": ["192.0.2.0/24", "2001:db8::/32", entry]})
+    assert refused.value.param == "hosting_networks[2]"
+    assert f"hosting_networks[2] is {entry!r}" in refused.value.message
+
+
+@pytest.mark.parametrize("given", ["192.0.2.0/24", 5, None, {"192.0.2.0/24": True}])
+def test_hosting_networks_are_a_list(desk: Desk, given: object) -> None:
+    with pytest.raises(Invalid, match="list of networks such as") as refused:
+        desk.set_policy(policy={"hosting_networks": given})
+    assert refused.value.param == "hosting_networks"
+
+
+def test_a_list_of_hosting_networks_and_what_errors_repeat_of_it_are_bounded(desk: Desk) -> None:
+    networks = [f"10.{n >> 8}.{n & 255}.0/24" for n in range(hosting.NETWORKS_MAX)]
+    shown = desk.set_policy(policy={"hosting_networks": networks})
+    assert len(shown.policy.hosting_networks) == hosting.NETWORKS_MAX
+    with pytest.raises(Invalid, match="not 50001; leave out") as refused:
+        desk.set_policy(policy={"hosting_networks": [*networks, networks[0]]})
+    assert refused.value.param == "hosting_networks"
+    with pytest.raises(Invalid) as refused:
+        desk.set_policy(policy={"hosting_networks": ["9" * 100_000]})
+    assert len(refused.value.message) < 200
 
 
 # --- devices

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 from house import RunningHouse, http
 
+from attribune.cli.main import run
+
 pytestmark = pytest.mark.server
 
+ANDROID = "Mozilla/5.0 (Linux; Android 10; K) Chrome/140.0.0.0 Mobile"
 GAID = "11111111-2222-4333-8444-555555555555"
 
 
@@ -84,3 +88,38 @@ def test_an_event_that_waits_for_its_open_is_found_by_every_name_it_has(outside:
     assert house.stop() == 0
     (story,) = house.cli("explain", "u1")["stories"]
     assert [held["id"] for held in story["held"]] == ["e2"]
+
+
+def test_a_guess_from_a_listed_network_is_refused_and_explained(
+    outside: Outside, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house = outside.house
+    file = house.folder.parent / "rules.json"
+    networks = [f"81.2.{n}.0/24" for n in range(60, 70)]
+    file.write_text(json.dumps({"name": "ours", "hosting_networks": networks}))
+    house.cli("policy", "set", "--product", outside.product, "--file", str(file))
+    click = {"type": "click", "link": outside.link, "ip": "81.2.69.142", "user_agent": ANDROID}
+    outside.send(
+        {**click, "id": "c1"},
+        {"type": "open", "id": "o1", "device": {"id": "d1"}, "ip": click["ip"]},
+    )
+    house.settle()
+    (story,) = house.cli("explain", "d1")["stories"]
+    assert (story["kind"], story["winner"]) == ("install", None)
+    assert [(c["method"], c["lost_because"]) for c in story["candidates"]] == [
+        ("PROBABILISTIC", "HOSTING_ADDRESS")
+    ]
+    capsys.readouterr()
+    assert run(["explain", "d1", "--data", str(house.folder)]) == 0
+    assert "HOSTING_ADDRESS" in capsys.readouterr().out
+    assert run(["policy", "show", "--product", "game", "--data", str(house.folder)]) == 0
+    rules = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert rules["hosting_networks"].strip() == (
+        "81.2.60.0/24, 81.2.61.0/24, 81.2.62.0/24 and 7 more (--json shows all)"
+    )
+    assert rules["probabilistic_on_hosting"].strip() == "no"
+    assert house.cli("replay")["changed"] == 0
+    file.write_text(json.dumps({"hosting_networks": networks[:-1]}))
+    asked = house.cli("replay", "--policy", str(file))
+    assert (asked["changed"], asked["gains"]) == (1, {"acme": 1})
+    assert house.cli("audit")["ok"]

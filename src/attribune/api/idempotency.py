@@ -26,7 +26,8 @@ log = structlog.get_logger()
 ANSWERS_MAX: Final = 10_000
 ANSWER_AGE_MAX_MS: Final = 24 * 3_600_000
 KEY_CHARACTERS_MAX: Final = 200
-#: A longer answer is not kept: no write gives one, and a question may be asked again.
+#: A longer answer is not kept: only rules with long lists have one, and setting the same rules again changes nothing;
+#: a question may be asked again.
 ANSWER_BYTES_MAX: Final = 65_536
 FILE_NAME: Final = "run/idempotency.jsonl"
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})

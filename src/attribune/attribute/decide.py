@@ -27,6 +27,8 @@ class Found(Struct, frozen=True, kw_only=True):
     #: Has already won another conversion.
     is_used: bool = False
     features: Features = Features()
+    #: Its address lies in the policy's hosting networks; looked at for guesses only.
+    is_hosting: bool = False
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -46,6 +48,8 @@ class Case(Struct, frozen=True, kw_only=True):
     installed_at_ms: int = 0
     #: How many devices opened from the address in its window, this one included.
     devices_at_address: int = 1
+    #: The open's address lies in the policy's hosting networks.
+    is_hosting: bool = False
     #: When the device was last active before a time, for returns. (from, to) of its sessions, in order.
     sessions: tuple[tuple[int, int], ...] = ()
 
@@ -116,6 +120,8 @@ def _why_not(case: Case, found: Found, step: Tier, age: int) -> LossReason | Non
 
 
 def _why_no_guess(case: Case, found: Found) -> LossReason | None:
+    if (case.is_hosting or found.is_hosting) and not case.policy.probabilistic_on_hosting:
+        return LossReason.HOSTING_ADDRESS
     if case.devices_at_address > case.policy.shared_address_devices_max:
         return LossReason.SHARED_ADDRESS
     return LossReason.CONTRADICTS if contradict(found.features, case.features) else None

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from attribune.attribute.decide import Found
-from attribune.attribute.features import of_touch
+from attribune.attribute.features import Features, of_touch
+from attribune.attribute.hosting import is_hosting
 from attribune.attribute.keys import UNKNOWN_OS, address_key, device_id_keys, network
 from attribune.attribute.state import OpenNote
 from attribune.attribute.turn import Turn
@@ -101,7 +102,8 @@ def _found(
         method=method,
         position=position,
         is_used=any(won not in search.own for won in turn.desk.won_by(touch.id)),
-        **({"features": of_touch(touch, turn.enricher)} if guess else {}),
+        features=of_touch(touch, turn.enricher) if guess else Features(),
+        is_hosting=guess and is_hosting(search.policy, touch.ip),
     )
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from attribune.attribute.decide import Case, Decision, decide
 from attribune.attribute.desk import PersonSeen
 from attribune.attribute.gather import Search, gather
+from attribune.attribute.hosting import is_hosting
 from attribune.attribute.keys import PERSON_IDS, id_key, network
 from attribune.attribute.state import DeviceState, OpenNote, installation, lasting
 from attribune.attribute.turn import Turn
@@ -145,6 +146,7 @@ def _decide(turn: Turn, state: DeviceState, earlier: Past, search: Search) -> De
         policy=policy,
         features=note.features,
         devices_at_address=_devices_at(turn, state, note, policy),
+        is_hosting=is_hosting(policy, note.address),
     )
     is_return = earlier.imported is not None or earlier.device is not None
     return decide(_as_return(case, earlier) if is_return else case, gather(turn, search))

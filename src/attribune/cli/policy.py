@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -15,6 +15,9 @@ from attribune.cli.options import Data, Json
 from attribune.model.errors import Invalid
 
 commands = typer.Typer(name="policy", help="Rules of products.", no_args_is_help=True)
+
+#: How many hosting networks people are shown.
+NETWORKS_SHOWN: Final = 3
 
 ProductName = Annotated[str, typer.Option("--product", help="Id or name of the product.")]
 
@@ -38,10 +41,7 @@ def show_(data: Data, product: ProductName, json_: Json = False) -> None:
     """Show the rules of a product now."""
     with connect(data) as house:
         answer = house.call("GET", f"/api/products/{product}/policy")
-    if json_:
-        return show.as_json(answer)
-    show.line(f"version  {answer['policy']['version']}")
-    return show.fields(answer["policy"]["policy"])
+    return _show(answer, is_json=json_)
 
 
 @commands.command(
@@ -64,10 +64,21 @@ def set_(
     with connect(data) as house:
         body = {"preset": preset, "policy": policy}
         answer = house.call("PUT", f"/api/products/{product}/policy", body)
-    if json_:
+    return _show(answer, is_json=json_)
+
+
+def _show(answer: dict[str, Any], *, is_json: bool) -> None:
+    """One version of rules; of a long list of networks people see how long it is and how it begins."""
+    if is_json:
         return show.as_json(answer)
+    rules = dict(answer["policy"]["policy"])
+    networks = rules["hosting_networks"]
+    if len(networks) > NETWORKS_SHOWN:
+        begin = ", ".join(networks[:NETWORKS_SHOWN])
+        rest = len(networks) - NETWORKS_SHOWN
+        rules["hosting_networks"] = f"{begin} and {rest} more (--json shows all)"
     show.line(f"version  {answer['policy']['version']}")
-    return show.fields(answer["policy"]["policy"])
+    return show.fields(rules)
 
 
 @commands.command("list", epilog="Example: attribune policy list --data D --product game")

@@ -73,6 +73,8 @@ class LossReason(StrEnum):
     AMBIGUOUS = "AMBIGUOUS"
     #: Too many devices opened from its address. Private, loopback and reserved addresses find no touch at all.
     SHARED_ADDRESS = "SHARED_ADDRESS"
+    #: Its address or the open's lies in one of the policy's hosting networks.
+    HOSTING_ADDRESS = "HOSTING_ADDRESS"
     #: Guesses are switched off on this platform.
     PROBABILISTIC_OFF = "PROBABILISTIC_OFF"
     #: It was appended after the decision.

@@ -94,6 +94,10 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     probabilistic_off: tuple[str, ...] = ("ios",)
     #: An address with more different devices than this in its window is shared, and guesses nothing.
     shared_address_devices_max: int = 10
+    #: Networks of hosting providers, data centres and VPNs, in CIDR form.
+    hosting_networks: tuple[str, ...] = ()
+    #: Touches and opens from those networks are matched by guess all the same.
+    probabilistic_on_hosting: bool = False
     #: A touch that has won a conversion wins no other.
     one_touch_one_conversion: bool = True
     #: A touch by referrer beats one by identifier that happened in the same millisecond.

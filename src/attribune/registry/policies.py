@@ -11,7 +11,7 @@ from attribune.model.control import PolicySet
 from attribune.model.errors import Invalid
 from attribune.model.ids import PolicyVersion, ProductId
 from attribune.model.policy import DAY_MS, Policy, Windows
-from attribune.registry import find, shown
+from attribune.registry import find, hosting, shown
 from attribune.registry.made import Made
 from attribune.registry.naming import slug
 from attribune.registry.requests import SetPolicy
@@ -41,6 +41,7 @@ def read_policy(given: Mapping[str, Any], base: Policy = DEFAULT_POLICY) -> Poli
             raise Invalid(f"{name} is a table of windows by id", param=name)
         for owner, windows in merged[name].items():
             _refuse_unknown_windows(windows, f"{name}.{owner}")
+    merged[hosting.NAME] = hosting.checked_networks(merged[hosting.NAME])
     try:
         policy = msgspec.convert(merged, Policy)
     except msgspec.ValidationError as fault:

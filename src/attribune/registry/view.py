@@ -6,9 +6,12 @@ versions are kept, since a decision made at a place must see the links and rules
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
+
+from msgspec.structs import replace
 
 from attribune.model.control import (
     App,
@@ -83,6 +86,8 @@ class Registry:
         self.policies: Versions[PolicySet] = Versions()
         self.test_devices: Versions[TestDevice] = Versions()
         self._key_by_hash: dict[str, KeyId] = {}
+        #: Every list of hosting networks that any version of any rules has.
+        self._networks: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._shelves: dict[type, tuple[Versions[Any], Callable[[Any], str]]] = {
             Product: (self.products, _id),
             App: (self.apps, _id),
@@ -104,9 +109,17 @@ class Registry:
         if shelf is None:  # corrections and ticks are read by the attributor and leave nothing here
             return
         versions, name = shelf
+        if isinstance(record, PolicySet):
+            record = self._sharing_networks(record)
         versions.add(name(record), position, record)
         if isinstance(record, Key):
             self._key_by_hash[record.sha256] = record.id
+
+    def _sharing_networks(self, record: PolicySet) -> PolicySet:
+        """The same rules, with what their list of networks has in common with others kept once: each version has it whole."""
+        networks = tuple(map(sys.intern, record.policy.hosting_networks))
+        kept = self._networks.setdefault(networks, networks)
+        return replace(record, policy=replace(record.policy, hosting_networks=kept))
 
     def product(self, product: ProductId, at: Position = NOW) -> Product | None:
         """A product as of a place."""
