@@ -50,6 +50,7 @@ WRITES = [
     ("POST", "/api/devices/import", {"app": "game-android", "devices": []}),
     ("POST", "/api/corrections", {"id": "x", "to": "organic", "reason": "why"}),
     ("POST", "/api/rebuild/facts", None),
+    ("POST", "/api/journal/retell", None),
 ]
 READS = ["/api/apps", "/api/products", "/api/partners", "/api/links", "/api/keys", "/api/doors"]
 

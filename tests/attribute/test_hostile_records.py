@@ -121,4 +121,5 @@ def test_no_record_stops_the_attributor(records: list[LinkHit | Open | Evidence]
         pass
     placed = {o.about for o in house.outcomes()}
     accepted = {e.position for e in house.journal.read((Topic.ACTIVITY,), 0, 100)}
+    assert role.state()["counters"]["set_aside"] == 0
     assert accepted <= placed

@@ -47,7 +47,7 @@ def test_time_is_journaled_only_when_something_waits_for_it() -> None:
     role.tick()
     assert house.journal.end() == before + 1, "once a minute at most"
     assert role.step() == 1
-    assert [o.source for o in house.outcomes()] == ["unknown"]
+    assert [getattr(o, "source", "held") for o in house.outcomes()] == ["held", "unknown"]
 
 
 def test_sdks_are_told_the_decision_and_its_correction() -> None:
@@ -167,8 +167,8 @@ def test_a_record_id_is_remembered_for_its_time_and_no_longer() -> None:
 def test_a_device_has_so_many_events_waiting_and_no_more() -> None:
     tale = "\n".join(f"day 0 09:0{n} event e{n}" for n in range(4)) + "\nday 0 09:10 open"
     told = judged(tale, Limits(held_events_max=3))
-    assert told[0] == ("RefusedRecord", "too_many_held")
-    assert [kind for kind, _ in told[1:]] == ["Attribution", *["CreditedEvent"] * 3]
+    assert told[:4] == [("Held", None)] * 3 + [("RefusedRecord", "too_many_held")]
+    assert [kind for kind, _ in told[4:]] == ["Attribution", *["CreditedEvent"] * 3]
 
 
 def test_so_many_touches_of_a_key_are_considered_the_newest() -> None:

@@ -73,6 +73,7 @@ JSON_COMMANDS = {
     ("policy", "list"): ("--product", "game"),
     ("import", "devices"): ("{file}", "--app", "game-android"),
     ("journal", "tail"): (),
+    ("journal", "retell"): (),
     ("status",): (),
     ("report",): ("--metrics", "clicks,installs,revenue", "--by", "partner,campaign"),
     ("explain",): ("d1",),
@@ -182,6 +183,7 @@ def test_people_get_tables(filled_house: RunningHouse, capsys) -> None:
         ("audit",),
         ("report",),
         ("journal", "tail"),
+        ("journal", "retell", "--dry-run"),
     ):
         assert run([*arguments, "--data", str(filled_house.folder)]) == 0
         assert capsys.readouterr().out.strip()

@@ -19,6 +19,7 @@ from attribune.model.outcome import (
     ConversionKind,
     CreditedEvent,
     CreditedOpen,
+    Held,
     LateTouch,
     RefusedRecord,
 )
@@ -104,7 +105,7 @@ def every_record_placed_once(world: World) -> Iterator[str]:
     """Every activity entry has exactly one first outcome: decided, credited, refused or noted."""
     placed: Counter[Position] = Counter()
     for outcome in _outcomes(world):
-        if isinstance(outcome, LateTouch) or not places(outcome):
+        if isinstance(outcome, LateTouch | Held) or not places(outcome):
             continue
         placed[outcome.about] += getattr(outcome, "revision", 1) == 1
     activity = [entry.position for entry in entries(world, Topic.ACTIVITY)]
@@ -120,7 +121,7 @@ def no_record_counted_twice(world: World) -> Iterator[str]:
     names = {e.position: decode(e).id for e in entries(world, Topic.ACTIVITY)}  # type: ignore[union-attr]
     firsts: Counter[str] = Counter()
     for outcome in _outcomes(world):
-        if isinstance(outcome, LateTouch) or not places(outcome):
+        if isinstance(outcome, LateTouch | Held) or not places(outcome):
             continue
         is_repeat = (
             isinstance(outcome, RefusedRecord) and outcome.reason is RefusalReason.REPEATED_RECORD

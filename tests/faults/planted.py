@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 from unittest.mock import patch
 
 from attribune.attribute.desk import Desk
+from attribune.attribute.transcript import Transcript
 from attribune.journal.buffer import CommitBuffer
 from attribune.model.position import Topic
 from attribune.ports import NOW
@@ -90,7 +90,7 @@ def position_committed_before_outcomes() -> AbstractContextManager[Any]:
 
 def outcomes_appended_again() -> AbstractContextManager[Any]:
     """After a crash the attributor does not look for outcomes that stand already."""
-    return patch.object(AttributorRole, "_outcomes_after", lambda *_: deque())
+    return patch.object(Transcript, "is_at_end", lambda _: True)
 
 
 def records_appended_again() -> AbstractContextManager[Any]:

@@ -34,6 +34,7 @@ from attribune.model.outcome import (
     Credit,
     CreditedEvent,
     CreditedOpen,
+    Held,
     LateTouch,
     LossReason,
     Noted,
@@ -313,6 +314,27 @@ class House:
                 device="d1",
                 app="droid",
                 at_ms=at_ms,
+            )
+        )
+
+    def held(
+        self, record: str = "e9", device: str | None = "d9", at_ms: int = T0, **words: Any
+    ) -> Held:
+        """An event that waits two days for its device's open."""
+        handles = words.pop("handles", ())
+        about = self.said(Event, record, device, at_ms, name="signup", **words)
+        return self.decide(
+            Held(
+                product=GAME,
+                position=about,
+                about=about,
+                judged_at_ms=at_ms,
+                record=record,
+                app="droid",
+                device=device,
+                at_ms=at_ms,
+                until_ms=at_ms + 2 * DAY_MS,
+                handles=handles,
             )
         )
 

@@ -245,6 +245,20 @@ def test_what_is_noted_leaves_a_row_that_leads_there(house: House, kind: type) -
     assert handle_hash("d1") in row.handles
 
 
+def test_an_event_that_waits_leaves_a_row_that_leads_there_and_counts_nothing(house: House) -> None:
+    house.held("e9", "d9", handles=("u7", "gaid-7"))
+    (row,) = last(house)
+    assert said(row, "kind", "app", "platform", "device", "record", "event") == (
+        FactKind.NOTE,
+        "droid",
+        "android",
+        "d9",
+        "e9",
+        None,
+    )
+    assert {handle_hash(word) for word in ("e9", "d9", "u7", "gaid-7")} == set(row.handles)
+
+
 def test_a_late_touch_leaves_a_row_that_leads_to_its_conversion(house: House) -> None:
     install = house.install()
     house.late(install, T0 + 6 * HOUR_MS)

@@ -12,7 +12,7 @@ from record.house import DAY_MS, GAME, HOUR_MS, T0, House, credit_of, refused
 
 from attribune.model.activity import Consent, Event, Evidence, Open, Platform
 from attribune.model.codec import decode, encode
-from attribune.model.control import PolicySet
+from attribune.model.control import PolicySet, Retold
 from attribune.model.fact import FactKind
 from attribune.model.ids import Position
 from attribune.model.outcome import (
@@ -21,11 +21,13 @@ from attribune.model.outcome import (
     ConversionKind,
     CreditedEvent,
     CreditedOpen,
+    Held,
     Noted,
     Source,
 )
 from attribune.model.policy import Policy
 from attribune.model.position import Topic
+from attribune.model.refusal import RefusalReason
 from attribune.model.touch import Part
 from attribune.report.audit import AuditReport, audit
 from attribune.report.audit_facts import ClosedDaysHold
@@ -110,7 +112,7 @@ def batch(house: House, of: int, *, without: int | None = None, request: str = "
         if index == 1:
             house.refusal(at_ms, record_id=f"{request}-{index}", part=part)
         else:
-            house.said(Event, f"{request}-{index}", "d9", at_ms, name="n", part=part)
+            house.held(f"{request}-{index}", "d9", at_ms, part=part)
 
 
 def damaged(
@@ -151,6 +153,7 @@ def test_a_clean_house_passes_every_check(house: House) -> None:
         "journal_is_whole",
         "requests_add_up",
         "every_record_placed_once",
+        "every_record_judged",
         "no_outcome_doubled",
         "positions_agree",
         "one_install_per_device",
@@ -249,10 +252,54 @@ def test_an_outcome_about_nothing_is_found(house: House) -> None:
 
 
 def test_an_event_waits_no_longer_than_its_time(house: House) -> None:
-    house.tick(T0 + 21 * DAY_MS + 23 * HOUR_MS)
+    house.tick(T0 + 23 * DAY_MS - 1)
     assert failing(house) == set()
-    house.tick(T0 + 22 * DAY_MS + 2000)
-    assert failing(house) == {"every_record_placed_once"}
+    house.tick(T0 + 23 * DAY_MS)
+    found = failed(checked(house))
+    assert set(found) == {"every_record_placed_once"}
+    assert "waits, and its time is over" in found["every_record_placed_once"][0]
+
+
+def test_an_event_that_nobody_says_to_wait_is_found(house: House) -> None:
+    house.said(Event, "e8", "d9", T0 + 21 * DAY_MS, name="n")
+    found = failed(checked(house))
+    assert set(found) == {"every_record_placed_once"}
+    assert "no outcome is about entry" in found["every_record_placed_once"][0]
+
+
+@pytest.mark.parametrize("kind", [Event, Consent])
+def test_an_event_waits_once_and_nothing_else_waits(house: House, kind: type) -> None:
+    words = {"name": "n"} if kind is Event else {}
+    about = house.said(kind, "e8", "d9", T0 + 21 * DAY_MS, **words)
+    for _ in range(2 if kind is Event else 1):
+        house.append(
+            Held(
+                product=GAME,
+                position=about,
+                about=about,
+                judged_at_ms=T0,
+                record="e8",
+                app="droid",
+                at_ms=T0,
+                until_ms=T0 + 30 * DAY_MS,
+            )
+        )
+    found = failed(checked(house))["every_record_placed_once"]
+    assert any("which it cannot or which is over" in sentence for sentence in found)
+
+
+def test_a_record_that_was_set_aside_is_found_until_it_is_told_again(house: House) -> None:
+    at_ms = T0 + 21 * DAY_MS
+    about = house.said(Event, "e8", "d9", at_ms, name="n")
+    aside = replace(refused(about, "e8", at_ms), reason=RefusalReason.NOT_JUDGED)
+    house.decide(aside)
+    found = failed(checked(house))
+    assert set(found) == {"every_record_judged"}
+    assert f"event e8 (entry {about}) could not be judged" in found["every_record_judged"][0]
+    house.change(Retold(places=(Position(about - 1),), by="operator"), at_ms)
+    assert failing(house) == {"every_record_judged"}, "another one was"
+    house.change(Retold(places=(about,), by="operator"), at_ms)
+    assert failing(house) == set()
 
 
 def test_a_doubled_outcome_is_found(house: House) -> None:

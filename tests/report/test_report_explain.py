@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from record.house import DAY_MS, GAME, HOUR_MS, T0, House, credit_of, read_touch
+from msgspec.structs import replace
+from record.house import DAY_MS, HOUR_MS, T0, House, credit_of, read_touch, refused
 from rich.console import Console
 
-from attribune.model.activity import Consent, Device, Event, Platform, Sender
+from attribune.model.activity import Consent
 from attribune.model.outcome import ConversionKind, LossReason
 from attribune.model.touch import SignatureFault
 from attribune.record.handles import handle_hash
@@ -20,23 +21,23 @@ from attribune.report.stories import Explained, Story, moment
 from attribune.report.told import age, all_shown, plain
 
 
-def asked(house: House, handle: str, **words: Any) -> Explained:
-    house.record()
-    return stories(
-        handle,
-        Sources(
-            facts=house.facts,
-            journal=house.journal,
-            directory=house.registry(),
-            read_touch=read_touch,
-            handle_hash=handle_hash,
-            **words,
-        ),
+def sources(house: House) -> Sources:
+    return Sources(
+        facts=house.facts,
+        journal=house.journal,
+        directory=house.registry(),
+        read_touch=read_touch,
+        handle_hash=handle_hash,
     )
 
 
-def only(house: House, handle: str, **words: Any) -> Story:
-    (story,) = asked(house, handle, **words).stories
+def asked(house: House, handle: str) -> Explained:
+    house.record()
+    return stories(handle, sources(house))
+
+
+def only(house: House, handle: str) -> Story:
+    (story,) = asked(house, handle).stories
     return story
 
 
@@ -223,25 +224,57 @@ def test_a_refusal_at_the_door_is_found_by_its_record(house: House) -> None:
     assert (story.refused[0].where, story.refused[0].message) == ("door", "amount must be text")
 
 
-def test_events_that_wait_for_their_open_are_shown(house: House) -> None:
-    waiting = Event(
-        id="e1",
-        product=GAME,
-        app="droid",
-        sender=Sender.APP,
-        received_at_ms=T0,
-        occurred_at_ms=T0,
-        device=Device(id="d1", platform=Platform.ANDROID),
-        name="signup",
-    )
-    held = {"d1": [waiting]}
-    story = only(house, "d1", held=lambda words: [e for word in words for e in held.get(word, [])])
+@pytest.mark.parametrize("handle", ["d9", "e9", "u7", "t-9", "gaid-7"])
+def test_an_event_that_waits_for_its_open_is_shown(house: House, handle: str) -> None:
+    house.held("e9", "d9", user_id="u7", transaction_id="t-9", handles=("u7", "t-9", "gaid-7"))
+    story = only(house, handle)
     assert story.summary == "Waiting for the open of its device."
-    assert [(event.id, event.name) for event in story.held] == [("e1", "signup")]
-    house.install()
-    story = only(house, "d1", held=lambda words: [e for word in words for e in held.get(word, [])])
-    assert story.conversion
-    assert len(story.held) == 1
+    assert [(event.id, event.name) for event in story.held] == [("e9", "signup")]
+
+
+def test_an_event_waits_however_much_has_come_since(house: House) -> None:
+    """It is found by its row, and not by reading back."""
+    house.held("e9", "d9")
+    for n in range(300):
+        house.click(at_ms=T0 + n)
+    read = house.journal.read
+
+    def read_all(*args: Any) -> Any:
+        raise AssertionError(f"the journal is read through: {args}")
+
+    house.record()
+    known = sources(house)
+    house.journal.read = read_all
+    try:
+        found = stories("d9", known)
+    finally:
+        house.journal.read = read
+    assert [event.id for event in found.stories[0].held] == ["e9"]
+
+
+def test_an_event_that_was_credited_or_refused_waits_no_more(house: House) -> None:
+    held = [house.held("e8", "d1"), house.held("e9", None, user_id="u7", handles=("u7",))]
+    install = house.install("d1")
+    house.decide(refused(held[0].about, "e8", T0 + HOUR_MS, device="d1"))
+    credited = house.event("e0", install, user_id="u7")
+    house.decide(replace(credited, about=held[1].about, record="e9"))
+    for handle in ("d1", "u7"):
+        assert [story.held for story in asked(house, handle).stories] == [[]]
+
+
+def test_what_came_of_an_event_is_seen_beyond_the_rows_that_are_followed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [house.held("e8", "d1"), house.held("e9", "d1")]
+    install = house.install("d1")
+    credited = house.event("e0", install)
+    for n in range(5):
+        house.opened(f"o{n}", install)
+    house.decide(replace(credited, about=held[0].about, record="e8"))
+    monkeypatch.setattr(explain, "ROWS_MAX", 5)
+    found = asked(house, "d1")
+    assert found.is_truncated
+    assert [event.id for story in found.stories for event in story.held] == ["e9"]
 
 
 def test_a_handle_that_nobody_knows_has_no_story(house: House) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from attribune.attribute.replay import Replayed
-from attribune.model.codec import decode, encode
+from attribune.model.codec import Record, decode, encode
 from attribune.model.control import Change
 from attribune.model.ids import Position, ProductId
 from attribune.model.policy import Policy
@@ -126,7 +126,8 @@ class House:
         with self._lock:
             now_ms = self.clock.now_ms()
             made = make(self.up_to_date(), now_ms)
-            self._append([Change(at_ms=now_ms, record=record) for record in made.records])
+            changes = [Change(at_ms=now_ms, record=record) for record in made.records]
+            self._append([(Topic.CONTROL, change) for change in changes])
             return made.answer
 
     def alone(self) -> AbstractContextManager[object]:
@@ -135,15 +136,20 @@ class House:
 
     def journal_changes(self, changes: list[Change]) -> list[Position]:
         """Append changes next to each other and take them into the registry; their places. Raises JournalUnavailable."""
+        return self.journal_together([(Topic.CONTROL, change) for change in changes])
+
+    def journal_together(self, records: list[tuple[Topic, Record]]) -> list[Position]:
+        """The same for records of any topic."""
         with self._lock:
             self.up_to_date()  # a registry takes changes in their order: what it has not seen before these it never would
-            return self._append(changes)
+            return self._append(records)
 
-    def _append(self, changes: list[Change]) -> list[Position]:
+    def _append(self, records: list[tuple[Topic, Record]]) -> list[Position]:
         """The same for a registry that is up to date. Only with the lock held."""
-        if not changes:
+        if not records:
             return []
-        places = list(self.journal.append([(Topic.CONTROL, encode(one)) for one in changes]))
-        for place, change in zip(places, changes, strict=True):
-            self.registry.apply(place, change)
+        places = list(self.journal.append([(topic, encode(one)) for topic, one in records]))
+        for place, (_, record) in zip(places, records, strict=True):
+            if isinstance(record, Change):
+                self.registry.apply(place, record)
         return places

@@ -6,15 +6,17 @@ is, the journal says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
-from attribune.attribute import lifecycle, say
+import msgspec
+
+from attribune.attribute import aside, lifecycle, say
 from attribune.attribute.answer import answer
 from attribune.attribute.corrections import correct
-from attribune.attribute.desk import Desk, Meta
+from attribune.attribute.desk import Desk
 from attribune.attribute.touches import touch_
-from attribune.attribute.turn import Limits, ReadTouch, Turn
+from attribune.attribute.turn import OF_THE_WORLD, Limits, Mistake, ReadTouch, Said, Turn
 from attribune.model.activity import (
     Activity,
     Claim,
@@ -27,7 +29,7 @@ from attribune.model.activity import (
 from attribune.model.codec import Record
 from attribune.model.control import Change, Correct
 from attribune.model.ids import DeviceId, Position, ProductId
-from attribune.model.outcome import Outcome
+from attribune.model.outcome import is_set_aside
 from attribune.model.position import Entry
 from attribune.model.refusal import RefusalReason
 from attribune.model.touch import LinkHit, Touch
@@ -80,16 +82,21 @@ class Attributor:
         self._enricher = enricher
         self._read_touch = read_touch
         self._asked: set[tuple[ProductId, DeviceId]] = set()
+        self._mistakes: list[Mistake] = []
 
-    def judge(self, entry: Entry, record: Record) -> list[Outcome]:
+    def judge(
+        self, entry: Entry, record: Record, stood_aside: Collection[Position] = ()
+    ) -> list[Said]:
         """The outcomes of one entry, which must be the next one in the journal's order.
 
-        Changes of the registry must have been applied to the directory before.
+        Changes of the registry must have been applied to the directory before. A record that cannot be judged, by a mistake
+        of ours, is refused as ``not_judged`` and leaves no other trace; ``stood_aside`` are the places of those that stand so
+        in this turn already. Raises StoreUnavailable.
         """
         desk = self.desk
         now_ms = max(desk.meta.journal_ms, received_at_ms(record))
         if now_ms != desk.meta.journal_ms:
-            desk.meta = Meta(now_ms, desk.meta.outcomes_end, desk.meta.differences)
+            desk.meta = msgspec.structs.replace(desk.meta, journal_ms=now_ms)
         turn = Turn(
             desk,
             self._directory,
@@ -98,12 +105,24 @@ class Attributor:
             self._limits,
             entry.position,
             now_ms,
+            stood_aside=stood_aside,
         )
         if desk.next_due <= now_ms:
             lifecycle.expire(turn)
-        self._judge(turn, entry, record)
+        turn.attempt(
+            entry.position,
+            lambda: self._judge(turn, entry, record),
+            lambda: aside.record(turn, record),
+        )
         self._asked |= turn.touched
+        if turn.has_set_aside:
+            self._count(turn)
         return turn.said
+
+    def mistakes(self) -> list[Mistake]:
+        """What mistakes of ours have cost since this was asked last."""
+        found, self._mistakes = self._mistakes, []
+        return found
 
     def _judge(self, turn: Turn, entry: Entry, record: Record) -> None:
         if isinstance(record, LinkHit | Touch):
@@ -119,8 +138,14 @@ class Attributor:
         out = {}
         for product, device in sorted(self._asked):
             state = self.desk.device(product, device)
-            if state is not None:
+            if state is None:
+                continue
+            try:
                 out[product, device] = answer(state, self._turn())
+            except OF_THE_WORLD:
+                raise
+            except Exception as fault:  # noqa: BLE001 - it costs one device its answer, and no other
+                self._mistakes.append(Mistake(f"device {device} keeps its older answer", fault))
         return out
 
     def answer(self, product: ProductId, device: DeviceId) -> bytes | None:
@@ -131,12 +156,21 @@ class Attributor:
     def wrote(self, outcomes_end: Position, differences: int) -> None:
         """Note where the newest outcome stands, and decisions that came out differently after a crash."""
         meta = self.desk.meta
-        self.desk.meta = Meta(meta.journal_ms, outcomes_end, meta.differences + differences)
+        self.desk.meta = msgspec.structs.replace(
+            meta, outcomes_end=outcomes_end, differences=meta.differences + differences
+        )
 
     def commit(self, position: Position) -> None:
         """Keep what was learnt up to a place."""
         self.desk.commit(position)
         self._asked.clear()
+
+    def _count(self, turn: Turn) -> None:
+        """Count the records that a turn has set aside, also for mistakes that were mended since."""
+        self._mistakes += turn.mistakes
+        aside = sum(is_set_aside(said.outcome) for said in turn.said)
+        meta = self.desk.meta
+        self.desk.meta = msgspec.structs.replace(meta, set_aside=meta.set_aside + aside)
 
     def _turn(self) -> Turn:
         desk = self.desk

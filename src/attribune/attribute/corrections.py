@@ -10,13 +10,11 @@ from attribune.attribute.decide import credit_of
 from attribune.attribute.state import Standing
 from attribune.attribute.turn import Turn
 from attribune.model.control import Correct
-from attribune.model.ids import RecordId
 from attribune.model.outcome import (
     Attribution,
     Candidate,
     Credit,
     LossReason,
-    RefusedRecord,
     Source,
 )
 from attribune.model.policy import MatchMethod
@@ -27,7 +25,7 @@ def correct(turn: Turn, record: Correct) -> None:
     """Make the next revision that a person asks for; what cannot be made is refused with its reason."""
     owner = turn.desk.conversion(record.conversion)
     if owner is None or owner.newest.product != record.product:
-        _refuse(turn, record, RefusalReason.UNKNOWN_CONVERSION)
+        say.refuse_correction(turn, record, RefusalReason.UNKNOWN_CONVERSION)
         return
     state = turn.desk.device(record.product, owner.device)
     assert state is not None, "a conversion's device is remembered"
@@ -35,7 +33,7 @@ def correct(turn: Turn, record: Correct) -> None:
     if record.to is not None:
         filed = turn.touch(record.to)
         if filed is None or filed[1].product != record.product:
-            _refuse(turn, record, RefusalReason.UNKNOWN_TOUCH)
+            say.refuse_correction(turn, record, RefusalReason.UNKNOWN_TOUCH)
             return
         credit = credit_of(filed[1], _method(owner.newest, record))
     standing = next(s for s in state.standings if s.conversion == record.conversion)
@@ -82,18 +80,3 @@ def _candidates(outcome: Attribution, standing: Standing) -> tuple[Candidate, ..
             signature_fault=credit.signature_fault,
         )
     return (winner, *losers) if winner else tuple(losers)
-
-
-def _refuse(turn: Turn, record: Correct, reason: RefusalReason) -> None:
-    turn.say(
-        RefusedRecord(
-            product=record.product,
-            position=turn.position,
-            about=turn.position,
-            judged_at_ms=turn.now_ms,
-            record=RecordId(record.id),
-            record_type="correct",
-            reason=reason,
-            at_ms=turn.now_ms,
-        )
-    )

@@ -64,6 +64,8 @@ class Meta(msgspec.Struct, frozen=True, array_like=True):
     outcomes_end: Position = Position(0)
     #: Decisions that came out differently when made again after a crash: an audit failure.
     differences: int = 0
+    #: Records set aside, since a mistake of ours kept them from being judged.
+    set_aside: int = 0
 
 
 class PersonSeen(msgspec.Struct, frozen=True, array_like=True):
@@ -82,7 +84,7 @@ class Owner(msgspec.Struct, frozen=True, array_like=True):
     newest: Attribution
 
 
-class Held(msgspec.Struct, frozen=True, array_like=True):
+class HeldRow(msgspec.Struct, frozen=True, array_like=True):
     """An event waiting for its device's first open, as it was journaled."""
 
     payload: bytes
@@ -111,6 +113,13 @@ def _newest_first(position: int) -> bytes:
     return (2**64 - 1 - position).to_bytes(8, "big")
 
 
+class _Unchanged:
+    """No value, and no deletion either: this batch has not touched the row."""
+
+
+_UNCHANGED: Final = _Unchanged()
+
+
 class Desk:
     """What the attributor remembers, by name."""
 
@@ -123,6 +132,8 @@ class Desk:
         #: The changed rows by partition, so that reading a partition need not search all changes.
         self._by_partition: dict[tuple[int, int, bytes], dict[bytes, bytes | None]] = {}
         self._devices: dict[tuple[ProductId, DeviceId], DeviceState | None] = {}
+        #: What stood before each change of this batch, so that the newest of them can be taken back.
+        self._before: list[tuple[Row, bytes | _Unchanged | None]] = []
         self.position = store.position()
         found = self._get(Row(META, 0, _ALL))
         self.meta = _decode(found, Meta) if found else Meta()
@@ -279,6 +290,14 @@ class Desk:
             Row(RECORD, week(at_ms), digest(product, record)), _place(position) + _place(at_ms)
         )
 
+    def forget_record(self, product: ProductId, record: RecordId, from_ms: int, to_ms: int) -> None:
+        """Let a record be told again that was seen in a span of receipt times."""
+        partition = digest(product, record)
+        for bucket in range(week(max(0, from_ms)), week(to_ms) + 1):
+            row = Row(RECORD, bucket, partition)
+            if self._get(row) is not None:
+                self._put(row, None)
+
     def transaction(self, product: ProductId, kind: str, transaction: str) -> RecordId | None:
         """The record that told a transaction first."""
         found = self._get(Row(TRANSACTION, 0, digest(product, kind, transaction)))
@@ -289,6 +308,13 @@ class Desk:
     ) -> None:
         """Remember which record told a transaction."""
         self._put(Row(TRANSACTION, 0, digest(product, kind, transaction)), record.encode())
+
+    def forget_transaction(
+        self, product: ProductId, kind: str, transaction: str, record: RecordId
+    ) -> None:
+        """Let a transaction be told again that a record told first."""
+        if self.transaction(product, kind, transaction) == record:
+            self._put(Row(TRANSACTION, 0, digest(product, kind, transaction)), None)
 
     # --- what was credited, and what waits
 
@@ -309,14 +335,16 @@ class Desk:
 
     def hold(self, waits_for: bytes, position: Position, payload: bytes, due_ms: int) -> None:
         """Let an event wait for what it waits for, until its time is up."""
-        self._put(Row(HELD, 0, waits_for, _place(position)), _encode(Held(payload, due_ms)))
+        self._put(Row(HELD, 0, waits_for, _place(position)), _encode(HeldRow(payload, due_ms)))
         self._put(Row(DUE, 0, _ALL, _place(due_ms) + _place(position)), waits_for)
         self._next_due = min(self.next_due, due_ms)
 
-    def held(self, waits_for: bytes, limit: int = ROWS_MAX) -> list[tuple[Position, Held]]:
+    def held(self, waits_for: bytes, limit: int = ROWS_MAX) -> list[tuple[Position, HeldRow]]:
         """The events that wait for something, in order."""
         rows = self._rows(HELD, 0, waits_for, limit)
-        return [(Position(int.from_bytes(row, "big")), _decode(value, Held)) for row, value in rows]
+        return [
+            (Position(int.from_bytes(row, "big")), _decode(value, HeldRow)) for row, value in rows
+        ]
 
     def let_go(self, waits_for: bytes, position: Position, due_ms: int) -> None:
         """An event waits no more."""
@@ -332,7 +360,7 @@ class Desk:
             self._next_due = int.from_bytes(rows[0][0][:8], "big") if rows else 2**62
         return self._next_due
 
-    def overdue(self, now_ms: int) -> list[tuple[bytes, Position, Held]]:
+    def overdue(self, now_ms: int) -> list[tuple[bytes, Position, HeldRow]]:
         """The events whose time is up, earliest first: what each waits for, its place, itself."""
         out = []
         for row, waits_for in self._rows(DUE, 0, _ALL):
@@ -341,7 +369,7 @@ class Desk:
             position = Position(int.from_bytes(row[8:], "big"))
             value = self._get(Row(HELD, 0, waits_for, _place(position)))
             assert value is not None, "what is due is held"
-            out.append((waits_for, position, _decode(value, Held)))
+            out.append((waits_for, position, _decode(value, HeldRow)))
         return out
 
     # --- conversions
@@ -357,6 +385,22 @@ class Desk:
 
     # --- the batch
 
+    def mark(self) -> int:
+        """How much has changed in this batch, to go back to."""
+        return len(self._before)
+
+    def undo(self, mark: int) -> None:
+        """Take back what changed since a mark."""
+        for key, value in reversed(self._before[mark:]):
+            part = self._by_partition[key[:3]]
+            if isinstance(value, _Unchanged):
+                del self._changed[key], part[key.row]
+            else:
+                self._changed[key] = part[key.row] = value
+        del self._before[mark:]
+        self._devices.clear()
+        self._next_due = None
+
     def commit(self, position: Position) -> None:
         """Write what changed together with the position, and begin anew."""
         self._put(Row(META, 0, _ALL), _encode(self.meta))
@@ -365,6 +409,7 @@ class Desk:
         self._changed = {}
         self._by_partition.clear()
         self._devices.clear()
+        self._before.clear()
         self._drop_old()
 
     def _drop_old(self) -> None:
@@ -377,6 +422,7 @@ class Desk:
             self._store.drop(table, oldest)
 
     def _put(self, key: Row, value: bytes | None) -> None:
+        self._before.append((key, self._changed.get(key, _UNCHANGED)))
         self._changed[key] = value
         part = self._by_partition.get(key[:3])
         if part is None:

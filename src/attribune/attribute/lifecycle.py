@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
 import msgspec
 
-from attribune.attribute import evidence, say
+from attribune.attribute import aside, evidence, say
 from attribune.attribute.cascade import move_touch, replace_standing, revise
 from attribune.attribute.desk import PersonSeen
 from attribune.attribute.installation import Verdict, judge, past
@@ -31,8 +35,8 @@ from attribune.model.refusal import RefusalReason
 
 def open_(turn: Turn, record: Open, about: Position) -> None:
     """The first open of a device is an installation; a later one may be a return, evidence, or just an open."""
-    state = _state(turn, record, record.device)
     _remember(turn, record, record.device, record.occurred_at_ms)
+    state = _state(turn, record, record.device)
     if not state.has_opened:
         _install(turn, state, record, about)
         return
@@ -82,8 +86,8 @@ def event(turn: Turn, record: Event, about: Position, payload: bytes | None = No
 def evidence_(turn: Turn, record: Evidence | Claim, about: Position) -> None:
     """Take in a referrer, an opened link or a claim told apart from the open it belongs to."""
     say.note(turn, record, about)
-    state = _state(turn, record, record.device)
     _remember(turn, record, record.device, record.occurred_at_ms)
+    state = _state(turn, record, record.device)
     state = _note_evidence(turn, state, record, record.device, about)
     if not state.has_opened:
         return
@@ -134,8 +138,13 @@ def expire(turn: Turn) -> None:
     """Let go of events whose device never opened in time: their source is unknown for good."""
     for waits_for, position, held in turn.desk.overdue(turn.now_ms):
         record = _held_event(held.payload, position)
-        turn.desk.let_go(waits_for, position, held.due_ms)
-        turn.say(say.credited_event(turn, record, position, None, None))
+        _let_go(
+            turn,
+            _Waiting(waits_for, position, held.due_ms, record),
+            lambda event: turn.say(
+                say.credited_event(turn, event.record, event.position, None, None)
+            ),
+        )
 
 
 # --- installations
@@ -339,7 +348,9 @@ def _hold(turn: Turn, record: Event, about: Position, payload: bytes) -> None:
     if len(turn.desk.held(waits_for, limit)) >= limit:
         say.refuse(turn, record, about, RefusalReason.TOO_MANY_HELD)
         return
-    turn.desk.hold(waits_for, about, payload, turn.now_ms + policy.hold_ms)
+    until_ms = turn.now_ms + policy.hold_ms
+    turn.say(say.held(turn, record, about, until_ms))
+    turn.desk.hold(waits_for, about, payload, until_ms)
 
 
 def _release(turn: Turn, waits_for: bytes) -> None:
@@ -350,9 +361,39 @@ def _release(turn: Turn, waits_for: bytes) -> None:
         state = turn.desk.device(record.product, device) if device else None
         if state is None or not state.has_opened:
             continue
-        turn.desk.let_go(waits_for, position, held.due_ms)
-        state = _see(turn, state, record.occurred_at_ms)
-        _credit_event(turn, state, record, position)
+        _let_go(
+            turn,
+            _Waiting(waits_for, position, held.due_ms, record),
+            partial(_credit_released, turn, state),
+        )
+
+
+class _Waiting(NamedTuple):
+    """An event that waits: for what, its place, by when its time is up, itself."""
+
+    waits_for: bytes
+    position: Position
+    due_ms: int
+    record: Event
+
+
+def _let_go(turn: Turn, event: _Waiting, credit: Callable[[_Waiting], None]) -> None:
+    """Let an event wait no more. One that cannot be credited, by a mistake of ours, is set aside and holds up nothing else."""
+
+    def judge() -> None:
+        turn.desk.let_go(event.waits_for, event.position, event.due_ms)
+        credit(event)
+
+    def set_aside() -> None:
+        turn.desk.let_go(event.waits_for, event.position, event.due_ms)
+        aside.held_event(turn, event.record, event.position)
+
+    turn.attempt(event.position, judge, set_aside)
+
+
+def _credit_released(turn: Turn, state: DeviceState, event: _Waiting) -> None:
+    state = _see(turn, state, event.record.occurred_at_ms)
+    _credit_event(turn, state, event.record, event.position)
 
 
 def _waits_for(record: Event) -> bytes | None:

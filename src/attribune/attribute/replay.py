@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from attribune.attribute.attributor import Attributor
+from attribune.attribute.transcript import Transcript, compare, set_aside
 from attribune.attribute.turn import Limits, ReadTouch
-from attribune.model.codec import decode, encode
+from attribune.model.codec import decode
 from attribune.model.control import Change
 from attribune.model.ids import START, ConversionId, PolicyVersion, Position, ProductId
 from attribune.model.outcome import Attribution, Outcome
@@ -119,25 +120,27 @@ def replay(bench: Bench, what_if: WhatIf, progress: Progress | None = None) -> R
     attributor = Attributor(ruled, bench.store, bench.enricher, bench.read_touch, bench.limits)
     now: dict[ConversionId, Attribution] = {}
     then: dict[ConversionId, Attribution] = {}
-    recorded = _recorded(journal, upto, limit)
+    recorded = Transcript(journal, START, journal.end(), limit)
     differences = 0
     for entries in _batches(journal, JUDGED, upto, limit):
         for entry in entries:
             record = decode(entry)
             if isinstance(record, Change):
                 directory.apply(entry.position, record)
-            for outcome in attributor.judge(entry, record):
-                stood = next(recorded, None)
-                differences += stood is None or encode(outcome) != encode(stood)
-                _keep(now, outcome)
-                if stood is not None:
-                    _keep(then, stood)
+            stood = recorded.of(entry.position)
+            said = attributor.judge(entry, record, set_aside(stood))
+            found = compare(said, stood, is_last=False)
+            differences += found.differences
+            for new in said:
+                _keep(now, new.outcome)
+            for one in stood:
+                _keep(then, one.outcome)
         attributor.commit(entries[-1].position)
         if progress:
             progress(entries[-1].position)
-    for stood in recorded:
+    for one in recorded.of(upto):
         differences += 1
-        _keep(then, stood)
+        _keep(then, one.outcome)
     return _compared(then, now, 0 if policy else differences, product, what_if.stories_max)
 
 
@@ -152,16 +155,6 @@ def _batches(
             yield within
         if len(within) < len(entries):
             return
-
-
-def _recorded(journal: Journal, upto: Position, limit: int) -> Iterator[Outcome]:
-    """The outcomes that were decided from entries up to a place, in order."""
-    for entries in _batches(journal, (Topic.OUTCOMES,), NOW, limit):
-        for entry in entries:
-            outcome: Outcome = decode(entry)  # type: ignore[assignment]  # of this topic
-            if outcome.position > upto:
-                return
-            yield outcome
 
 
 def _keep(newest: dict[ConversionId, Attribution], outcome: Outcome) -> None:

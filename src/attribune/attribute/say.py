@@ -8,18 +8,21 @@ from attribune.attribute.decide import Decision
 from attribune.attribute.state import DeviceState, Standing
 from attribune.attribute.turn import Turn
 from attribune.model.activity import Activity, Event, Open
-from attribune.model.ids import Position, RecordId
+from attribune.model.control import Correct
+from attribune.model.ids import Position, ProductId, RecordId
 from attribune.model.outcome import (
     Attribution,
     Cause,
     Credit,
     CreditedEvent,
     CreditedOpen,
+    Held,
     Noted,
     RefusedRecord,
     Source,
 )
 from attribune.model.refusal import RefusalReason
+from attribune.model.touch import Touch, TouchRecord
 
 
 def record_type(record: Activity) -> str:
@@ -97,6 +100,54 @@ def refuse(
             device=record.device.id if record.device else None,
             at_ms=record.occurred_at_ms,
         )
+    )
+
+
+def refuse_touch(turn: Turn, touch: TouchRecord, reason: RefusalReason) -> None:
+    """Say that a touch is not used, and why. A hit's product stands on its link, which may be what is at fault."""
+    if isinstance(touch, Touch):
+        product, at_ms, record = touch.product, touch.occurred_at_ms, touch.record_id or touch.id
+    else:
+        product, at_ms, record = ProductId(""), touch.received_at_ms, touch.id
+    _refuse(turn, product, record, reason, record_type="touch", at_ms=at_ms)
+
+
+def refuse_correction(turn: Turn, correction: Correct, reason: RefusalReason) -> None:
+    """Say that a person's word changes nothing, and why."""
+    product = correction.product
+    _refuse(turn, product, correction.id, reason, record_type="correct", at_ms=turn.now_ms)
+
+
+def _refuse(
+    turn: Turn, product: ProductId, record: str, reason: RefusalReason, **words: Any
+) -> None:
+    """A refusal of the turn's own entry, when that is no activity."""
+    turn.say(
+        RefusedRecord(
+            product=product,
+            position=turn.position,
+            about=turn.position,
+            judged_at_ms=turn.now_ms,
+            record=RecordId(record),
+            reason=reason,
+            **words,
+        )
+    )
+
+
+def held(turn: Turn, record: Event, about: Position, until_ms: int) -> Held:
+    """An event that begins to wait for its device's first open."""
+    return Held(
+        product=record.product,
+        position=turn.position,
+        about=about,
+        judged_at_ms=turn.now_ms,
+        record=record.id,
+        app=record.app,
+        device=record.device.id if record.device else None,
+        at_ms=record.occurred_at_ms,
+        until_ms=until_ms,
+        handles=handles(record, record.transaction_id),
     )
 
 

@@ -19,8 +19,8 @@ from attribune.attribute.keys import (
 )
 from attribune.attribute.state import DeviceState, Standing, installation
 from attribune.attribute.turn import Turn
-from attribune.model.ids import DeviceId, ProductId, RecordId
-from attribune.model.outcome import Attribution, LateTouch, LossReason, RefusedRecord
+from attribune.model.ids import DeviceId, RecordId
+from attribune.model.outcome import Attribution, LateTouch, LossReason
 from attribune.model.policy import MatchMethod, Policy
 from attribune.model.refusal import RefusalReason
 from attribune.model.touch import Touch, TouchRecord
@@ -30,10 +30,10 @@ def touch_(turn: Turn, record: TouchRecord, payload: bytes) -> None:
     """File a touch by its id, its device identifiers and its address."""
     touch = turn.as_touch(record, turn.position)
     if touch is None:
-        _refuse(turn, record, RefusalReason.UNKNOWN_LINK)
+        say.refuse_touch(turn, record, RefusalReason.UNKNOWN_LINK)
         return
     if touch.record_id and _is_repeated(turn, touch, touch.record_id):
-        _refuse(turn, touch, RefusalReason.REPEATED_RECORD)
+        say.refuse_touch(turn, touch, RefusalReason.REPEATED_RECORD)
         return
     desk, position = turn.desk, turn.position
     desk.put_touch(touch.id, position, payload)
@@ -57,25 +57,6 @@ def _is_repeated(turn: Turn, touch: Touch, record: RecordId) -> bool:
         return True
     turn.desk.put_record(touch.product, record, turn.position, turn.now_ms)
     return False
-
-
-def _refuse(turn: Turn, touch: TouchRecord, reason: RefusalReason) -> None:
-    if isinstance(touch, Touch):
-        product, at_ms, record = touch.product, touch.occurred_at_ms, touch.record_id or touch.id
-    else:
-        product, at_ms, record = ProductId(""), touch.received_at_ms, touch.id
-    turn.say(
-        RefusedRecord(
-            product=product,
-            position=turn.position,
-            about=turn.position,
-            judged_at_ms=turn.now_ms,
-            record=RecordId(record),
-            record_type="touch",
-            reason=reason,
-            at_ms=at_ms,
-        )
-    )
 
 
 def _show_late(turn: Turn, touch: Touch) -> None:

@@ -53,6 +53,37 @@ def tail(
             answer = house.call("GET", "/api/journal", query=query)
 
 
+@commands.command(epilog="Example: attribune journal retell --data D --dry-run")
+def retell(
+    data: Data,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be told again.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Have records judged anew that a mistake of Attribune's own kept from being judged.
+
+    `attribune audit` says when there are any. Install a version without the mistake first.
+    """
+    with connect(data) as house, show.progress(is_quiet=json_) as bar:
+        bar.add_task("reading the journal", total=None)
+        if dry_run:
+            answer = house.call("GET", "/api/journal/set-aside")
+        else:
+            answer = house.call("POST", "/api/journal/retell")
+    if json_:
+        return show.as_json(answer)
+    rows = [
+        (one["record"], one["record_type"], one["position"])
+        for one in answer["set_aside" if dry_run else "retold"]
+    ]
+    show.table(("record", "type", "entry"), rows, empty="Every record was judged.")
+    if rows and not dry_run:
+        left = len(answer["set_aside"])
+        show.line(f"{len(rows)} told again; {left} are set aside now.")
+    return None
+
+
 def _show(entry: dict[str, Any], *, is_json: bool) -> None:
     if is_json:
         return show.as_json(entry)

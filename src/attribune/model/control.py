@@ -15,6 +15,7 @@ from attribune.model.ids import (
     LinkId,
     PartnerId,
     PolicyVersion,
+    Position,
     ProductId,
     TouchId,
 )
@@ -202,8 +203,17 @@ class Tick(Struct, frozen=True, kw_only=True, tag="tick"):
     at_ms: int
 
 
+class Retold(Struct, frozen=True, kw_only=True, tag="retold"):
+    """Records that could not be judged, by a mistake of ours, stand in the journal again, appended with this."""
+
+    #: Where they stood.
+    places: tuple[Position, ...]
+    #: Who told them again: the name of the command or of the key.
+    by: str
+
+
 ControlRecord = (
-    Product | App | Partner | Link | Key | Door | PolicySet | TestDevice | Correct | Tick
+    Product | App | Partner | Link | Key | Door | PolicySet | TestDevice | Correct | Tick | Retold
 )
 
 

@@ -9,6 +9,7 @@ AttribuneError            something a person can mend; its message says how
 ├── StoreUnavailable      a store cannot be opened, read or written now
 ├── FolderHeld            another process serves this data folder
 ├── FolderTooNew          the folder was written by a later version
+├── NotJudged             a mistake of ours kept a record from being judged
 ├── NotFound              no such thing under that id
 ├── Invalid               a value is not allowed; names the field
 ├── Conflict              the same id or name with other content
@@ -81,6 +82,12 @@ class FolderTooNew(AttribuneError):
     """The folder was written by a later version of Attribune; install that version."""
 
     code = "folder_too_new"
+
+
+class NotJudged(AttribuneError):
+    """A mistake of Attribune's own kept this from being judged, and nothing was changed; `attribune audit` says what to do."""
+
+    code = "not_judged"
 
 
 class NotFound(AttribuneError):

@@ -32,7 +32,7 @@ class FactKind(StrEnum):
     EVENT = "event"
     #: A hit or record refused at the door or behind it.
     REFUSED = "refused"
-    #: Taken note of (consent, evidence, a claim, a late touch). No metric counts it; it leads explain from a handle.
+    #: Taken note of (consent, evidence, a claim, a late touch, an event that waits). No metric counts it; it leads explain from a handle.
     NOTE = "note"
 
 

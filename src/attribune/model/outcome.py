@@ -257,6 +257,19 @@ class Noted(_Decided, frozen=True, kw_only=True, tag="noted", omit_defaults=True
     at_ms: int = 0
 
 
+class Held(_Decided, frozen=True, kw_only=True, tag="held", omit_defaults=True):
+    """An event that waits for its device's first open. What becomes of it is written apart, with the same ``about``."""
+
+    record: RecordId
+    app: AppId
+    device: DeviceId | None = None
+    at_ms: int
+    #: By when it is let go with an unknown source. Milliseconds, UTC.
+    until_ms: int
+    #: What leads here beside its own ids, for explain.
+    handles: tuple[str, ...] = ()
+
+
 class LateTouch(_Decided, frozen=True, kw_only=True, tag="late_touch", omit_defaults=True):
     """A touch appended after a decision that it could have won; kept and shown, and it changes nothing."""
 
@@ -265,4 +278,9 @@ class LateTouch(_Decided, frozen=True, kw_only=True, tag="late_touch", omit_defa
     candidate: Candidate
 
 
-Outcome = Attribution | CreditedOpen | CreditedEvent | RefusedRecord | Noted | LateTouch
+def is_set_aside(outcome: Outcome) -> bool:
+    """Whether an outcome says that a mistake of ours kept a record from being judged."""
+    return isinstance(outcome, RefusedRecord) and outcome.reason is RefusalReason.NOT_JUDGED
+
+
+Outcome = Attribution | CreditedOpen | CreditedEvent | RefusedRecord | Noted | Held | LateTouch

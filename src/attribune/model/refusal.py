@@ -81,6 +81,9 @@ class RefusalReason(StrEnum):
     TOO_MANY_HELD = "too_many_held"
     #: The person's consent says that nothing may be measured.
     NO_CONSENT = "no_consent"
+    #: A mistake of Attribune's own kept it from being judged. The audit names it, and ``attribune journal retell`` tells it
+    #: again once a version without the mistake is installed.
+    NOT_JUDGED = "not_judged"
 
 
 class Refusal(Struct, frozen=True, kw_only=True, tag="refusal", omit_defaults=True):

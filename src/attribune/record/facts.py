@@ -26,6 +26,7 @@ from attribune.model.outcome import (
     Credit,
     CreditedEvent,
     CreditedOpen,
+    Held,
     LateTouch,
     Noted,
     RefusedRecord,
@@ -237,6 +238,19 @@ def _noted(_position: Position, outcome: Noted, lookups: Lookups) -> list[dict[s
     return [row | _places(outcome.about, outcome.product, at_ms, outcome.judged_at_ms, lookups)]
 
 
+def _held(_position: Position, outcome: Held, lookups: Lookups) -> list[dict[str, Any]]:
+    row = {
+        "kind": FactKind.NOTE,
+        "app": outcome.app,
+        "platform": _platform(outcome.app, outcome.about, lookups),
+        "device": outcome.device,
+        "record": outcome.record,
+        "handles": handles.of_held(outcome),
+    }
+    judged = outcome.judged_at_ms
+    return [row | _places(outcome.about, outcome.product, outcome.at_ms, judged, lookups)]
+
+
 def _late_touch(_position: Position, outcome: LateTouch, lookups: Lookups) -> list[dict[str, Any]]:
     candidate = outcome.candidate
     row = {
@@ -285,6 +299,7 @@ _WRITERS: Final[dict[type, Callable[..., list[dict[str, Any]]]]] = {
     CreditedEvent: _event,
     RefusedRecord: _refused,
     Noted: _noted,
+    Held: _held,
     LateTouch: _late_touch,
     Refusal: _refusal,
 }

@@ -15,6 +15,7 @@ from attribune.model.outcome import (
     Attribution,
     CreditedEvent,
     CreditedOpen,
+    Held,
     LateTouch,
     Noted,
     RefusedRecord,
@@ -68,6 +69,11 @@ def of_refused(outcome: RefusedRecord) -> tuple[int, ...]:
 def of_noted(outcome: Noted) -> tuple[int, ...]:
     """What was taken note of: its record and device."""
     return _hashes((outcome.record, outcome.device))
+
+
+def of_held(outcome: Held) -> tuple[int, ...]:
+    """An event that waits: its record, its device, and all that it will be found by when it is credited."""
+    return _hashes((outcome.record, outcome.device, *outcome.handles))
 
 
 def of_late_touch(outcome: LateTouch) -> tuple[int, ...]:

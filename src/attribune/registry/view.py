@@ -106,7 +106,9 @@ class Registry:
         self.position = position
         record = change.record
         shelf = self._shelves.get(type(record))
-        if shelf is None:  # corrections and ticks are read by the attributor and leave nothing here
+        if (
+            shelf is None
+        ):  # corrections, ticks and what was told again are for others and leave nothing here
             return
         versions, name = shelf
         if isinstance(record, PolicySet):

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_right
 from typing import Final
 
-from attribune.model.activity import Activity, Event
-from attribune.model.codec import Record, decode
-from attribune.model.control import Change
+from attribune.model.activity import Activity
+from attribune.model.codec import Record
+from attribune.model.control import Change, Retold
 from attribune.model.ids import Position
 from attribune.model.outcome import (
     Attribution,
     CreditedEvent,
     CreditedOpen,
+    Held,
     LateTouch,
     Noted,
     Outcome,
     RefusedRecord,
+    is_set_aside,
 )
-from attribune.model.position import Entry, Topic
+from attribune.model.position import Entry
 from attribune.model.refusal import Refusal
 from attribune.model.touch import Touch
 from attribune.report.audit import ACTIVITY_TYPES, OUTCOME_TYPES, TOUCH_TYPES, Found, Scope
 from attribune.report.placings import Placings, places
 from attribune.report.tally import Tally, short_hash
 
-#: The journal's time is remembered this finely. Milliseconds.
-_TIME_STEP_MS: Final = 1000
-_PLACING: Final = (Attribution, CreditedOpen, CreditedEvent, RefusedRecord, Noted)
+_PLACING: Final = (Attribution, CreditedOpen, CreditedEvent, RefusedRecord, Noted, Held)
 
 
 class JournalIsWhole:
@@ -117,9 +115,8 @@ class RecordsPlacedOnce:
         """Share the memory of placings, which this check feeds."""
         self._scope = scope
         self._placings = placings
+        #: The journal's time where the attributor stands.
         self._now_ms = 0
-        self._time_places = array("Q")
-        self._times_ms = array("Q")
 
     def see(self, entry: Entry, record: Record) -> None:
         """Take in an activity entry or an outcome about one."""
@@ -129,37 +126,55 @@ class RecordsPlacedOnce:
             self._placings.outcome(entry.position, record)
             return
         if entry.position <= self._scope.attributor_position:
-            self._tell_time(entry.position, record)
+            at_ms = record.at_ms if isinstance(record, Change) else record.received_at_ms  # type: ignore[union-attr]  # of these topics
+            self._now_ms = max(self._now_ms, at_ms)
         if isinstance(record, Activity):
             self._placings.activity(entry.position, record)
 
     def finish(self) -> Found:
         """Records that ended nowhere, or in two places."""
         found = self._placings.misplaced
-        for position, is_event in self._placings.unplaced(self._scope.attributor_position):
-            if not (is_event and self._may_wait(position)):
+        for position, until_ms in self._placings.unplaced(self._scope.attributor_position):
+            if until_ms is None:
                 found.say(f"no outcome is about entry {position}")
+            elif until_ms <= self._now_ms:
+                found.say(f"entry {position} waits, and its time is over")
         return found
 
-    def _tell_time(self, position: Position, record: Record) -> None:
-        at_ms = record.at_ms if isinstance(record, Change) else record.received_at_ms  # type: ignore[union-attr]  # of these topics
-        if at_ms > self._now_ms:
-            self._now_ms = at_ms
-            if not self._times_ms or at_ms - self._times_ms[-1] >= _TIME_STEP_MS:
-                self._time_places.append(position)
-                self._times_ms.append(at_ms)
 
-    def _may_wait(self, position: Position) -> bool:
-        """Whether an event's time to wait for its open is not over yet."""
-        entry = self._scope.journal.get(Topic.ACTIVITY, position)
-        if entry is None:
-            return False
-        event = decode(entry)
-        assert isinstance(event, Event)
-        _, policy = self._scope.directory.policy(event.product, position)
-        index = bisect_right(self._time_places, position)
-        arrived_ms = self._times_ms[index - 1] + _TIME_STEP_MS if index else self._now_ms
-        return self._now_ms < arrived_ms + policy.hold_ms
+class RecordsJudged:
+    """Records that a mistake of ours kept from being judged."""
+
+    name = "every_record_judged"
+    sentence = (
+        "No record is set aside because of a mistake of Attribune's own, or it was told again."
+    )
+    sees = (RefusedRecord, Change)
+
+    def __init__(self, start: Position) -> None:
+        """Take the place before the oldest entry that is kept; what is gone cannot be told again."""
+        self._start = start
+        self._aside: dict[Position, str] = {}
+
+    def see(self, entry: Entry, record: Record) -> None:
+        """Take in what was set aside, and what was told again."""
+        del entry
+        if isinstance(record, RefusedRecord):
+            if is_set_aside(record) and record.about > self._start:
+                self._aside[record.about] = f"{record.record_type} {record.record}"
+        elif isinstance(record, Change) and isinstance(record.record, Retold):
+            for place in record.record.places:
+                self._aside.pop(place, None)
+
+    def finish(self) -> Found:
+        """What was set aside and not told again."""
+        found = Found()
+        for place, what in self._aside.items():
+            found.say(
+                f"{what} (entry {place}) could not be judged; the attributor's log has the mistake. "
+                "Install a version without it, then run `attribune journal retell`"
+            )
+        return found
 
 
 class NoOutcomeDoubled:

@@ -16,6 +16,7 @@ from attribune.report.audit_records import (
     JournalIsWhole,
     NoOutcomeDoubled,
     PositionsAgree,
+    RecordsJudged,
     RecordsPlacedOnce,
     RequestsAddUp,
 )
@@ -33,6 +34,7 @@ def all_checks(scope: Scope) -> tuple[Check, ...]:
         JournalIsWhole(scope.journal.start(), scope.journal.end()),
         RequestsAddUp(),
         RecordsPlacedOnce(scope, placings),
+        RecordsJudged(scope.journal.start()),
         NoOutcomeDoubled(placings),
         PositionsAgree(scope),
         OneInstallPerDevice(scope),

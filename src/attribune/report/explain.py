@@ -21,6 +21,7 @@ from attribune.model.outcome import (
     Credit,
     CreditedEvent,
     CreditedOpen,
+    Held,
     LateTouch,
     Noted,
     RefusedRecord,
@@ -48,8 +49,6 @@ TOUCHES_MAX: Final = 50
 EVENTS_MAX: Final = 500
 
 HandleHash: TypeAlias = Callable[[str], int]
-#: The events named by any of these handles that wait for their device's open.
-Held: TypeAlias = Callable[[Sequence[str]], Sequence[Event]]
 
 
 class Sources(Struct, frozen=True, kw_only=True):
@@ -60,7 +59,6 @@ class Sources(Struct, frozen=True, kw_only=True):
     directory: Directory
     read_touch: ReadTouch
     handle_hash: HandleHash
-    held: Held | None = None
 
 
 def stories(handle: str, sources: Sources) -> Explained:
@@ -70,7 +68,6 @@ def stories(handle: str, sources: Sources) -> Explained:
     """
     reach = _follow(handle, sources)
     shelves = _sort(_records(reach, sources), reach, sources)
-    _add_held(handle, reach, shelves, sources)
     told = [story for shelf in shelves.values() for story in _tell(shelf)]
     told.sort(key=lambda story: (story.at_ms is None, story.at_ms or 0))
     return Explained(handle=handle, stories=told, is_truncated=reach.is_truncated)
@@ -150,6 +147,7 @@ def _sort(
 ) -> dict[_Key, _Shelf]:
     shelves: dict[_Key, _Shelf] = {}
     touches: dict[Position, ToldTouch] = {}
+    waiting: dict[Position, Held] = {}
     for position, record in records:
         if isinstance(record, LinkHit | Touch):
             touches[position] = telling.touch(
@@ -158,9 +156,11 @@ def _sort(
         elif isinstance(record, Refusal):
             shelf = _shelf(shelves, record.product, None, record.record_id or str(position))
             shelf.refused.append(telling.refused_at_the_door(record))
-        else:
-            _put(shelves, position, record, reach)
+        elif getattr(record, "device", None) in reach.devices or position in reach.named:
+            _put(shelves, waiting, record)
+        # Else the device's id is another's word too; that one was not asked for.
     _add_touches(shelves, touches)
+    _add_waiting(shelves, waiting, reach, sources)
     return shelves
 
 
@@ -172,11 +172,11 @@ def _shelf(
     return shelves.setdefault(key, _Shelf(product=product, device=device))
 
 
-def _put(shelves: dict[_Key, _Shelf], position: Position, record: Record, reach: _Reach) -> None:
-    device = getattr(record, "device", None)
-    if device not in reach.devices and position not in reach.named:
-        return  # the device's id is another's word too; that one was not asked for
-    name = getattr(record, "record", None)
+def _put(shelves: dict[_Key, _Shelf], waiting: dict[Position, Held], record: Record) -> None:
+    if isinstance(record, Held):
+        waiting[record.about] = record
+        return
+    device, name = getattr(record, "device", None), getattr(record, "record", None)
     if isinstance(record, RefusedRecord) and record.record_type == "touch":
         shelf = _shelf(shelves, None, None, _touch_name(record.about))
         shelf.refused.append(telling.refused_later(record))
@@ -189,10 +189,12 @@ def _put(shelves: dict[_Key, _Shelf], position: Position, record: Record, reach:
             shelf.opens[record.about] = record
         case CreditedEvent():
             shelf.events[record.about] = record
+            waiting.pop(record.about, None)
         case LateTouch():
             shelf.late.append(record)
         case RefusedRecord():
             shelf.refused.append(telling.refused_later(record))
+            waiting.pop(record.about, None)
         case Noted():
             shelf.notes.append(record)
         case _:
@@ -226,12 +228,24 @@ def _all(revisions: Sequence[Attribution]) -> Iterator[Candidate | Credit]:
             yield revision.credit
 
 
-def _add_held(handle: str, reach: _Reach, shelves: dict[_Key, _Shelf], sources: Sources) -> None:
-    if sources.held is None:
-        return
-    for event in sources.held(list(dict.fromkeys((handle, *reach.devices)))):
-        device = event.device.id if event.device else None
-        _shelf(shelves, event.product, device, event.id).held.append(event)
+def _add_waiting(
+    shelves: dict[_Key, _Shelf], waiting: dict[Position, Held], reach: _Reach, sources: Sources
+) -> None:
+    """The events that wait for their device's open: said to wait, and nothing became of them yet."""
+    for position, held in list(waiting.items())[:EVENTS_MAX]:
+        if reach.is_truncated and _came_out(held, sources):
+            continue
+        entry = sources.journal.get(Topic.ACTIVITY, position)
+        if entry is not None:
+            event = decode(entry)
+            assert isinstance(event, Event), "only events wait"
+            _shelf(shelves, held.product, held.device, held.record).held.append(event)
+
+
+def _came_out(held: Held, sources: Sources) -> bool:
+    """Whether something became of an event, by rows that the handle's own did not reach."""
+    rows = sources.facts.trace(sources.handle_hash(held.record), ROWS_MAX)
+    return any(row.about == held.about and row.position > held.about for row in rows[1:])
 
 
 # --- from what belongs together to stories

@@ -1,7 +1,7 @@
 """Where each activity record ended: the audit's memory of placings and corrections, fourteen bytes a record.
 
 Every activity entry is placed by exactly one outcome of revision 1 whose ``about`` is its place. Later revisions change what
-stood; each says what that was.
+stood; each says what that was. An event that waits is said to, once, before it is placed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from attribune.model.outcome import (
     Credit,
     CreditedEvent,
     CreditedOpen,
+    Held,
     Noted,
     RefusedRecord,
     Source,
@@ -24,7 +25,7 @@ from attribune.model.outcome import (
 from attribune.report.audit import Found
 from attribune.report.tally import short_hash
 
-Placing: TypeAlias = Attribution | CreditedOpen | CreditedEvent | RefusedRecord | Noted
+Placing: TypeAlias = Attribution | CreditedOpen | CreditedEvent | RefusedRecord | Noted | Held
 Revised: TypeAlias = Attribution | CreditedOpen | CreditedEvent
 
 _OPEN, _EVENT, _OTHER = 1, 2, 3
@@ -58,6 +59,8 @@ class Placings:
         self._codes = bytearray()
         #: A hash of the credit in force.
         self._credits = array("Q")
+        #: By when each event must be placed that waits. Milliseconds, UTC.
+        self._until_ms: dict[int, int] = {}
         #: The revision in force, of what was corrected.
         self._revisions: dict[int, int] = {}
         #: The same of conversions that no open made, which place nothing: revision and credit by conversion.
@@ -92,20 +95,30 @@ class Placings:
                     f"outcome {position} is about {record.about}, which is no activity entry"
                 )
             return
-        if getattr(record, "revision", 1) == 1:
+        if isinstance(record, Held):
+            self._hold(position, index, record)
+        elif getattr(record, "revision", 1) == 1:
             self._place(position, index, record)
         else:
             assert isinstance(record, Attribution | CreditedOpen | CreditedEvent)
             self._revise(position, index, record)
 
-    def unplaced(self, until: Position) -> list[tuple[Position, bool]]:
-        """Entries up to a place that no outcome places, and whether each is an event."""
+    def unplaced(self, until: Position) -> list[tuple[Position, int | None]]:
+        """Entries up to a place that no outcome places, and by when those must be that are said to wait."""
         found = []
         index = self._codes.find(0)
         while index >= 0 and self.places[index] <= until:
-            found.append((Position(self.places[index]), self._sorts[index] == _EVENT))
+            found.append((Position(self.places[index]), self._until_ms.get(index)))
             index = self._codes.find(0, index + 1)
         return found
+
+    def _hold(self, position: Position, index: int, record: Held) -> None:
+        if self._sorts[index] != _EVENT or self._codes[index] or index in self._until_ms:
+            self.misplaced.say(
+                f"outcome {position} says that entry {record.about} waits, which it cannot or which is over"
+            )
+            return
+        self._until_ms[index] = record.until_ms
 
     def _index(self, about: Position) -> int | None:
         index = bisect_left(self.places, about)
@@ -115,6 +128,7 @@ class Placings:
 
     def _place(self, position: Position, index: int, record: Placing) -> None:
         code, stands = _CODES[type(record)], self._codes[index]
+        self._until_ms.pop(index, None)
         if stands == code:
             self.doubled.say(
                 f"outcome {position} says again that entry {record.about} is {_NAMES[code]}"

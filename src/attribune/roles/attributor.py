@@ -1,18 +1,21 @@
 """The attributor: reads control, touches and activity in the journal's order and appends what it decides.
 
 Outcomes are appended first, then state and position are committed together. After a crash it decides again from its
-committed position and appends only what is not there yet; what stands there and differs is counted, and an audit failure.
+committed position and appends only what is not there yet; what stands there and differs is counted, and an audit failure. A
+record that a mistake of ours keeps from being judged is set aside, logged with the mistake, and an audit failure until it is
+told again.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from attribune.attribute.attributor import Attributor
+from attribune.attribute.transcript import Transcript, compare, set_aside
+from attribune.attribute.turn import Mistake, Said
 from attribune.model.codec import Record, decode, encode
 from attribune.model.control import Change, Tick
 from attribune.model.ids import Position
@@ -24,6 +27,9 @@ from attribune.registry.view import Registry
 from attribune.settings import Settings
 
 log = structlog.get_logger("attributor")
+
+#: Mistakes of one batch that are logged one by one; the rest are counted.
+_LOGGED_MAX: Final = 10
 
 
 class AttributorRole:
@@ -60,7 +66,10 @@ class AttributorRole:
         self._entries = 0
         self._appended = 0
         self._lead_registry()
-        self._standing = self._outcomes_after(attributor.desk.meta.outcomes_end)
+        #: Outcomes appended by a batch whose state was lost.
+        self._transcript = Transcript(
+            journal, attributor.desk.meta.outcomes_end, journal.end(), self._read_entries_max
+        )
         self._catch_answers_up()
 
     def step(self) -> int:
@@ -70,12 +79,12 @@ class AttributorRole:
         if not entries:
             self.reached = max(self.reached, end)
             return 0
-        outcomes: list[bytes] = []
+        outcomes: list[Said] = []
         for entry in entries:
             record = decode(entry)
             if isinstance(record, Change):
                 self._registry.apply(entry.position, record)
-            outcomes += map(encode, self._attributor.judge(entry, record))
+            outcomes += self._judge(entry, record)
         self._write(outcomes)
         self._keep(entries[-1].position)
         self._entries += len(entries)
@@ -104,35 +113,48 @@ class AttributorRole:
             "position": self.reached,
             "lag": max(0, self._journal.end() - self.reached),
             "differences": meta.differences,
-            "counters": {"entries": self._entries, "outcomes": self._appended},
+            "counters": {
+                "entries": self._entries,
+                "outcomes": self._appended,
+                "set_aside": meta.set_aside,
+            },
         }
 
-    def _write(self, outcomes: list[bytes]) -> None:
-        """Append the outcomes that do not stand yet; those of a batch that was lost in a crash do."""
-        fresh = []
-        differences = 0
-        end = self._attributor.desk.meta.outcomes_end
-        for payload in outcomes:
-            if not self._standing:
-                fresh.append((Topic.OUTCOMES, payload))
-                continue
-            stood = self._standing.popleft()
-            end = stood.position
-            if stood.payload != payload:
-                differences += 1
-                log.error("decided differently", position=stood.position, new=str(payload)[:500])
-        if fresh:
-            end = self._journal.append(fresh)[-1]
-            self._appended += len(fresh)
-        self._attributor.wrote(end, differences)
+    def _judge(self, entry: Entry, record: Record) -> list[Said]:
+        """The outcomes of an entry that do not stand yet; those of a batch that was lost in a crash do."""
+        transcript = self._transcript
+        if transcript.is_at_end():
+            return self._attributor.judge(entry, record)
+        stood = transcript.of(entry.position)
+        said = self._attributor.judge(entry, record, set_aside(stood))
+        found = compare(said, stood, is_last=transcript.is_at_end())
+        if found.differences:
+            log.error("decided differently", position=entry.position, new=str(said)[:500])
+        if stood or found.differences:
+            end = stood[-1].position if stood else self._attributor.desk.meta.outcomes_end
+            self._attributor.wrote(end, found.differences)
+        return found.missing
+
+    def _write(self, outcomes: list[Said]) -> None:
+        if outcomes:
+            entries = [(Topic.OUTCOMES, said.payload) for said in outcomes]
+            self._attributor.wrote(self._journal.append(entries)[-1], 0)
+            self._appended += len(entries)
 
     def _keep(self, position: Position) -> None:
         answers = self._attributor.answers()
+        self._log(self._attributor.mistakes())
         self._attributor.commit(position)
         if answers:
             self._answers.put(answers, self._attributor.desk.meta.outcomes_end)
         self.position = position
         self.reached = max(self.reached, position)
+
+    def _log(self, mistakes: list[Mistake]) -> None:
+        for mistake in mistakes[:_LOGGED_MAX]:
+            log.error("a mistake of Attribune's own", what=mistake.what, exc_info=mistake.fault)
+        if len(mistakes) > _LOGGED_MAX:
+            log.error("more mistakes", count=len(mistakes) - _LOGGED_MAX)
 
     def _lead_registry(self) -> None:
         """Bring the registry to the committed position; the changes after it come in order with the rest."""
@@ -145,14 +167,6 @@ class AttributorRole:
                 return
             for entry in entries:
                 self._registry.apply(entry.position, _change(decode(entry)))
-
-    def _outcomes_after(self, position: Position) -> deque[Entry]:
-        """Outcomes appended by a batch whose state was lost."""
-        found: deque[Entry] = deque()
-        while entries := self._journal.read((Topic.OUTCOMES,), position, self._read_entries_max):
-            found += entries
-            position = entries[-1].position
-        return found
 
     def _catch_answers_up(self) -> None:
         """Give the answers that a crash kept from being written, told by the outcomes since."""

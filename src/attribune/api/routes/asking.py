@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
-from functools import partial
 from typing import Annotated, Any, Final
 
 from litestar import get
@@ -14,7 +12,6 @@ from msgspec import Struct
 from attribune.api.here import Here
 from attribune.api.house import House
 from attribune.collect.links import read_touch
-from attribune.model.activity import Event
 from attribune.model.errors import Invalid
 from attribune.model.ids import ProductId
 from attribune.record.handles import handle_hash
@@ -23,7 +20,6 @@ from attribune.report import explain, query
 from attribune.report.dimensions import DIMENSIONS
 from attribune.report.metrics import METRICS
 from attribune.report.stories import Explained
-from attribune.report.waiting import waiting
 
 HANDLE_CHARACTERS_MAX: Final = 2048
 
@@ -100,15 +96,10 @@ def explained(
 ) -> Explained:
     """The whole story of a device, touch, open, event, transaction, click id, advertising id or user."""
     house.keeper.settle()
-    held = None if house.keeper.lag() else partial(_held, house)
-    return explain.stories(handle, sources(house, held))
+    return explain.stories(handle, sources(house))
 
 
-def _held(house: House, words: Sequence[str]) -> Sequence[Event]:
-    return waiting(words, house.journal, handle_hash)
-
-
-def sources(house: House, held: explain.Held | None = None) -> explain.Sources:
+def sources(house: House) -> explain.Sources:
     """Where stories are read from."""
     return explain.Sources(
         facts=house.facts(),
@@ -116,7 +107,6 @@ def sources(house: House, held: explain.Held | None = None) -> explain.Sources:
         directory=house.up_to_date(),
         read_touch=read_touch,
         handle_hash=handle_hash,
-        held=held,
     )
 
 

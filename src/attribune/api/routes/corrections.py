@@ -15,9 +15,9 @@ from attribune.api.house import House
 from attribune.api.routes.asking import sources
 from attribune.model.codec import decode
 from attribune.model.control import Change, Correct
-from attribune.model.errors import Invalid, NotFound, StoreUnavailable
+from attribune.model.errors import Invalid, NotFound, NotJudged, StoreUnavailable
 from attribune.model.ids import START, ConversionId, Position, ProductId, TouchId, derived
-from attribune.model.outcome import Attribution, RefusedRecord
+from attribune.model.outcome import Attribution, RefusedRecord, is_set_aside
 from attribune.model.position import Entry, Topic
 from attribune.registry.naming import text
 from attribune.registry.requests import Request as Body
@@ -142,7 +142,10 @@ def _conversion(house: House, handle: str) -> Story:
 
 
 def _decided(house: House, record: Correct, position: Position) -> Attribution:
-    """What the attributor made of a correction. Raises Invalid when it refused, StoreUnavailable when it is not there."""
+    """What the attributor made of a correction.
+
+    Raises Invalid when it refused, NotJudged when it could not judge, StoreUnavailable when it is not there.
+    """
     give_up = time.monotonic() + DECIDED_WAIT_S
     after = position
     while True:
@@ -151,6 +154,8 @@ def _decided(house: House, record: Correct, position: Position) -> Attribution:
             outcome = decode(entry)
             if getattr(outcome, "position", None) != position:
                 continue
+            if isinstance(outcome, RefusedRecord) and is_set_aside(outcome):
+                raise NotJudged
             if isinstance(outcome, RefusedRecord):
                 raise Invalid(
                     f"the correction was refused ({outcome.reason}); `to` must be a touch of the conversion's product",

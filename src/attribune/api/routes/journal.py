@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import get
+from litestar import Request, get, post
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Struct
 
+from attribune.api.access import BY
 from attribune.api.here import Here
 from attribune.model.codec import decode
 from attribune.model.ids import Position
 from attribune.model.position import Entry, Topic
+from attribune.report.set_aside import SetAside, retelling, untold
 
 ENTRIES_MAX: Final = 1000
 #: Fields that are no secrets but help to guess one, or are one.
@@ -34,6 +36,19 @@ class JournalAnswer(Struct, frozen=True):
     entries: tuple[EntryShown, ...]
     next: int
     end: int
+
+
+class SetAsideAnswer(Struct, frozen=True):
+    """Records that wait for a version that can judge them."""
+
+    set_aside: tuple[SetAside, ...]
+
+
+class RetoldAnswer(Struct, frozen=True):
+    """The records that were told again, by where they stood, and those that are set aside now."""
+
+    retold: tuple[SetAside, ...]
+    set_aside: tuple[SetAside, ...]
 
 
 @get("/api/journal", sync_to_thread=True)
@@ -70,4 +85,25 @@ def _plain(value: Any) -> Any:
     return value
 
 
-HANDLERS = (read_journal,)
+@get("/api/journal/set-aside", sync_to_thread=True)
+def list_set_aside(house: Here) -> SetAsideAnswer:
+    """Records that a mistake of Attribune's own kept from being judged, and that were not told again."""
+    house.keeper.settle()
+    return SetAsideAnswer(tuple(untold(house.journal)))
+
+
+@post("/api/journal/retell", sync_to_thread=True, status_code=200)
+def retell(house: Here, request: Request[Any, Any, Any]) -> RetoldAnswer:
+    """Append those records anew, after the mistake was mended, so that they are judged; some ten thousand at a time."""
+    house.keeper.settle()
+    scope: Any = request.scope
+    by = str(scope.get(BY, "operator"))
+    with house.alone():  # so that of two who ask at once the second finds nothing
+        which = untold(house.journal)
+        if which:
+            house.journal_together(retelling(house.journal, which, house.clock.now_ms(), by))
+    house.keeper.settle()
+    return RetoldAnswer(tuple(which), tuple(untold(house.journal)))
+
+
+HANDLERS = (read_journal, list_set_aside, retell)
