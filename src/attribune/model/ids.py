@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
-from typing import NewType
+from typing import Final, NewType
 
 ProductId = NewType("ProductId", str)
 AppId = NewType("AppId", str)
@@ -28,7 +29,9 @@ Position = NewType("Position", int)
 #: Stands before every entry.
 START = Position(0)
 
-_HEX = 16
+_UUID7: Final = re.compile(
+    r"([0-9a-fA-F]{8})-([0-9a-fA-F]{4})-7[0-9a-fA-F]{3}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+)
 
 
 def uuid7(at_ms: int, chance: bytes) -> TouchId:
@@ -41,14 +44,8 @@ def uuid7(at_ms: int, chance: bytes) -> TouchId:
 
 def time_of(touch_id: TouchId) -> int | None:
     """The millisecond a touch id was made at, or None when the text is no UUIDv7."""
-    text = touch_id.replace("-", "")
-    if len(touch_id) != 36 or len(text) != 32 or text[12] != "7":
-        return None
-    try:
-        int(text, _HEX)
-        return int(text[:12], _HEX)
-    except ValueError:
-        return None
+    found = _UUID7.fullmatch(touch_id)
+    return int(found[1] + found[2], 16) if found else None
 
 
 def digest(*parts: str, size: int = 16) -> bytes:
