@@ -22,6 +22,7 @@ import msgspec
 
 from attribune.attribute.attributor import Attributor
 from attribune.attribute.presets import PRESETS
+from attribune.attribute.replay import Bench
 from attribune.attribute.turn import Limits
 from attribune.collect.links import read_touch
 from attribune.engines.memory import MemoryAnswers, MemoryJournal, MemoryStore
@@ -437,6 +438,18 @@ def tell(told: Told, *, allows_mistakes: bool = False) -> House:
     return house
 
 
+def bench(house: House, read_entries_max: int = 2000) -> Bench:
+    """What a replay of a house's journal works with."""
+    return Bench(
+        journal=house.journal,
+        directory=Registry(),
+        store=MemoryStore(),
+        enricher=PlainEnricher(),
+        read_touch=read_touch,
+        read_entries_max=read_entries_max,
+    )
+
+
 def read_tale(text: str) -> Told:
     return Reader().read(text)
 
@@ -509,6 +522,7 @@ __all__ = [
     "House",
     "Policy",
     "Told",
+    "bench",
     "ended",
     "read_tale",
     "tale",

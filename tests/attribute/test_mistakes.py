@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
-from tale import DAY_ZERO_MS, MISTAKEN, House, PlainEnricher, Told, ended, read_tale, tell
-from test_reading_order import bench, outcomes_of, rows_of, tales
+from tale import DAY_ZERO_MS, MISTAKEN, House, PlainEnricher, Told, bench, ended, read_tale, tell
+from test_reading_order import outcomes_of, rows_of, tales
 
 from attribune.attribute import attributor as attributor_
 from attribune.attribute.desk import Desk

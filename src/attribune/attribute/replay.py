@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,9 +18,6 @@ from attribune.model.outcome import Attribution, Outcome
 from attribune.model.policy import Policy
 from attribune.model.position import JUDGED, Entry, Topic
 from attribune.ports import NOW, Directory, Enricher, Journal, Store
-
-#: Called now and then with the place that was reached.
-Progress = Callable[[Position], None]
 
 
 class LedDirectory(Directory, Protocol):
@@ -64,23 +61,20 @@ class Replayed(Struct, frozen=True, kw_only=True):
 
 
 class Ruled:
-    """A directory in which other rules are in force, for one product or for all."""
+    """A directory in which other rules are in force."""
 
-    def __init__(self, directory: LedDirectory, policy: Policy, product: ProductId | None) -> None:
-        """Put ``policy`` in the place of what the directory says."""
+    def __init__(self, directory: LedDirectory, policy: Policy) -> None:
+        """Put ``policy`` in the place of what the directory says, of every product: what is not asked for is not told."""
         self._directory = directory
-        self._policy = policy
-        self._product = product
+        self._rules = PolicyVersion(f"{policy.name}@replay"), policy
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is as it was."""
         return getattr(self._directory, name)
 
-    def policy(self, product: ProductId, at: Position = NOW) -> tuple[PolicyVersion, Policy]:
-        """The other rules, whenever asked for."""
-        if self._product in (None, product):
-            return PolicyVersion(f"{self._policy.name}@replay"), self._policy
-        return self._directory.policy(product, at)
+    def policy(self, _product: ProductId, _at: Position = NOW) -> tuple[PolicyVersion, Policy]:
+        """The other rules, whoever and whenever asked for."""
+        return self._rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +103,14 @@ class WhatIf:
     stories_max: int = 100
 
 
-def replay(bench: Bench, what_if: WhatIf, progress: Progress | None = None) -> Replayed:
+def replay(bench: Bench, what_if: WhatIf) -> Replayed:
     """Judge the journal again up to a place and compare with what was decided.
 
     Without a policy the rules are those that were in force then, and nothing may change.
     """
     journal, directory, limit = bench.journal, bench.directory, bench.read_entries_max
     policy, product, upto = what_if.policy, what_if.product, what_if.upto
-    ruled: Directory = Ruled(directory, policy, product) if policy else directory
+    ruled: Directory = Ruled(directory, policy) if policy else directory
     attributor = Attributor(ruled, bench.store, bench.enricher, bench.read_touch, bench.limits)
     now: dict[ConversionId, Attribution] = {}
     then: dict[ConversionId, Attribution] = {}
@@ -136,8 +130,6 @@ def replay(bench: Bench, what_if: WhatIf, progress: Progress | None = None) -> R
             for one in stood:
                 _keep(then, one.outcome)
         attributor.commit(entries[-1].position)
-        if progress:
-            progress(entries[-1].position)
     for one in recorded.of(upto):
         differences += 1
         _keep(then, one.outcome)
@@ -148,13 +140,10 @@ def _batches(
     journal: Journal, topics: tuple[Topic, ...], upto: Position, limit: int
 ) -> Iterator[list[Entry]]:
     position = START
-    while entries := journal.read(topics, position, limit):
+    while position < upto and (entries := journal.read(topics, position, limit)):
         position = entries[-1].position
-        within = [entry for entry in entries if entry.position <= upto]
-        if within:
+        if within := [entry for entry in entries if entry.position <= upto]:
             yield within
-        if len(within) < len(entries):
-            return
 
 
 def _keep(newest: dict[ConversionId, Attribution], outcome: Outcome) -> None:
