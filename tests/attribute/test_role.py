@@ -6,7 +6,7 @@ import msgspec
 from tale import DAY_ZERO_MS, PRODUCT, House, PlainEnricher, read_tale, tell
 
 from attribune.attribute.attributor import Attributor
-from attribune.attribute.desk import DEVICE, TOUCH, USED, Desk
+from attribune.attribute.desk import DEVICE, HELD, TOUCH, USED, Desk
 from attribune.attribute.turn import Limits
 from attribune.collect.links import read_touch
 from attribune.engines.memory import MemoryAnswers, MemoryStore
@@ -169,6 +169,36 @@ def test_a_device_has_so_many_events_waiting_and_no_more() -> None:
     told = judged(tale, Limits(held_events_max=3))
     assert told[:4] == [("Held", None)] * 3 + [("RefusedRecord", "too_many_held")]
     assert [kind for kind, _ in told[4:]] == ["Attribution", *["CreditedEvent"] * 3]
+
+
+def test_a_device_has_so_many_events_waiting_also_when_its_user_is_bound_to_it_later() -> None:
+    tale = """
+        day 0 09:00 event deposit device=none user=u1 server
+        day 0 09:01 event level
+        day 0 09:02 event login user=u1 server
+        day 0 09:03 open
+    """
+    full = judged(tale, Limits(held_events_max=1))
+    assert full[:2] == [("Held", None)] * 2
+    assert full[2:4] == [("RefusedRecord", "too_many_held")] * 2, "the deposit, and the login"
+    assert [kind for kind, _ in full[4:]] == ["Attribution", "CreditedEvent"]
+    roomy = judged(tale, Limits(held_events_max=3))
+    assert [kind for kind, _ in roomy] == [*["Held"] * 3, "Attribution", *["CreditedEvent"] * 3]
+
+
+def test_what_waits_is_written_once_however_often_its_user_is_named() -> None:
+    """Else a server that names user and device with each event would have each rewrite all that wait."""
+    house, written = House(), []
+    house.append(read_tale("day 0 09:00 event login user=u1 server\n" * 5).entries)
+    commit = house.store.commit
+    house.store.commit = lambda rows, position: (
+        written.append([row for row in rows if row.table == HELD]),
+        commit(rows, position),
+    )
+    role = house.attributor(read_entries_max=1)
+    while role.step():
+        pass
+    assert [len(rows) for rows in written if rows] == [1] * 5
 
 
 def test_so_many_touches_of_a_key_are_considered_the_newest() -> None:

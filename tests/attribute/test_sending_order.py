@@ -41,6 +41,15 @@ RETURN = (
     "day 0 08:00 click acme/spring\nday 0 08:10 open\nday 9 08:00 click zeta/back retargeting as r gaid=none\n",
     ("open gaid=none", "evidence ref=r gaid=none", "event buy gaid=none", "open gaid=none"),
 )
+BOUND = (
+    "day 0 08:00 click acme/spring gaid=g1\n",
+    (
+        "event deposit device=none user=u1 server",
+        "event login gaid=g1 user=u1 server",
+        "open gaid=g1",
+        "event bonus device=none user=u1 server",
+    ),
+)
 
 
 def credits_of(story: str, messages: tuple[str, ...], order: tuple[int, ...], day: int) -> Any:
@@ -84,8 +93,8 @@ def _who(outcome: Attribution | CreditedEvent | CreditedOpen) -> str:
 
 @pytest.mark.parametrize(
     ("case", "day"),
-    [(INSTALL, 0), (CLAIMED, 0), (REINSTALL, 9), (RETURN, 9)],
-    ids=["install", "claimed", "reinstall", "return"],
+    [(INSTALL, 0), (CLAIMED, 0), (REINSTALL, 9), (RETURN, 9), (BOUND, 0)],
+    ids=["install", "claimed", "reinstall", "return", "bound"],
 )
 def test_messages_in_any_order_end_in_the_same_credit(
     case: tuple[str, tuple[str, ...]], day: int

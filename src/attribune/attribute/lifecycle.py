@@ -10,7 +10,7 @@ import msgspec
 
 from attribune.attribute import aside, evidence, say
 from attribune.attribute.cascade import move_touch, replace_standing, revise
-from attribune.attribute.desk import PersonSeen
+from attribune.attribute.desk import HeldRow, PersonSeen
 from attribune.attribute.installation import Verdict, judge, past
 from attribune.attribute.keys import PERSON_IDS, id_key, network
 from attribune.attribute.returns import Return, judge_return
@@ -140,7 +140,7 @@ def expire(turn: Turn) -> None:
         record = _held_event(held.payload, position)
         _let_go(
             turn,
-            _Waiting(waits_for, position, held.due_ms, record),
+            _Waiting(waits_for, position, held, record),
             lambda event: turn.say(
                 say.credited_event(turn, event.record, event.position, None, None)
             ),
@@ -340,52 +340,60 @@ def _implied(record: Event) -> Open:
 
 def _hold(turn: Turn, record: Event, about: Position, payload: bytes) -> None:
     _, policy = turn.directory.policy(record.product, turn.position)
-    waits_for = _waits_for(record)
+    waits_for = _waits_for(turn, record)
     if policy.hold_ms <= 0 or waits_for is None:
         turn.say(say.credited_event(turn, record, about, None, None))
         return
+    held = HeldRow(payload, turn.now_ms + policy.hold_ms)
+    if _wait(turn, record, about, waits_for, held):
+        turn.say(say.held(turn, record, about, held.due_ms))
+
+
+def _wait(turn: Turn, record: Event, about: Position, waits_for: bytes, held: HeldRow) -> bool:
+    """Whether an event may wait with those that wait for the same already; else it is refused."""
     limit = turn.limits.held_events_max
     if len(turn.desk.held(waits_for, limit)) >= limit:
         say.refuse(turn, record, about, RefusalReason.TOO_MANY_HELD)
-        return
-    until_ms = turn.now_ms + policy.hold_ms
-    turn.say(say.held(turn, record, about, until_ms))
-    turn.desk.hold(waits_for, about, payload, until_ms)
-
-
-def _release(turn: Turn, waits_for: bytes) -> None:
-    """Credit what waited, now that its device is known."""
-    for position, held in turn.desk.held(waits_for):
-        record = _held_event(held.payload, position)
-        device = _device_of(turn, record)
-        state = turn.desk.device(record.product, device) if device else None
-        if state is None or not state.has_opened:
-            continue
-        _let_go(
-            turn,
-            _Waiting(waits_for, position, held.due_ms, record),
-            partial(_credit_released, turn, state),
-        )
+        return False
+    turn.desk.hold(waits_for, about, held.payload, held.due_ms)
+    return True
 
 
 class _Waiting(NamedTuple):
-    """An event that waits: for what, its place, by when its time is up, itself."""
+    """An event that waits: for what, its place, how it is remembered, itself."""
 
     waits_for: bytes
     position: Position
-    due_ms: int
+    held: HeldRow
     record: Event
 
 
-def _let_go(turn: Turn, event: _Waiting, credit: Callable[[_Waiting], None]) -> None:
-    """Let an event wait no more. One that cannot be credited, by a mistake of ours, is set aside and holds up nothing else."""
+def _release(turn: Turn, waits_for: bytes) -> None:
+    """Credit what waited, now that its device is known; before that device has opened, it waits on for it."""
+    for position, held in turn.desk.held(waits_for):
+        record = _held_event(held.payload, position)
+        device = _device_of(turn, record)
+        assert device is not None, "what is released has a device"
+        state = turn.desk.device(record.product, device)
+        event = _Waiting(waits_for, position, held, record)
+        if state and state.has_opened:
+            _let_go(turn, event, partial(_credit_released, turn, state))
+        else:
+            _let_go(turn, event, partial(_wait_on, turn, device))
+
+
+def _let_go(turn: Turn, event: _Waiting, then: Callable[[_Waiting], None]) -> None:
+    """Let an event wait no more for what it waited for.
+
+    One that cannot be credited, by a mistake of ours, is set aside and holds up nothing else.
+    """
 
     def judge() -> None:
-        turn.desk.let_go(event.waits_for, event.position, event.due_ms)
-        credit(event)
+        turn.desk.let_go(event.waits_for, event.position, event.held.due_ms)
+        then(event)
 
     def set_aside() -> None:
-        turn.desk.let_go(event.waits_for, event.position, event.due_ms)
+        turn.desk.let_go(event.waits_for, event.position, event.held.due_ms)
         aside.held_event(turn, event.record, event.position)
 
     turn.attempt(event.position, judge, set_aside)
@@ -396,9 +404,15 @@ def _credit_released(turn: Turn, state: DeviceState, event: _Waiting) -> None:
     _credit_event(turn, state, event.record, event.position)
 
 
-def _waits_for(record: Event) -> bytes | None:
-    if record.device:
-        return _of_device(record.product, record.device.id)
+def _wait_on(turn: Turn, device: DeviceId, event: _Waiting) -> None:
+    waits_for = _of_device(event.record.product, device)
+    _wait(turn, event.record, event.position, waits_for, event.held)
+
+
+def _waits_for(turn: Turn, record: Event) -> bytes | None:
+    """The device an event is of; while none is known, its user."""
+    if device := _device_of(turn, record):
+        return _of_device(record.product, device)
     return _of_user(record.product, record.user_id) if record.user_id else None
 
 
@@ -451,11 +465,19 @@ def _remember(turn: Turn, record: Activity, device: Device, at_ms: int) -> None:
             key = id_key(record.product, kind, value)
             turn.desk.see_person(key, device.id, PersonSeen(at_ms, at_ms))
     if record.sender is Sender.SERVER and record.user_id:
-        turn.desk.bind_user(record.product, record.user_id, device.id)
-        _release(turn, _of_user(record.product, record.user_id))
+        _bind(turn, record.product, record.user_id, device.id)
     net = network(record.ip)
     if net:
         turn.desk.see_address(record.product, net, device.id, at_ms)
+
+
+def _bind(turn: Turn, product: ProductId, user: UserId, device: DeviceId) -> None:
+    """Bind a user to a device; what waited for the user, or for the device of before, is of this device now."""
+    before = turn.desk.user_device(product, user)
+    if before == device:
+        return
+    turn.desk.bind_user(product, user, device)
+    _release(turn, _of_device(product, before) if before else _of_user(product, user))
 
 
 def _session_start(state: DeviceState, at_ms: int) -> int:
