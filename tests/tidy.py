@@ -34,6 +34,14 @@ WORLD_ALLOWED = {
         "time.monotonic",
     ): "how long an answer waits for its decision",
     (f"{PACKAGE}/api/routes/corrections.py", "time.sleep"): "the same",
+    (f"{PACKAGE}/doctor/disk.py", "time.perf_counter"): "how long a sync takes is what is asked",
+    (f"{PACKAGE}/doctor/disk.py", "os.urandom"): "what is synced must not be made small on its way",
+    (
+        f"{PACKAGE}/doctor/house.py",
+        "time.sleep",
+    ): "whether a role moves is seen by looking twice",
+    (f"{PACKAGE}/wire/doctoring.py", "time.monotonic"): WAITING,
+    (f"{PACKAGE}/wire/doctoring.py", "time.sleep"): WAITING,
     (f"{PACKAGE}/roles/supervisor.py", "time.monotonic"): WAITING,
     (
         f"{PACKAGE}/roles/supervisor.py",

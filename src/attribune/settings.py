@@ -18,6 +18,8 @@ from attribune.model.errors import Invalid
 
 ENVIRONMENT_PREFIX: Final = "ATTRIBUNE_"
 FILE_NAME: Final = "attribune.toml"
+#: Names in the environment that begin the same and are no settings: the data folder, and who the supervisor is.
+_NO_SETTINGS: Final = frozenset({"ATTRIBUNE_DATA", "ATTRIBUNE_SUPERVISOR_PID"})
 
 
 def _is(unit: str, help_: str, low: int | None = None, high: int | None = None) -> msgspec.Meta:
@@ -277,11 +279,11 @@ def load(
 ) -> Settings:
     """The settings of a data folder: what is given, else the environment, else the folder's file, else the default.
 
-    Raises Invalid for a value out of bounds and for an unknown name in the file.
+    Raises Invalid for a value out of bounds, for an unknown name in the file, and for a file that cannot be read.
     """
     env = os.environ if environment is None else environment
     file = folder / FILE_NAME if folder else None
-    written = tomllib.loads(file.read_text()) if file and file.exists() else {}
+    written = _written(file) if file and file.exists() else {}
     known = {row.name for row in SETTINGS}
     for name in written:
         if name not in known:
@@ -298,6 +300,22 @@ def load(
         elif row.name in written:
             values[row.name] = _value(row, written[row.name], str(file))
     return Settings(**values)
+
+
+def strange_names(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Names in the environment that look like settings and are none, so that nobody reads them."""
+    env = os.environ if environment is None else environment
+    known = {row.environment for row in SETTINGS} | _NO_SETTINGS
+    return sorted(name for name in env if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
+
+
+def _written(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as fault:
+        raise Invalid(f"{file} cannot be read: {fault.strerror}", param=FILE_NAME) from fault
+    except ValueError as fault:  # no TOML, or no text
+        raise Invalid(f"{file} cannot be read: {fault}", param=FILE_NAME) from fault
 
 
 def _value(row: Setting, value: object, origin: str) -> object:

@@ -372,3 +372,11 @@ def test_the_data_folder_takes_note_of_its_backup(data: Path, dest: Path) -> Non
         "end": 100,
     }
     assert taken.is_noted
+
+
+def test_a_segment_that_was_cut_short_is_named_and_nothing_is_left(data: Path) -> None:
+    file = data / "journal" / "0000000002" / "data.mdb"
+    os.truncate(file, file.stat().st_size // 2 // 4096 * 4096)
+    with pytest.raises(JournalDamaged, match="cut short"):
+        backups.backup(data, data.parent / "copy", lambda *_: None)
+    assert not [path for path in data.parent.iterdir() if path.name.startswith("copy")]

@@ -83,6 +83,7 @@ JSON_COMMANDS = {
     ),
     ("replay",): (),
     ("audit",): (),
+    ("doctor",): (),
     ("rebuild",): ("facts",),
     ("backup",): ("{file}.backup",),
 }
@@ -324,3 +325,10 @@ def test_lists_are_read_to_their_end() -> None:
             return 200, json.dumps(page).encode()
 
     assert client.Client(Pages()).pages("/api/rows", "rows", {}) == {"rows": [1, 2]}
+
+
+@pytest.mark.parametrize("content", [b"port = ", b"\xff"])
+def test_settings_that_are_no_toml_are_a_sentence(tmp_path, content: bytes, capsys) -> None:
+    (tmp_path / "attribune.toml").write_bytes(content)
+    assert run(["partner", "list", "--data", str(tmp_path)]) == 4
+    assert "attribune.toml cannot be read" in capsys.readouterr().err

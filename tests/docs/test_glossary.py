@@ -23,6 +23,7 @@ WORDS = frozenset(re.findall(r"`([^`]+)`", PAGE))
 #: Rooms whose structs people and programs see.
 PUBLIC = (
     "attribune.model",
+    "attribune.doctor.check",
     "attribune.api.routes",
     "attribune.registry.requests",
     "attribune.registry.shown",

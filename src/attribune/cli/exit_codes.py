@@ -15,6 +15,7 @@ TOO_NEW: Final = 7
 UNAVAILABLE: Final = 8
 FORBIDDEN: Final = 9
 DOES_NOT_ADD_UP: Final = 10
+UNWELL: Final = 11
 INTERRUPTED: Final = 130
 
 #: The exit code of each error code; every other error is FAILED.
@@ -49,5 +50,6 @@ MEANINGS: Final[dict[int, str]] = {
     UNAVAILABLE: "the journal, a store or a backup cannot be used now",
     FORBIDDEN: "the key may not do that",
     DOES_NOT_ADD_UP: "the audit found something that does not add up",
+    UNWELL: "the doctor found something that must be done",
     INTERRUPTED: "interrupted",
 }

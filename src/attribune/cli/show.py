@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from attribune.doctor import words
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 
 #: Columns of a table that goes into a file or a pipe, where nothing should be folded.
 _FILE_WIDTH: Final = 240
-_KIB: Final = 1024
 
 
 def as_json(answer: Mapping[str, Any]) -> None:
@@ -67,12 +68,7 @@ def moment(at_ms: int | None) -> str | None:
 
 def size(bytes_: int) -> str:
     """A size as people read it."""
-    value = float(bytes_)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if value < _KIB:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= _KIB
-    return f"{value:.1f} TiB"
+    return words.size(bytes_)
 
 
 def _cell(value: Any) -> str:

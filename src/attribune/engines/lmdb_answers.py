@@ -10,6 +10,7 @@ from typing import Final
 
 import lmdb
 
+from attribune.engines.lmdb_copy import cut_short
 from attribune.model.errors import FolderTooNew, StoreUnavailable
 from attribune.model.ids import START, DeviceId, Position, ProductId, digest
 
@@ -79,15 +80,7 @@ class LmdbAnswers:
 
     def position(self) -> Position:
         """Up to which outcome the answers are complete."""
-        raw = self._read(_POSITION_KEY)
-        if raw is None:
-            return START
-        version, position = _position.unpack(raw)
-        if version > FORMAT:
-            raise FolderTooNew(
-                f"the answers {self._folder} have format {version}, this version reads {FORMAT}; install the later one"
-            )
-        return Position(position)
+        return _read_position(self._folder, self._read(_POSITION_KEY))
 
     def close(self) -> None:
         """Let go of files and locks."""
@@ -109,7 +102,39 @@ class LmdbAnswers:
             return self._env.begin()
 
     def _said(self, fault: lmdb.Error) -> StoreUnavailable:
-        damage = ""
-        if isinstance(fault, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.InvalidError):
-            damage = "; they are damaged: make them again with `attribune rebuild stores`"
-        return StoreUnavailable(f"the answers {self._folder} cannot be used now: {fault}{damage}")
+        return _said(self._folder, fault)
+
+
+def look(path: Path) -> Position:
+    """Up to where answers that nobody has open are complete; changes nothing. Raises StoreUnavailable, FolderTooNew."""
+    try:
+        env = lmdb.open(
+            str(path), readonly=True, create=False, lock=False, map_size=MAP_BYTES, lib_version=0
+        )
+        try:
+            if lack := cut_short(env):
+                raise lmdb.CorruptedError(lack)
+            with env.begin() as txn:
+                return _read_position(path, txn.get(_POSITION_KEY))
+        finally:
+            env.close()
+    except lmdb.Error as fault:
+        raise _said(path, fault) from fault
+
+
+def _read_position(folder: Path, raw: bytes | None) -> Position:
+    if raw is None:
+        return START
+    version, position = _position.unpack(raw)
+    if version > FORMAT:
+        raise FolderTooNew(
+            f"the answers {folder} have format {version}, this version reads {FORMAT}; install the later one"
+        )
+    return Position(position)
+
+
+def _said(folder: Path, fault: lmdb.Error) -> StoreUnavailable:
+    damage = ""
+    if isinstance(fault, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.InvalidError):
+        damage = "; they are damaged: make them again with `attribune rebuild stores`"
+    return StoreUnavailable(f"the answers {folder} cannot be used now: {fault}{damage}")

@@ -15,10 +15,17 @@ from typing import Final, NamedTuple
 
 import lmdb
 
-from attribune.engines.lmdb_segment import FILE_NAME, State, read_state, said
+from attribune.engines.lmdb_segment import (
+    FILE_NAME,
+    PAGE_BYTES,
+    State,
+    entry_of,
+    read_state,
+    said,
+)
 from attribune.model.errors import JournalDamaged
 from attribune.model.ids import Position
-from attribune.model.position import Topic
+from attribune.model.position import Entry, Topic
 
 #: How much of a segment is in memory at a time.
 CHUNK_BYTES: Final = 1 << 20
@@ -89,6 +96,22 @@ def stand_of_copy(segment: Path) -> SegmentStand:
     return found
 
 
+def newest(segment: Path, *, is_shared: bool) -> list[Entry]:
+    """The newest entry of each topic in a segment. Raises JournalDamaged, JournalUnavailable, FolderTooNew."""
+    with _opened(segment, is_shared=is_shared) as env:
+        found = read_state(env)
+        if found is None:
+            return []
+        entries = []
+        with env.begin() as txn:
+            for topic, database in found[1].items():
+                cursor = txn.cursor(database)
+                if cursor.last():
+                    place = Position(int.from_bytes(cursor.key(), "big"))
+                    entries.append(entry_of(place, topic, cursor.value()))
+    return entries
+
+
 def copy(segment: Path, take: Callable[[memoryview], None]) -> None:
     """Give a segment's file as of this moment, in pieces. What ``take`` raises ends the copy and is raised."""
     with _opened(segment, is_shared=True) as env:
@@ -123,6 +146,14 @@ def _size(segment: Path) -> int:
         raise said(fault, f"segment {segment}") from fault
 
 
+def cut_short(env: lmdb.Environment) -> str | None:
+    """In words, how much a file lacks of what its last commit needs; None when nothing. The kernel kills who reads beyond the end."""
+    size, needed = (Path(env.path()) / FILE_NAME).stat().st_size, env.info()["last_pgno"] + 1
+    if size >= needed * PAGE_BYTES:
+        return None
+    return f"has {size} bytes and needs {needed * PAGE_BYTES}: it was cut short"
+
+
 @contextmanager
 def _opened(segment: Path, *, is_shared: bool) -> Iterator[lmdb.Environment]:
     try:
@@ -136,6 +167,8 @@ def _opened(segment: Path, *, is_shared: bool) -> Iterator[lmdb.Environment]:
             lib_version=0,
         )
         try:
+            if lack := cut_short(env):
+                raise JournalDamaged(f"segment {segment} {lack}; restore it from a backup")
             yield env
         finally:
             env.close()

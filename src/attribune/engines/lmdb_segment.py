@@ -191,7 +191,7 @@ class Segment:
             return None
         with self._begin() as txn:
             value = txn.get(_pack_key(position), db=self._databases[topic])
-        return None if value is None else _entry(position, topic, value)
+        return None if value is None else entry_of(position, topic, value)
 
     def _begin(self) -> lmdb.Transaction[bytes]:
         try:
@@ -212,7 +212,7 @@ class Segment:
                         "restore it from a backup"
                     )
                 least = key
-                yield _entry(_position(key), topic, value)
+                yield entry_of(_position(key), topic, value)
 
     def _put(
         self,
@@ -324,7 +324,8 @@ def _position(key: bytes) -> Position:
     return Position(int.from_bytes(key, "big"))
 
 
-def _entry(position: Position, topic: Topic, value: bytes) -> Entry:
+def entry_of(position: Position, topic: Topic, value: bytes) -> Entry:
+    """The entry that a value stands for. Raises JournalDamaged when its checksum does not fit."""
     payload = value[_CRC_BYTES:]
     if crc32(payload, position & _WORD) != int.from_bytes(value[:_CRC_BYTES], "big"):
         raise JournalDamaged(

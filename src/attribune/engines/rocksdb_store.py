@@ -11,11 +11,13 @@ the attributor decides again from there (WAL recovery stops at the first incompl
 from __future__ import annotations
 
 import struct
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from rocksdict import (
+    AccessType,
     BlockBasedOptions,
     Cache,
     DbClosedError,
@@ -48,6 +50,8 @@ _position = struct.Struct(">BQ")
 _HELD: Final = ("lock hold by current process", "While lock file")
 #: How it says that its files are not what it wrote.
 _DAMAGED: Final = ("Corruption", "No such file", "not a directory", "Not a directory")
+#: Not RocksDB's: what the driver keeps of itself.
+_OF_THE_DRIVER: Final = "rocksdict-config.json"
 #: Table 255 is the store's own.
 _OWN: Final = 255
 _POSITION_KEY: Final = _prefix.pack(_OWN, 0, b"position")
@@ -169,21 +173,47 @@ class RocksStore:
             raise self._said(fault) from fault
 
     def _read_position(self) -> Position:
-        raw = self._db.get(_POSITION_KEY)
-        if raw is None:
-            return START
-        version, position = _position.unpack(raw)
-        if version > FORMAT:
-            raise FolderTooNew(
-                f"the store {self._path} has format {version}, this version reads {FORMAT}; install the later one"
-            )
-        return Position(position)
+        return _read_position(self._path, self._db.get(_POSITION_KEY))
 
     def _said(self, fault: Exception) -> StoreUnavailable:
-        if any(words in str(fault) for words in _HELD):
-            return StoreUnavailable(
-                f"the store {self._path} is open already, here or in another process ({fault}); stop that one first"
-            )
-        mend = "; it is damaged: make it again with `attribune rebuild stores`"
-        damage = mend if any(words in str(fault) for words in _DAMAGED) else ""
-        return StoreUnavailable(f"the store {self._path} cannot be used now: {fault}{damage}")
+        return _said(self._path, fault)
+
+
+def look(path: Path) -> Position:
+    """Where a store that nobody has open stands; changes nothing. Raises StoreUnavailable, FolderTooNew.
+
+    The driver writes a file of its own beside RocksDB's whenever it opens them, so it is led to them through links.
+    """
+    with tempfile.TemporaryDirectory(prefix="attribune-look-") as room:
+        for file in path.iterdir():
+            if file.name != _OF_THE_DRIVER:
+                (Path(room) / file.name).symlink_to(file.resolve())
+        try:
+            database = Rdict(room, options=_options(), access_type=AccessType.read_only())
+        except Exception as fault:
+            raise _said(path, fault) from fault
+        try:
+            return _read_position(path, database.get(_POSITION_KEY))
+        finally:
+            database.close()
+
+
+def _read_position(path: Path, raw: bytes | None) -> Position:
+    if raw is None:
+        return START
+    version, position = _position.unpack(raw)
+    if version > FORMAT:
+        raise FolderTooNew(
+            f"the store {path} has format {version}, this version reads {FORMAT}; install the later one"
+        )
+    return Position(position)
+
+
+def _said(path: Path, fault: Exception) -> StoreUnavailable:
+    if any(words in str(fault) for words in _HELD):
+        return StoreUnavailable(
+            f"the store {path} is open already, here or in another process ({fault}); stop that one first"
+        )
+    mend = "; it is damaged: make it again with `attribune rebuild stores`"
+    damage = mend if any(words in str(fault) for words in _DAMAGED) else ""
+    return StoreUnavailable(f"the store {path} cannot be used now: {fault}{damage}")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from attribune.model.errors import FolderHeld, FolderTooNew, Invalid
 
@@ -134,12 +134,59 @@ def _sign(descriptor: int, doing: str) -> None:
 
 
 def _who(folder: Path, descriptor: int) -> str:
+    found = _signed(descriptor)
+    who = (
+        f"{found.doing} (process {found.pid} on {found.host}, since {found.since})"
+        if found
+        else "another process"
+    )
+    return f"{folder} is held by {who}; stop that first, or give another --data"
+
+
+class Holder(NamedTuple):
+    """Who holds a folder, as it signed the lock."""
+
+    doing: str
+    #: 0 when it is not known.
+    pid: int
+    host: str
+    #: In ISO 8601, UTC.
+    since: str
+
+
+#: Roles started by hand share the lock and do not sign it.
+SHARED: Final = Holder("roles started by hand", 0, "", "")
+_UNKNOWN: Final = Holder("another process", 0, "", "")
+
+
+def holder(folder: Path) -> Holder | None:
+    """Who holds a folder now; None when nobody does. Waits for nobody, and makes and keeps nothing. Raises OSError."""
+    try:
+        descriptor = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        if not _is_free(descriptor, fcntl.LOCK_SH):
+            return _signed(descriptor) or _UNKNOWN
+        return None if _is_free(descriptor, fcntl.LOCK_EX) else SHARED
+    finally:
+        os.close(descriptor)
+
+
+def _is_free(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _signed(descriptor: int) -> Holder | None:
     try:
         said = json.loads(os.pread(descriptor, 4096, 0))
-        who = f"{said['doing']} (process {said['pid']} on {said['host']}, since {said['since']})"
+        return Holder(said["doing"], int(said["pid"]), said["host"], said["since"])
     except (ValueError, KeyError, TypeError):
-        who = "another process"
-    return f"{folder} is held by {who}; stop that first, or give another --data"
+        return None
 
 
 def serving(folder: Path) -> dict[str, Any] | None:

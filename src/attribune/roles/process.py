@@ -23,7 +23,7 @@ _PR_SET_PDEATHSIG: Final = 1
 #: Loaded before any fork: between fork and exec nothing may be opened or imported.
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 #: Files that a role opens beside its connections: segments, stores, logs.
-_OTHER_FILES: Final = 256
+OTHER_FILES: Final = 256
 
 
 def die_with(supervisor_pid: int) -> None:
@@ -44,13 +44,13 @@ def connections_of(wanted: int) -> int:
     Raises the process's own limit as far as it may; who accepts more than there are files for can open nothing else.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + _OTHER_FILES
+    needed = wanted + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY:
         return wanted
-    return max(1, min(wanted, soft - _OTHER_FILES))
+    return max(1, min(wanted, soft - OTHER_FILES))
 
 
 @contextmanager

@@ -130,7 +130,8 @@ def serve(data: Path, given: Mapping[str, object], ready: Callable[[Serving], No
             ports = {"port": door.getsockname()[1], "web_port": desk.getsockname()[1]}
             settings = replace(settings, **ports)
             said = Serving(settings, folder)
-            folder_.write_whole(folder / folder_.SERVE_FILE, encode(said.said()))
+            in_force = {**said.said(), "settings": settings}
+            folder_.write_whole(folder / folder_.SERVE_FILE, encode(in_force))
             environment = _environment(settings, {**given, **ports})
             children = _children(folder, settings)
             boss = supervisor.Supervisor(
