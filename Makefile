@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+# Programs that tests start beside our own; each is named as its Debian package.
+TEST_TOOLS := strace nginx openssl
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint check tests faults soak bench docs clean
@@ -36,8 +38,9 @@ lint: $(DEV_STAMP)
 	@$(BIN)/python scripts/run_checks.py
 
 tests: $(DEV_STAMP)
-	@command -v strace >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq strace >/dev/null; } \
-		|| { echo "make: strace is missing; install it (apt-get install strace)"; exit 1; }
+	@for tool in $(TEST_TOOLS); do command -v $$tool >/dev/null && continue; \
+		{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq $$tool >/dev/null; } \
+		|| { echo "make: $$tool is missing; install it (apt-get install $$tool)"; exit 1; }; done
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=15 -q
 
 faults: $(DEV_STAMP) ## Break a whole house from many seeds: SEEDS=100000 for a night, SEED=123 for one with its trace.

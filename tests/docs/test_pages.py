@@ -54,9 +54,10 @@ def test_the_commands_that_a_page_names_are_there(path: str) -> None:
             assert f"attribune {words}" in COMMANDS, words
 
 
-def test_the_flags_that_the_readme_and_the_start_name_are_there() -> None:
+def test_the_flags_that_pages_for_people_name_are_there() -> None:
     known = set(_flags(typer.main.get_command(commands)))
-    for path in ("README.md", "docs/start.md"):
+    operate = [path for path in PAGES if path.startswith("docs/operate/")]
+    for path in ("README.md", "docs/start.md", *operate):
         lines = re.sub(r"\\\n", " ", PAGES[path]).splitlines()
         called = [line for line in lines if re.search(r"(?:^|[ `(/])attribune [a-z]+", line)]
         said = {

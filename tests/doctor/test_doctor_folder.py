@@ -85,22 +85,36 @@ def test_a_format_that_is_not_ours(folder: Path, text: str, words: str) -> None:
     assert seen(folder, "format").verdict == "fail"
 
 
+@pytest.mark.parametrize(("mode", "verdict"), [(0o644, "ok"), (0o600, "fail")])
+def test_settings_may_be_the_administrators_if_the_house_can_read_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, mode: int, verdict: str
+) -> None:
+    (folder / "attribune.toml").chmod(mode)
+    claim(monkeypatch, "attribune.toml")
+    assert seen(folder, "owner").verdict == verdict
+
+
 def test_a_file_of_another_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim(monkeypatch, "registry.db")
+    found = seen(folder, "owner")
+    assert found.verdict == "fail"
+    assert "1 of user 4242 (registry.db …)" in found.seen
+    assert "chown -R" in found.remedy
+
+
+def claim(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let a file seem to be another user's."""
     real = folder_checks._status
 
     def claimed(entry: os.DirEntry[str]) -> os.stat_result | None:
         status = real(entry)
-        if status is not None and entry.name == "registry.db":
+        if status is not None and entry.name == name:
             values = list(status)
             values[4] = 4242
             return os.stat_result(values)
         return status
 
     monkeypatch.setattr(folder_checks, "_status", claimed)
-    found = seen(folder, "owner")
-    assert found.verdict == "fail"
-    assert "1 of user 4242 (registry.db …)" in found.seen
-    assert "chown -R" in found.remedy
 
 
 def test_a_caller_who_is_not_the_owner(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

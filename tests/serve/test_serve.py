@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -223,3 +224,23 @@ def test_stores_are_made_again_while_serving(house: RunningHouse) -> None:
     assert house.cli("report", "--metrics", "clicks", "--by", "partner") == before
     assert house.pids()["attributor"] != attributor
     assert house.cli("partner", "list")["partners"][0]["id"] == "acme"
+
+
+def test_status_answers_when_the_web_role_hangs(tmp_path) -> None:
+    with RunningHouse(tmp_path / "data") as house:
+        web = house.pids()["web"]
+        os.kill(web, signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            wait_for(lambda: state_of(house, "web") == "stale", 10)
+            assert time.monotonic() - begun < 20
+            assert state_of(house, "collector-1") == "running"
+        finally:
+            os.kill(web, signal.SIGCONT)
+        wait_for(lambda: state_of(house, "web") == "running", 10)
+
+
+def state_of(house: RunningHouse, role: str) -> str:
+    code, said, _ = house._run_apart(("status", "--data", str(house.folder), "--json"))
+    assert code == 0
+    return next(r["state"] for r in json.loads(said)["status"]["roles"] if r["role"] == role)

@@ -87,15 +87,16 @@ def _object(status: int, answer: bytes) -> dict[str, Any]:
 class SocketTransport:
     """HTTP over the admin socket."""
 
-    def __init__(self, path: Path) -> None:
-        """Ask whoever listens there."""
+    def __init__(self, path: Path, answer_wait_s: float = ANSWER_WAIT_S) -> None:
+        """Ask whoever listens there, and wait so long for each piece of an answer."""
         self._path = path
+        self._answer_wait_s = answer_wait_s
 
     def send(
         self, method: str, target: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
         """Ask. Raises OSError when nobody listens, Failed when the connection breaks."""
-        connection = _UnixConnection(self._path)
+        connection = _UnixConnection(self._path, self._answer_wait_s)
         try:
             connection.connect()
             try:
@@ -119,8 +120,8 @@ class SocketTransport:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=ANSWER_WAIT_S)
+    def __init__(self, path: Path, wait_s: float = ANSWER_WAIT_S) -> None:
+        super().__init__("localhost", timeout=wait_s)
         self._path = path
 
     def connect(self) -> None:
@@ -134,8 +135,10 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 @contextmanager
-def connect(data: Path, wait_s: float = _START_WAIT_S) -> Iterator[Client]:
-    """A client of the house in a data folder, which is made when it is not there.
+def connect(
+    data: Path, wait_s: float = _START_WAIT_S, answer_wait_s: float = ANSWER_WAIT_S
+) -> Iterator[Client]:
+    """A client of the house in a data folder, which is made when it is not there; it waits so long for an answer.
 
     Raises FolderHeld when another process holds the folder and does not answer for ``wait_s``.
     """
@@ -145,7 +148,7 @@ def connect(data: Path, wait_s: float = _START_WAIT_S) -> Iterator[Client]:
     socket_path = data / wire.ADMIN_SOCKET
     while True:
         if _listens(socket_path):
-            yield Client(SocketTransport(socket_path))
+            yield Client(SocketTransport(socket_path, answer_wait_s))
             return
         opening = wire.offline(data)
         try:

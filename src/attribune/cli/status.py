@@ -9,6 +9,7 @@ import typer
 
 from attribune.cli import show
 from attribune.cli.client import connect
+from attribune.cli.failure import Failed
 from attribune.cli.options import Data, Json
 from attribune.model.errors import FolderHeld
 
@@ -48,7 +49,9 @@ def _asked(data: Path) -> dict[str, Any]:
     from attribune import wire  # noqa: PLC0415  # opens the journal only when nobody answers
 
     try:
-        with connect(data, _ANSWER_WAIT_S) as house:
+        with connect(data, _ANSWER_WAIT_S, _ANSWER_WAIT_S) as house:
             return house.call("GET", "/api/status")
-    except FolderHeld:
+    except (FolderHeld, Failed) as fault:
+        if isinstance(fault, Failed) and fault.error["code"] != "unavailable":
+            raise
         return {"status": wire.standing(data)}

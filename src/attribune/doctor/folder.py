@@ -20,6 +20,7 @@ from attribune.model.status import BackupNote
 from attribune.roles import folder as folder_
 from attribune.roles.standing import role_names
 from attribune.roles.supervisor import RESTART_FOLDER
+from attribune.settings import FILE_NAME
 
 #: Files looked at; the facts of years have fewer.
 FILES_MAX: Final = 200_000
@@ -89,7 +90,7 @@ def owner(subject: Subject) -> Found:
     first: dict[int, str] = {}
     for entry in walk(subject.folder):
         status = _status(entry)
-        if status is not None and status.st_uid != uid:
+        if status is not None and status.st_uid != uid and not _is_settings(entry, status):
             others[status.st_uid] += 1
             first.setdefault(status.st_uid, os.fspath(Path(entry.path).relative_to(subject.folder)))
     if others:
@@ -106,6 +107,11 @@ def owner(subject: Subject) -> Found:
             f"run commands as {_name(uid)}: sudo -u {_name(uid)} attribune …",
         )
     return ok(f"all of it belongs to {_name(uid)}")
+
+
+def _is_settings(entry: os.DirEntry[str], status: os.stat_result) -> bool:
+    """Whether it is the settings as an administrator wrote them, for everybody to read."""
+    return entry.name == FILE_NAME and bool(status.st_mode & stat.S_IROTH)
 
 
 def _name(uid: int) -> str:

@@ -62,7 +62,11 @@ def judge_roles(found: Mapping[str, RoleStatus], now_ms: int) -> Found:
     """The same for what they wrote."""
     down = [_down(role) for role in found.values() if role.state is not RoleState.RUNNING]
     if down:
-        is_starting = all(role.state in _BEGINNING for role in found.values())
+        is_starting = all(
+            role.state is RoleState.RUNNING
+            or (role.state is RoleState.STARTING and not role.restarts)
+            for role in found.values()
+        )
         return (
             warn("; ".join(down), "wait a moment, and look again")
             if is_starting
@@ -76,9 +80,6 @@ def judge_roles(found: Mapping[str, RoleStatus], now_ms: int) -> Found:
     if again:
         return warn(f"started again: {'; '.join(again)}", _LOG)
     return ok(f"all {len(found)} run")
-
-
-_BEGINNING: Final = frozenset({RoleState.RUNNING, RoleState.STARTING})
 
 
 def _down(role: RoleStatus) -> str:
