@@ -66,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _is(
             "connections",
-            "Connections one collector holds at a time, idle ones too; more wait to be accepted.",
+            "Connections one collector holds at a time; before the last place is taken, those that rest longest are closed.",
             16,
             262_144,
         ),
@@ -75,7 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _is(
             "ms",
-            "How long a connection may rest and take for the next request's head, together; then it is closed.",
+            "How long a connection may rest and take for the next request's head, together, or leave an answer unread; then it is closed.",
             100,
             300_000,
         ),
@@ -142,7 +142,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _is(
             "bytes/s",
-            "Refused bodies kept a second and collector; beyond, head, length and hash.",
+            "Refusals kept whole, bytes a second and collector; beyond, a short head, length and hash.",
             0,
         ),
     ] = 1 << 20

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import socket
+import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
-from front import APP_KEY, SERVER_KEY, Front, front
+from front import APP_KEY, SERVER_KEY, WRITE_KEY, Front, front
 
 from attribune.collect import plain
 from attribune.collect.address import plain_address
@@ -100,6 +103,63 @@ def test_refused_records_of_one_request_do_not_multiply_its_head(door: Front):
 def test_a_long_text_is_no_address_and_is_not_remembered():
     assert plain_address("192.0.2.1" + " " * 100) == "192.0.2.1"
     assert plain_address("192.0.2.1" + " " * 200) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/batch", {"records": [1] * 200}),
+        ("/v1/batch", {"records": [OPEN] * 200}),
+        ("/v1/open", {}),
+        ("/in/segment/seg/v1/batch", {"writeKey": WRITE_KEY, "batch": [{"type": "x"}] * 200}),
+        ("/nowhere", None),
+        ("/c/plain?a=1", None),
+        ("/c/nothing", None),
+    ],
+)
+def test_no_request_leaves_garbage_that_must_be_looked_for(door: Front, path, body):
+    def send() -> int:
+        answer = door.post(path, body) if body is not None else door.get(path)
+        return answer.status
+
+    assert send() < 500
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            send()
+        time.sleep(0.05)  # until the last request's task has gone
+        # A circle for each of 5 requests, or 200 records, would be far more than what threads of the test may leave.
+        assert gc.collect() < 5
+    finally:
+        gc.enable()
+
+
+def test_long_work_of_many_lets_a_click_go_by(door: Front):
+    hard = json.dumps({"records": [1] * 1000}).encode()
+    with ThreadPoolExecutor(24) as senders:
+        asks = [senders.submit(door.post, "/v1/batch", hard) for _ in range(72)]
+        took = []
+        while not all(ask.done() for ask in asks):
+            begun = time.perf_counter()
+            assert door.get("/c/plain").status == 302
+            took.append(time.perf_counter() - begun)
+            time.sleep(0.01)
+        assert {ask.result().status for ask in asks} == {200}
+    # 24 of them at a time take a second and more; a click waits for a piece of one, and for the threads of this test.
+    assert statistics.median(took) < 0.4, took
+
+
+def test_beyond_the_quota_heads_are_cut_too_and_counted():
+    with front(refused_bytes_per_s_max=4000) as door:
+        heads = {f"X-{n}": "v" * 900 for n in range(20)}
+        for _ in range(4):
+            assert door.get("/c/nothing?" + "q" * 3000, "a" * 2000, **heads).status == 404
+        refusals = door.kept(Topic.REFUSED)
+        assert [refusal.is_cut for refusal in refusals] == [True] * 4
+        assert max(len(encode(refusal)) for refusal in refusals) < 1200
+        counters = door.role.state()["counters"]
+        assert (counters["refused"], counters["refused_cut"]) == (4, 4)
 
 
 # --- two requests in one

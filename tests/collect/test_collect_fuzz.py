@@ -128,7 +128,7 @@ def test_segment_letters(raw, path, trusted):
     letter = Letter("POST", f"/v1/{path}", None, raw)
     segment.key(letter)
     try:
-        judged = segment.read(letter, telling(Sender.APP), door)
+        judged = list(segment.read(letter, telling(Sender.APP), door))
     except Refused as refused:
         segment.refuse(refused)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from house import RunningHouse
 
+from attribune.roles.places import AT_WORK_MS
+
 pytestmark = pytest.mark.server
 
 HELD_MAX = 16
@@ -19,6 +22,7 @@ HELD_MAX = 16
 WAITING_MAX = 160
 REST_MS = 1000
 
+SLOW_BODY = b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
 ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -52,23 +56,42 @@ class Caller:
 
 @pytest.fixture(scope="module")
 def narrow_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]:
-    """Few connections, few that wait, and nobody is closed for being quiet."""
+    """Few connections, and few that wait; none is closed for being quiet but to make room."""
     folder = tmp_path_factory.mktemp("narrow") / "data"
-    settings = {"connections_max": HELD_MAX, "backlog": WAITING_MAX, "idle_wait_ms": 60_000}
+    settings = {
+        "connections_max": HELD_MAX,
+        "backlog": WAITING_MAX,
+        "idle_wait_ms": 60_000,
+        "body_wait_ms": 60_000,
+    }
     with RunningHouse(folder, **settings) as running:
         yield running
 
 
 @contextmanager
 def full(house: RunningHouse) -> Iterator[list[Caller]]:
-    """As many connections as a collector may hold, each of them answered."""
+    """As many connections as a collector may hold, each of them at work: a body that comes a byte at a time."""
+    over = threading.Event()
     with ExitStack() as open_:
         held = []
         for _ in range(HELD_MAX):
             held.append(caller := Caller(house))
             open_.callback(caller.close)
-            assert caller.is_answered()
-        yield held
+            caller.say(SLOW_BODY)
+        worker = threading.Thread(target=_drip, args=(held, over), daemon=True)
+        worker.start()
+        try:
+            yield held
+        finally:
+            over.set()
+            worker.join(5)
+
+
+def _drip(held: list[Caller], over: threading.Event) -> None:
+    while not over.wait(AT_WORK_MS / 5000):
+        for caller in held:
+            with suppress(OSError):  # closed by now
+                caller.say(b"x")
 
 
 def callers(house: RunningHouse) -> Iterator[Caller]:
@@ -86,6 +109,19 @@ def test_one_connection_more_than_are_held_waits_until_one_goes(narrow_house: Ru
         held[0].close()
         assert b" 200 " in (late.hear() or b"")
         late.close()
+
+
+def test_whoever_rests_makes_room_for_who_comes(narrow_house: RunningHouse) -> None:
+    resting = [Caller(narrow_house) for _ in range(HELD_MAX)]
+    assert all(caller.is_answered() for caller in resting)
+    late = Caller(narrow_house)
+    late.say(ASK)
+    assert b" 200 " in (late.hear(3) or b"")
+    # The first to come rest longest; the last ones stay.
+    assert resting[0].hear(1) == b""
+    assert resting[-1].hear(0.1) is None
+    for caller in (*resting, late):
+        caller.close()
 
 
 def test_of_those_who_wait_to_be_accepted_there_are_so_many(narrow_house: RunningHouse) -> None:

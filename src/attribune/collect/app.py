@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -26,6 +27,7 @@ from attribune.collect.request import (
     json_answer,
     send,
 )
+from attribune.collect.turns import Turn
 from attribune.model.errors import JournalUnavailable
 from attribune.model.refusal import RefusalReason
 from attribune.model.touch import TouchKind
@@ -79,12 +81,17 @@ class FrontDoor:
         self._records = RecordDoors(self._means, waiting := Waiting(self._means))
         self._inlet = Inlet(self._means)
         self._room = Room(settings.bodies_bytes_max)
+        self._long_work = asyncio.Lock()
         self._waiting = waiting
         self._doors = self._table()
 
     def registry_changed(self) -> None:
         """Take note that something registered has changed; call it after every change."""
         self._links.forget()
+
+    def note_closed(self, count: int) -> None:
+        """Count connections that were closed to make room for others."""
+        self.counters.connections_closed += count
 
     async def __rsgi__(self, scope: RsgiScope, protocol: RsgiProtocol) -> None:
         """Answer one request, whatever it is."""
@@ -125,7 +132,8 @@ class FrontDoor:
     async def _serve(self, scope: RsgiScope, protocol: RsgiProtocol) -> None:
         means = self._means
         now_ms = means.clock.now_ms()
-        request = Request(scope, protocol, now_ms, means.settings.proxy_hops, self._room)
+        turn = Turn(self._long_work)
+        request = Request(scope, protocol, now_ms, means.settings.proxy_hops, self._room, turn)
         try:
             send(protocol, await self._answer(request))
         finally:

@@ -12,6 +12,7 @@ from attribune.collect.records import Telling
 from attribune.collect.refuse import About, Refused
 from attribune.collect.request import Answer, Request
 from attribune.collect.speaker import Speaker
+from attribune.collect.turns import RECORD_COST_BYTES
 from attribune.model.activity import Sender
 from attribune.model.control import Door
 from attribune.model.ids import DoorId
@@ -48,7 +49,7 @@ class Inlet:
             request.method,
             path,
             request.headers.get("authorization"),
-            request.unpacked(sent, most),
+            await request.unpacked(sent, most),
         )
         speaker = self._speaker(dialect, door, letter, request)
         answer = dialect.plain_answer(letter)
@@ -63,7 +64,10 @@ class Inlet:
             user_agent=request.user_agent,
             dialect=dialect.name,
         )
-        judged = dialect.read(letter, telling, door)
+        judged = []
+        for each in dialect.read(letter, telling, door):
+            judged.append(each)
+            await request.turn.spend(RECORD_COST_BYTES + len(each.raw))
         await keep_judged(self._means, request, judged)
         return dialect.accept([verdict for verdict, _ in judged])
 

@@ -9,9 +9,11 @@ from msgspec import structs
 from attribune.collect.means import Means
 from attribune.collect.refuse import Head, Refused
 from attribune.collect.request import Request
+from attribune.collect.turns import RECORD_COST_BYTES
 from attribune.collect.verdict import Judged, peek
 from attribune.model.codec import Record
 from attribune.model.position import Topic
+from attribune.model.refusal import Refusal
 from attribune.model.touch import Part
 
 
@@ -25,28 +27,31 @@ async def keep_judged(means: Means, request: Request, judged: Sequence[Judged]) 
         return
     name = means.chance.token(12).hex() if len(judged) > 1 else None
     entries: list[tuple[Topic, Record]] = []
-    accepted = 0
+    accepted = cut = 0
     head = request.head()
     for index, (verdict, raw) in enumerate(judged):
         part = Part(request=name, index=index, of=len(judged)) if name else None
         if isinstance(verdict, Refused):
-            entries.append(
-                (Topic.REFUSED, _refusal(means, request, head, Judged(verdict, raw), part))
-            )
+            refusal = _refusal(means, request, head, Judged(verdict, raw), part)
+            entries.append((Topic.REFUSED, refusal))
+            cut += refusal.is_cut
+            await request.turn.spend(RECORD_COST_BYTES + len(raw))
             # The first refusal of a request carries its headers for all, lest a thousand records multiply them.
             head = structs.replace(head, headers=(), query="")
             continue
         accepted += 1
         record = structs.replace(verdict.record, part=part) if part else verdict.record
         entries.append((verdict.topic, record))
+    request.turn.over()
     await means.sink.keep(entries)
     means.counters.records += accepted
     means.counters.refused += len(judged) - accepted
+    means.counters.refused_cut += cut
 
 
 def _refusal(
     means: Means, request: Request, head: Head, judged: Judged, part: Part | None
-) -> Record:
+) -> Refusal:
     refused, raw = judged
     assert isinstance(refused, Refused), "what was accepted is a record"
     id_, kind = peek(raw)

@@ -40,6 +40,8 @@ class Counters(Struct):
     records: int = 0
     #: Refusals kept.
     refused: int = 0
+    #: Refusals of which only a short head was kept, since `refused_bytes_per_s_max` was spent.
+    refused_cut: int = 0
     #: Paths that no door is at.
     unknown_paths: int = 0
     #: Requests whose records the journal did not take.
@@ -50,6 +52,8 @@ class Counters(Struct):
     refusals_not_kept: int = 0
     #: Requests answered 503 since more bodies were being taken than may be held.
     crowded: int = 0
+    #: Connections closed while they rested, since few were left of `connections_max`.
+    connections_closed: int = 0
     #: Answers that a fault of ours made a 503.
     faults: int = 0
     #: Answers to SDKs that asked: nothing decided yet.
@@ -92,12 +96,14 @@ class Means(Struct, frozen=True, kw_only=True):
 
     async def keep_refusal(self, refusal: Refusal) -> None:
         """Journal a refusal, and count it; the answer goes out also when the journal cannot take it."""
-        self.counters.refused += 1
         try:
             await self.sink.keep(((Topic.REFUSED, refusal),))
         except JournalUnavailable:
             self.note_loss()
             self.counters.refusals_not_kept += 1
+        else:
+            self.counters.refused += 1
+            self.counters.refused_cut += refusal.is_cut
 
     async def keep_request(self, request: Request, refused: Refused) -> None:
         """Journal a request that was refused as a whole."""

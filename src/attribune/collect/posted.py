@@ -15,6 +15,7 @@ from attribune.collect.records import Telling
 from attribune.collect.refuse import About, Refused
 from attribune.collect.request import Answer, Request, json_answer
 from attribune.collect.speaker import check_signature, speaker_of
+from attribune.collect.turns import RECORD_COST_BYTES
 from attribune.collect.verdict import Judged, Kept, Verdict, peek
 from attribune.model.activity import Open
 from attribune.model.touch import Touch
@@ -38,13 +39,15 @@ class RecordDoors:
         telling, body = await self._listen(request)
         raws, telling, extra = read_batch(body, telling)
         judged: list[Judged] = []
+        results: list[Result] = []
         for index, raw in enumerate(raws):
             verdict = _judge(bytes(raw), telling, f"records[{index}]")
             if extra and isinstance(verdict, Kept):
                 verdict, extra = _with_extra(verdict, extra), {}
             judged.append(Judged(verdict, bytes(raw)))
+            results.append(_result(*judged[-1]))
+            await request.turn.spend(RECORD_COST_BYTES + len(raw))
         await keep_judged(self._means, request, judged)
-        results = [_result(*each) for each in judged]
         await self._attributions([verdict for verdict, _ in judged], results)
         return json_answer({"results": results})
 
@@ -54,6 +57,7 @@ class RecordDoors:
         id_, _ = peek(body)
         request.about = structs.replace(request.about, record_id=id_, record_type=kind)
         kept = read_record(body, telling, kind=kind)
+        request.turn.over()
         await self._means.sink.keep(((kept.topic, kept.record),))
         self._means.counters.records += 1
         result = _result(kept, body)
@@ -67,7 +71,7 @@ class RecordDoors:
         """The body and who says it. Raises Refused."""
         settings = self._means.settings
         sent = await request.body(settings.body_bytes_max, settings.body_wait_ms)
-        body = request.unpacked(sent, settings.body_bytes_max)
+        body = await request.unpacked(sent, settings.body_bytes_max)
         now_ms = request.received_at_ms
         get = request.headers.get
         speaker = speaker_of(get("authorization"), self._means.directory, now_ms)
@@ -108,7 +112,7 @@ def _judge(raw: bytes, telling: Telling, path: str) -> Verdict:
     try:
         return read_record(raw, telling, path)
     except Refused as refused:
-        return refused
+        return refused.bare()
 
 
 def _with_extra(kept: Kept, extra: dict[str, str]) -> Kept:

@@ -1,6 +1,6 @@
 """Refusals at the door: the exception that ends a way, how it is answered, and how it is kept.
 
-Kept whole up to a limit and without secrets; beyond the quota of a second only head, length and hash.
+Kept whole up to a limit and without secrets; beyond the quota of a second only a short head, length and hash.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from attribune.model.ids import AppId, LinkId, ProductId, RecordId
 from attribune.model.refusal import Refusal, RefusalReason
@@ -46,6 +46,8 @@ _HEADER_CHARACTERS_MAX: Final = 1024
 _QUERY_CHARACTERS_MAX: Final = 4096
 _AGENT_CHARACTERS_MAX: Final = 2048
 _MESSAGE_CHARACTERS_MAX: Final = 500
+#: How much of each text is kept beyond the quota of a second.
+_SHORT_CHARACTERS: Final = 128
 _SECRET_HEADER: Final = re.compile(
     r"authoriz|authentic|cookie|signature|secret|token|api-?key|write-?key|password", re.IGNORECASE
 )
@@ -81,6 +83,11 @@ class Refused(Exception):
         self.param = param
         self.status = status or STATUS.get(reason, HTTPStatus.BAD_REQUEST)
         self.code = code or str(reason)
+
+    def bare(self) -> Refused:
+        """Itself, without the frames that it was raised in: they would lead in a circle to all verdicts of a request."""
+        self.__traceback__ = self.__context__ = None
+        return self
 
 
 class Head(Struct, frozen=True, kw_only=True):
@@ -122,11 +129,8 @@ class Keeper:
     def refusal(
         self, head: Head, refused: Refused, body: bytes = b"", about: About = NOBODY
     ) -> Refusal:
-        """A refusal as journaled."""
-        kept = without_secrets(body[: self._body_bytes_max]) if body else b""
-        if kept and not self._affords(head.received_at_ms, len(kept)):
-            kept = b""
-        return Refusal(
+        """A refusal as journaled, cut when the quota of the second is spent."""
+        whole = Refusal(
             reason=refused.reason,
             received_at_ms=head.received_at_ms,
             method=head.method[:16],
@@ -135,7 +139,7 @@ class Keeper:
             message=_text_without_secrets(refused.message),
             query=_query_without_secrets(head.query[:_QUERY_CHARACTERS_MAX]),
             headers=open_headers(head.headers),
-            body=kept,
+            body=without_secrets(body[: self._body_bytes_max]) if body else b"",
             body_bytes=len(body),
             body_sha256=sha256(body).hexdigest() if body else "",
             ip=head.ip,
@@ -147,6 +151,7 @@ class Keeper:
             record_type=about.record_type,
             part=about.part,
         )
+        return whole if self._affords(head.received_at_ms, _size_of(whole)) else _cut(whole)
 
     def _affords(self, now_ms: int, size: int) -> bool:
         second = now_ms // 1000
@@ -156,6 +161,30 @@ class Keeper:
             return False
         self._spent += size
         return True
+
+
+def _size_of(refusal: Refusal) -> int:
+    """What a refusal costs of the quota: all that its sender may make long."""
+    texts = (refusal.path, refusal.query, refusal.message, refusal.user_agent or "")
+    heads = sum(len(name) + len(value) for name, value in refusal.headers.items())
+    return len(refusal.body) + heads + sum(map(len, texts))
+
+
+def _cut(refusal: Refusal) -> Refusal:
+    """A refusal beyond the quota: short, so that no flood of them fills the disk, and still one of its own."""
+    agent = refusal.user_agent
+    return structs.replace(
+        refusal,
+        is_cut=True,
+        path=refusal.path[:_SHORT_CHARACTERS],
+        query=refusal.query[:_SHORT_CHARACTERS],
+        message=refusal.message[:_SHORT_CHARACTERS],
+        param=refusal.param[:_SHORT_CHARACTERS] if refusal.param else None,
+        record_type=refusal.record_type[:_SHORT_CHARACTERS] if refusal.record_type else None,
+        user_agent=agent[:_SHORT_CHARACTERS] if agent else None,
+        headers={},
+        body=b"",
+    )
 
 
 def open_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from attribune.collect.address import peer_address, plain_address
 from attribune.collect.refuse import NOBODY, Head, Refused
+from attribune.collect.turns import Turn
 from attribune.model.refusal import RefusalReason
 
 _json: Final = msgspec.json.Encoder()
@@ -132,7 +133,6 @@ class Request:
         "_chunks",
         "_held",
         "_is_read",
-        "_protocol",
         "_room",
         "about",
         "headers",
@@ -142,6 +142,7 @@ class Request:
         "query",
         "received_at_ms",
         "seen_body",
+        "turn",
     )
 
     def __init__(
@@ -151,13 +152,13 @@ class Request:
         received_at_ms: int,
         proxy_hops: int,
         room: Room,
+        turn: Turn,
     ) -> None:
         """Take over what stands in front of the body; the body takes its place in the room until ``let_go``."""
-        self._protocol = protocol
         self._room = room
         self._held = 0
         #: The body as it comes in. Granian begins its stream once; this one can be left and gone on with.
-        self._chunks = self._read()
+        self._chunks = _chunks(protocol)
         #: Whether nothing more of the body is to come.
         self._is_read = scope.method in _BODILESS
         self.method = scope.method
@@ -170,6 +171,8 @@ class Request:
         self.seen_body = b""
         #: Whom a refusal of it would be about, as far as it is known by now.
         self.about = NOBODY
+        #: Long work over the body is done in turns.
+        self.turn = turn
 
     @property
     def user_agent(self) -> str | None:
@@ -224,13 +227,10 @@ class Request:
 
     def let_go(self) -> None:
         """Make room for others: nobody needs the body any more."""
+        self.turn.over()
         self._room.give_back(self._held)
         self._held = 0
         self.seen_body = b""
-
-    async def _read(self) -> AsyncGenerator[bytes, None]:
-        async for chunk in self._protocol:
-            yield chunk
 
     async def discard(self, wait_ms: int) -> None:
         """Take what is left of a body that nobody will read, so that its sender gets to hear the answer.
@@ -257,7 +257,7 @@ class Request:
             raise _too_large(bytes_max)
         return int(text)
 
-    def unpacked(self, body: bytes, bytes_max: int) -> bytes:
+    async def unpacked(self, body: bytes, bytes_max: int) -> bytes:
         """The body without its ``Content-Encoding``.
 
         Raises Refused when the encoding is unknown or broken, or what is inside is larger than the limit.
@@ -278,6 +278,7 @@ class Request:
         try:
             for piece in _unpack(body):
                 plain += piece
+                await self.turn.spend(len(piece))
                 if len(plain) > bytes_max:
                     raise _too_large(bytes_max)
         except zlib.error:
@@ -289,6 +290,12 @@ class Request:
         finally:
             self.seen_body = bytes(plain)
         return self.seen_body
+
+
+async def _chunks(protocol: RsgiProtocol) -> AsyncGenerator[bytes, None]:
+    # No method: a generator that knows its request is a circle, and no circle may be left behind by a request.
+    async for chunk in protocol:
+        yield chunk
 
 
 def _unpack(body: bytes) -> Iterator[bytes]:

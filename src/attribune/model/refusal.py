@@ -106,6 +106,8 @@ class Refusal(Struct, frozen=True, kw_only=True, tag="refusal", omit_defaults=Tr
     #: Length and hash of the whole body, also when it was cut.
     body_bytes: int = 0
     body_sha256: str = ""
+    #: Only a short head is kept, since the quota of the second was spent (settings: ``refused_bytes_per_s_max``).
+    is_cut: bool = False
     ip: str | None = None
     user_agent: str | None = None
     product: ProductId | None = None

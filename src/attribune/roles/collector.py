@@ -13,8 +13,6 @@ from typing import Any, Final, cast
 import structlog
 import uvloop
 from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
 
 from attribune.collect.app import FrontDoor
 from attribune.collect.means import TargetsOf
@@ -26,7 +24,7 @@ from attribune.model.ids import DoorId, LinkId, Position
 from attribune.model.position import Entry, Topic
 from attribune.ports import NOW, Answers, Chance, Clock, Directory, Journal
 from attribune.registry.view import Registry
-from attribune.roles.process import connections_of
+from attribune.roles.places import HttpServer
 from attribune.settings import Settings
 
 #: How often a running collector looks whether it should stop.
@@ -173,26 +171,23 @@ class CollectorRole:
             queue_max=self._settings.commit_queue_max,
         )
 
-    def _server(self, door: FrontDoor) -> Server:
+    def _server(self, door: FrontDoor) -> HttpServer:
         settings = self._settings
-        return Server(
+        return HttpServer(
             door,
             address=settings.host,
             port=settings.port,
             interface=Interfaces.RSGI,
             http=HTTPModes.http1,
-            websockets=False,
             backlog=settings.backlog,
-            # Granian counts connections here, those that say nothing too: few of them would shut everybody out.
-            backpressure=connections_of(settings.connections_max),
-            http1_settings=HTTP1Settings(
-                header_read_timeout=settings.idle_wait_ms, max_buffer_size=_BUFFER_BYTES_MAX
-            ),
-            log_enabled=False,
+            connections_max=settings.connections_max,
+            idle_wait_ms=settings.idle_wait_ms,
+            head_bytes_max=_BUFFER_BYTES_MAX,
+            note_closed=door.note_closed,
         )
 
     async def _drain(
-        self, server: Server, serving: asyncio.Task[None], buffer: CommitBuffer
+        self, server: HttpServer, serving: asyncio.Task[None], buffer: CommitBuffer
     ) -> None:
         """Finish the requests under way, cut what takes too long, and write what was taken."""
         server.stop()  # type: ignore[no-untyped-call]  # granian's own

@@ -12,12 +12,10 @@ from typing import Any, Final
 
 import structlog
 from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
 
 from attribune.roles.base import Role
 from attribune.roles.heartbeat import Pulse
-from attribune.roles.process import connections_of
+from attribune.roles.places import HttpServer
 
 log = structlog.get_logger()
 
@@ -56,6 +54,7 @@ class ApiServer:
         self._drain_s = drain_s
         self._keys_used_at_ms = keys_used_at_ms
         self._is_ready = False
+        self._connections_closed = 0
 
     def run(self, stop: threading.Event) -> None:
         """Serve until told to stop. Raises OSError when port or socket cannot be had."""
@@ -63,14 +62,21 @@ class ApiServer:
 
     def state(self) -> dict[str, Any]:
         """Whether it listens."""
-        return {"is_ready": self._is_ready, "keys_used_at_ms": dict(self._keys_used_at_ms)}
+        return {
+            "is_ready": self._is_ready,
+            "counters": {"connections_closed": self._connections_closed},
+            "keys_used_at_ms": dict(self._keys_used_at_ms),
+        }
 
     async def _serve(self, stop: threading.Event) -> None:
         logging.getLogger("_granian").setLevel(logging.WARNING)
         self._socket.unlink(missing_ok=True)  # left by a house that was killed; the lock is ours
         folder = os.open(self._socket.parent, os.O_RDONLY | os.O_DIRECTORY)
         host, port = self._address
-        servers = [_server(self._app, address=host, port=port), _server(self._trusted_app)]
+        servers = [
+            self._server(self._app, address=host, port=port),
+            self._server(self._trusted_app),
+        ]
         # By the folder's descriptor, since a socket's path may have 107 bytes only.
         servers[1].bind_uds = Path(f"/proc/self/fd/{folder}/{self._socket.name}")
         servers[1].uds_permissions = _SOCKET_MODE
@@ -87,7 +93,21 @@ class ApiServer:
         if not stop.is_set():
             raise RuntimeError("the HTTP server ended by itself")
 
-    async def _drain(self, servers: list[Server], tasks: list[asyncio.Task[None]]) -> None:
+    def _server(self, app: Any, **where: Any) -> HttpServer:
+        return HttpServer(
+            app,
+            interface=Interfaces.ASGINL,
+            backlog=_BACKLOG,
+            connections_max=_CONNECTIONS_MAX,
+            idle_wait_ms=_IDLE_WAIT_MS,
+            note_closed=self._note_closed,
+            **where,
+        )
+
+    def _note_closed(self, count: int) -> None:
+        self._connections_closed += count
+
+    async def _drain(self, servers: list[HttpServer], tasks: list[asyncio.Task[None]]) -> None:
         """Finish the requests under way, and cut those that take too long."""
         for server in servers:
             server.stop()  # type: ignore[no-untyped-call]  # granian's own types say nothing
@@ -98,19 +118,6 @@ class ApiServer:
         for task in tasks:
             if not task.cancelled() and task.done() and task.exception() is not None:
                 raise task.exception() or RuntimeError
-
-
-def _server(app: Any, **where: Any) -> Server:
-    return Server(
-        app,
-        interface=Interfaces.ASGINL,
-        websockets=False,
-        backlog=_BACKLOG,
-        backpressure=connections_of(_CONNECTIONS_MAX),
-        http1_settings=HTTP1Settings(header_read_timeout=_IDLE_WAIT_MS),
-        log_enabled=False,
-        **where,
-    )
 
 
 class WebRole:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from attribune.collect.records import Telling
@@ -37,8 +37,11 @@ class Dialect(Protocol):
         """The answer to a letter that tells nothing, such as a question for settings; None when it tells something."""
         ...
 
-    def read(self, letter: Letter, telling: Telling, door: Door) -> list[Judged]:
-        """A verdict for each record of a letter. Raises Refused when the letter as a whole cannot be read."""
+    def read(self, letter: Letter, telling: Telling, door: Door) -> Iterable[Judged]:
+        """A verdict for each record of a letter, each made when it is asked for.
+
+        Raises Refused when the letter as a whole cannot be read.
+        """
         ...
 
     def accept(self, verdicts: Sequence[Verdict]) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -95,8 +95,8 @@ class Segment:
             return None
         return json_answer({"integrations": {"Segment.io": {"apiKey": asked[1]}}, "plan": {}})
 
-    def read(self, letter: Letter, telling: Telling, door: Door) -> list[Judged]:
-        """A verdict for each event of a letter. Raises Refused when the letter is no event and no batch."""
+    def read(self, letter: Letter, telling: Telling, door: Door) -> Iterable[Judged]:
+        """A verdict for each event of a letter, each made when it is asked for. Raises Refused when the letter is no event and no batch."""
         if letter.method != "POST":
             raise Refused(RefusalReason.MALFORMED, "send events with POST", status=405)
         path = letter.path.rstrip("/")
@@ -133,7 +133,7 @@ class Segment:
         )
 
 
-def _read_batch(body: bytes, telling: Telling, door: Door) -> list[Judged]:
+def _read_batch(body: bytes, telling: Telling, door: Door) -> Iterable[Judged]:
     fields = Fields.of(body)
     batch = fields.raw("batch")
     if batch is None:
@@ -148,16 +148,16 @@ def _read_batch(body: bytes, telling: Telling, door: Door) -> list[Judged]:
     if len(raws) > BATCH_EVENTS_MAX:
         message = f"a batch may have at most {BATCH_EVENTS_MAX} events"
         raise Refused(RefusalReason.TOO_MANY_RECORDS, message, "batch")
-    return [
+    return (
         _judge(bytes(raw), telling, door, None, f"batch[{index}]") for index, raw in enumerate(raws)
-    ]
+    )
 
 
 def _judge(raw: bytes, telling: Telling, door: Door, kind: str | None, path: str) -> Judged:
     try:
         return Judged(_read_event(raw, telling, door, kind, path), raw)
     except Refused as refused:
-        return Judged(refused, raw)
+        return Judged(refused.bare(), raw)
 
 
 def _read_event(raw: bytes, telling: Telling, door: Door, kind: str | None, path: str) -> Kept:
