@@ -1,8 +1,9 @@
-"""A house under siege: honest senders go on, and memory and open files of each process are watched."""
+"""A house under siege: honest senders go on, and memory and open sockets of each process are watched."""
 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -31,10 +32,10 @@ class Siege:
         self.person = Person("person", self.at, self._over)
         self._timed = [Timed(self.server, _PAUSE_S), Timed(self.person, _PAUSE_S)]
         self._watch = threading.Thread(target=self._sample, daemon=True)
-        #: Bytes that are the process's own, before and at most since; open files before.
+        #: Bytes that are the process's own, before and at most since; open sockets before.
         self.rest: dict[str, int] = {}
         self.peak: dict[str, int] = {}
-        self.files: dict[str, int] = {}
+        self.sockets: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         self.server.start()
@@ -42,7 +43,7 @@ class Siege:
         wait_for(lambda: min(self.server.count, self.person.count) >= _WARM_UP, 20)
         self._marks = [len(one.took_ms) for one in self._timed]
         self.rest = {role: own_bytes(pid) for role, pid in self.pids.items()}
-        self.files = {role: open_files(pid) for role, pid in self.pids.items()}
+        self.sockets = {role: open_sockets(pid) for role, pid in self.pids.items()}
         self.peak = dict(self.rest)
         self._watch.start()
         return self
@@ -93,12 +94,12 @@ class Siege:
         roles = self.house.cli("status")["status"]["roles"]
         return next(each["counters"] for each in roles if each["role"] == role)
 
-    def wait_for_files(self, role: str, within_s: float) -> None:
-        """Wait until a process has hardly more files open than before."""
-        # The honest may have a connection or two, and a role opens a segment or a store's file.
-        most = self.files[role] + 12
+    def wait_for_sockets(self, role: str, within_s: float) -> None:
+        """Wait until a process has hardly more sockets open than before."""
+        # The honest may have a connection or two.
+        most = self.sockets[role] + 6
         pid = self.pids[role]
-        wait_for(lambda: open_files(pid) <= most, within_s, f"{role} keeps files open")
+        wait_for(lambda: open_sockets(pid) <= most, within_s, f"{role} keeps connections")
 
 
 def own_bytes(pid: int) -> int:
@@ -107,6 +108,10 @@ def own_bytes(pid: int) -> int:
     return (int(resident) - int(shared)) * _PAGE_BYTES
 
 
-def open_files(pid: int) -> int:
-    """How many files and connections a process has open."""
-    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+def open_sockets(pid: int) -> int:
+    """How many sockets a process has open."""
+    found = 0
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # closed a moment ago
+            found += str(file.readlink()).startswith("socket:")
+    return found
