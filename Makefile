@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 # Programs that tests start beside our own; each is named as its Debian package.
 TEST_TOOLS := strace nginx openssl
+# Where nothing is done but deciding: every branch has a test.
+PURE := src/attribune/attribute/*,src/attribune/model/*,src/attribune/pipeline.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint check tests faults soak bench docs clean
@@ -42,6 +44,8 @@ tests: $(DEV_STAMP)
 		{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq $$tool >/dev/null; } \
 		|| { echo "make: $$tool is missing; install it (apt-get install $$tool)"; exit 1; }; done
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=15 -q
+	@$(BIN)/python -m coverage report --include='$(PURE)' --skip-covered --show-missing --fail-under=100 \
+		|| { echo "make: every branch of $(PURE) needs a test; the lines above have none"; exit 1; }
 
 faults: $(DEV_STAMP) ## Break a whole house from many seeds: SEEDS=100000 for a night, SEED=123 for one with its trace.
 	@$(BIN)/python tests/faults/run.py $(if $(SEED),--seed $(SEED) $(if $(CALL),--call $(CALL) --fault $(FAULT)),--seeds $(or $(SEEDS),1000))

@@ -315,7 +315,13 @@ class Reader:
         )
 
     def _consent(self, at: int, words: list[str]) -> None:
-        self._keep(a.Consent(**self._said(at, words, "n"), measurement=words[0] == "yes"))
+        self._keep(
+            a.Consent(
+                **self._said(at, words, "n"),
+                measurement={"yes": True, "no": False}.get(words[0]),
+                sharing={"sharing": True, "no-sharing": False}.get(words[0]),
+            )
+        )
 
     def _known(self, at: int, words: list[str]) -> None:
         flags = _flags(words)

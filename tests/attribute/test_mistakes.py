@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 from tale import DAY_ZERO_MS, MISTAKEN, House, PlainEnricher, Told, bench, ended, read_tale, tell
 from test_reading_order import outcomes_of, rows_of, tales
@@ -15,10 +16,12 @@ from test_reading_order import outcomes_of, rows_of, tales
 from attribune.attribute import attributor as attributor_
 from attribune.attribute.desk import Desk
 from attribune.attribute.replay import WhatIf, replay
+from attribune.attribute.transcript import Transcript
 from attribune.engines.memory import MemoryAnswers, MemoryStore
-from attribune.model.codec import decode
+from attribune.model.codec import decode, encode
 from attribune.model.control import Change, Tick
 from attribune.model.errors import JournalDamaged, StoreUnavailable
+from attribune.model.ids import START
 from attribune.model.outcome import is_set_aside
 from attribune.model.position import Topic
 from attribune.roles.attributor import AttributorRole
@@ -269,18 +272,16 @@ def test_a_disk_that_does_not_work_is_no_mistake_in_judging(
     told = read_tale("day 0 09:00 click acme/spring\nday 0 09:10 open")
     house = House()
     house.append(told.entries)
-    get = house.store.get
+    role = house.attributor()
 
     def fail(_row: Any) -> None:
         raise fault
 
-    monkeypatch.setattr(house.store, "get", fail)
-    role = None
-    with pytest.raises(type(fault)):
-        role = run(house.attributor())
-    assert role is None
+    with monkeypatch.context() as broken:
+        broken.setattr(house.store, "get", fail)
+        with pytest.raises(type(fault)):
+            run(role)
     assert list(house.outcomes()) == []
-    monkeypatch.setattr(house.store, "get", get)
     run(house.attributor())
     assert ended(told, house, with_candidates=False) == ["=> install acme/spring click DEVICE_ID"]
 
@@ -353,6 +354,24 @@ def test_the_mistake_is_logged_and_counted_once(mended: Mended) -> None:
     assert logs == []
 
 
+def test_a_disk_that_does_not_work_when_answers_are_made_is_no_mistake_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = House()
+    house.append(read_tale("day 0 09:00 open").entries)
+
+    def fail(*_: Any) -> None:
+        raise StoreUnavailable("no")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(attributor_, "answer", fail)
+        with pytest.raises(StoreUnavailable):
+            run(house.attributor())
+    run(house.attributor())
+    assert house.answers.get("game", "d1")
+    assert len(list(house.outcomes())) == 1
+
+
 def test_a_flood_of_mistakes_does_not_flood_the_log() -> None:
     house = House()
     lines = "\n".join(f"day 0 09:{n:02} open ip={MISTAKEN}" for n in range(40))
@@ -411,6 +430,26 @@ def test_a_journal_that_does_not_say_what_waits_is_judged_as_before() -> None:
     assert (state["differences"], state["counters"]["outcomes"]) == (0, 0)
     assert rows_of(house.store) == rows_of(stood.store)
     assert replay(bench(house), WhatIf(house.journal.end())).differences == 0
+
+
+def test_an_outcome_of_no_entry_is_a_difference_in_a_replay() -> None:
+    house = tell(read_tale("day 0 09:00 open"))
+    (outcome,) = house.outcomes()
+    foreign = replace(outcome, position=house.journal.end(), conversion="cv_of_nothing")
+    house.journal.append([(Topic.OUTCOMES, encode(foreign))])
+    found = replay(bench(house), WhatIf(house.journal.end()))
+    assert (found.differences, found.changed, found.judged) == (1, 1, 2)
+
+
+def test_what_is_appended_after_it_was_opened_is_in_no_transcript() -> None:
+    """Else an attributor would meet what it writes itself."""
+    house = tell(read_tale("day 0 09:00 open"))
+    end = house.journal.end()
+    transcript = Transcript(house.journal, START, end, 100)
+    house.journal.append([(Topic.OUTCOMES, payload) for payload in outcomes_of(house)])
+    outcome = next(house.outcomes())
+    assert [stood.position for stood in transcript.of(outcome.position)] == [end]
+    assert transcript.is_at_end()
 
 
 def test_an_outcome_that_is_missing_between_others_is_a_difference_and_is_not_written_late() -> (

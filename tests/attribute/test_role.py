@@ -12,9 +12,18 @@ from attribune.collect.links import read_touch
 from attribune.engines.memory import MemoryAnswers, MemoryStore
 from attribune.engines.system import MemoryClock
 from attribune.model.codec import encode
-from attribune.model.ids import START, ConversionId, TouchId, digest
-from attribune.model.policy import DAY_MS
+from attribune.model.ids import (
+    START,
+    ConversionId,
+    DeviceId,
+    LinkId,
+    ProductId,
+    TouchId,
+    digest,
+)
+from attribune.model.policy import DAY_MS, HOUR_MS
 from attribune.model.position import Topic
+from attribune.model.refusal import RefusalReason
 from attribune.ports import NOT_MEASURED, Row
 from attribune.registry.view import Registry
 from attribune.roles.attributor import AttributorRole
@@ -144,6 +153,50 @@ def test_old_touches_are_forgotten_and_devices_never() -> None:
     assert DEVICE in tables
 
 
+def test_a_hit_on_a_link_that_nobody_made_is_refused_and_wins_nothing() -> None:
+    """The door knows its links, and may be a moment ahead of the journal after a restore."""
+    told = read_tale("day 0 09:00 click acme/spring as c\nday 0 09:10 open ref=c")
+    house = House()
+    house.append(
+        (topic, msgspec.structs.replace(record, link=LinkId("gone")))
+        if topic is Topic.TOUCHES
+        else (topic, record)
+        for topic, record in told.entries
+    )
+    role = house.attributor()
+    while role.step():
+        pass
+    refused, installed = house.outcomes()
+    assert (refused.record_type, refused.reason) == ("touch", RefusalReason.UNKNOWN_LINK)
+    assert (refused.record, refused.at_ms) == (told.touches["c"], DAY_ZERO_MS + 9 * HOUR_MS)
+    assert (installed.source, installed.candidates) == ("organic", ())
+
+
+def test_a_touch_of_another_product_wins_nothing() -> None:
+    """Not even by a referrer that names it, which anybody can write."""
+    told = read_tale("day 0 09:00 click acme/spring as c\nday 0 09:10 open ref=c")
+    house = House()
+    house.append(
+        (topic, msgspec.structs.replace(record, product=ProductId("puzzle")))
+        if topic is Topic.ACTIVITY
+        else (topic, record)
+        for topic, record in told.entries
+    )
+    role = house.attributor()
+    while role.step():
+        pass
+    (installed,) = house.outcomes()
+    assert (installed.product, installed.source) == ("puzzle", "organic")
+    assert installed.candidates == ()
+
+
+def test_what_a_person_allows_of_sharing_is_kept_until_they_say_otherwise() -> None:
+    told = "day 0 09:00 consent sharing\nday 0 09:01 consent yes"
+    for tale, sharing in ((told, True), (f"{told}\nday 0 09:02 consent no-sharing", False)):
+        state = Desk(tell(read_tale(tale)).store).device(PRODUCT, DeviceId("d1"))
+        assert (state.measurement, state.sharing) == (True, sharing)
+
+
 def judged(tale: str, limits: Limits) -> list[tuple[str, str | None]]:
     """(type, reason) of each outcome of a tale under other limits."""
     house = House()
@@ -225,3 +278,13 @@ def test_what_a_touch_has_won_under_the_first_version_is_still_known_and_freed()
     assert desk.won_by(touch) == ["cv_1", "cv_2"]
     desk.free_touch(touch, conversion)
     assert desk.won_by(touch) == ["cv_2"]
+
+
+def test_what_was_credited_is_asked_for_by_its_time() -> None:
+    """Though it is filed by weeks: of a device that tells a lot, a cascade looks at no more than it must."""
+    house = tell(
+        read_tale("day 0 09:00 open\nday 1 09:00 event a\nday 2 09:00 event b\nday 3 09:00 event c")
+    )
+    day_ms = [DAY_ZERO_MS + n * DAY_MS + 9 * HOUR_MS for n in range(4)]
+    credited = Desk(house.store).credited(PRODUCT, DeviceId("d1"), day_ms[2], day_ms[3] - 1)
+    assert [outcome.name for outcome in credited] == ["b"]

@@ -78,6 +78,13 @@ def test_the_most_particular_window_wins() -> None:
     )
 
 
+def test_a_window_that_nobody_names_is_off() -> None:
+    """As in a policy file that says null."""
+    policy = Policy(windows=Windows(click_probabilistic_ms=HOUR_MS))
+    assert lookback_ms(touch(), Tier.CLICK_DETERMINISTIC, policy) == 0
+    assert reasons(decide(case(policy), [found(touch())])) == [LossReason.WINDOW_OFF]
+
+
 def test_a_touch_cannot_widen_the_window_of_a_guess() -> None:
     own = touch(click_lookback_ms=30 * DAY_MS)
     assert lookback_ms(own, Tier.CLICK_PROBABILISTIC, ATTRIBUNE) == 6 * HOUR_MS

@@ -23,7 +23,6 @@ from attribune.model.activity import (
     Consent,
     Event,
     Evidence,
-    KnownDevice,
     Open,
 )
 from attribune.model.codec import Record
@@ -135,17 +134,14 @@ class Attributor:
 
     def answers(self) -> dict[tuple[ProductId, DeviceId], bytes | None]:
         """What SDKs are to be told of the devices judged since the last commit; None: nothing is decided any more."""
-        out = {}
-        for product, device in sorted(self._asked):
-            state = self.desk.device(product, device)
-            if state is None:
-                continue
+        out: dict[tuple[ProductId, DeviceId], bytes | None] = {}
+        for name in sorted(self._asked):
             try:
-                out[product, device] = answer(state, self._turn())
+                out[name] = self.answer(*name)
             except OF_THE_WORLD:
                 raise
             except Exception as fault:  # noqa: BLE001 - it costs one device its answer, and no other
-                self._mistakes.append(Mistake(f"device {device} keeps its older answer", fault))
+                self._mistakes.append(Mistake(f"device {name[1]} keeps its older answer", fault))
         return out
 
     def answer(self, product: ProductId, device: DeviceId) -> bytes | None:
@@ -200,5 +196,5 @@ def _place(turn: Turn, record: Activity, entry: Entry) -> None:
             lifecycle.evidence_(turn, record, entry.position)
         case Consent():
             lifecycle.consent(turn, record, entry.position)
-        case KnownDevice():
+        case _:  # a known device: the types let nothing else come here
             lifecycle.known(turn, record, entry.position)

@@ -309,12 +309,9 @@ class Desk:
         """Remember which record told a transaction."""
         self._put(Row(TRANSACTION, 0, digest(product, kind, transaction)), record.encode())
 
-    def forget_transaction(
-        self, product: ProductId, kind: str, transaction: str, record: RecordId
-    ) -> None:
-        """Let a transaction be told again that a record told first."""
-        if self.transaction(product, kind, transaction) == record:
-            self._put(Row(TRANSACTION, 0, digest(product, kind, transaction)), None)
+    def forget_transaction(self, product: ProductId, kind: str, transaction: str) -> None:
+        """Let a transaction be told again."""
+        self._put(Row(TRANSACTION, 0, digest(product, kind, transaction)), None)
 
     # --- what was credited, and what waits
 

@@ -107,8 +107,7 @@ def consent(turn: Turn, record: Consent, about: Position) -> None:
     """Take note of what a person allows; with it may change what an SDK is told that asks for the attribution."""
     state = _state(turn, record, record.device)
     say.note(turn, record, about)
-    if record.measurement is not None:
-        turn.touched.add((state.product, state.device))
+    turn.touched.add((state.product, state.device))
     turn.desk.put_device(
         msgspec.structs.replace(
             state,
@@ -119,15 +118,19 @@ def consent(turn: Turn, record: Consent, about: Position) -> None:
 
 
 def known(turn: Turn, record: KnownDevice, about: Position) -> None:
-    """Remember a device of an existing user: its next open is not an install."""
+    """Remember a device of an existing user: its next open is not an install.
+
+    Of a device whose installation was measured an import knows nothing better.
+    """
     assert record.device is not None, "an import names its device"
     say.note(turn, record, about)
     device = record.device
     state = _state(turn, record, device)
+    if installation(state):
+        return
     last_ms = record.last_seen_at_ms
-    if not state.standings:
-        sessions = seen(state.sessions, last_ms) if last_ms else state.sessions
-        turn.desk.put_device(msgspec.structs.replace(state, is_known=True, sessions=sessions))
+    sessions = seen(state.sessions, last_ms) if last_ms else state.sessions
+    turn.desk.put_device(msgspec.structs.replace(state, is_known=True, sessions=sessions))
     for kind, value in device.ids.items():
         key = id_key(record.product, kind, value)
         turn.desk.see_person(key, device.id, PersonSeen(0, last_ms or 0, is_known=True))

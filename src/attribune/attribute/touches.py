@@ -10,7 +10,6 @@ from attribune.attribute.decide import Case, Found, decide
 from attribune.attribute.features import platform_os
 from attribune.attribute.installation import judge
 from attribune.attribute.keys import (
-    PERSON_IDS,
     address_key,
     id_key,
     is_hashed,
@@ -62,12 +61,11 @@ def _is_repeated(turn: Turn, touch: Touch, record: RecordId) -> bool:
 def _show_late(turn: Turn, touch: Touch) -> None:
     """Show a touch, told after the fact, at each conversion of its device that it could have won.
 
-    Only its plain identifiers are followed: who was seen with a hashed one cannot be looked up.
+    Only its plain identifiers lead to devices: who was seen with a hashed one cannot be looked up.
     """
     devices: set[DeviceId] = set()
     for kind, value in touch.ids.items():
-        if kind in PERSON_IDS:
-            devices |= {d for d, _ in turn.desk.people(id_key(touch.product, kind, value))}
+        devices |= {d for d, _ in turn.desk.people(id_key(touch.product, kind, value))}
     for device in sorted(devices):
         state = turn.desk.device(touch.product, device)
         standing = installation(state) if state else None
