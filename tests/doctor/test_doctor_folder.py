@@ -123,6 +123,18 @@ def test_a_caller_who_is_not_the_owner(folder: Path, monkeypatch: pytest.MonkeyP
     assert "sudo -u" in seen(folder, "owner").remedy
 
 
+def test_a_folder_that_may_not_be_read_is_not_taken_for_one_that_nobody_serves(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(doctoring.folder_, "holder", denied)
+    for id_ in ("holder", "settings", "roles", "doors"):
+        assert seen(folder, id_).verdict == "fail"
+    assert "user that owns" in seen(folder, "holder").remedy
+
+
 @pytest.mark.parametrize(
     ("mode", "verdict", "words"),
     [

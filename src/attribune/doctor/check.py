@@ -86,6 +86,9 @@ class Found(NamedTuple):
 
 Look: TypeAlias = Callable[[Subject], Found]
 
+#: Who holds a folder whose lock may not be read.
+UNSEEN: Final = Holder("unknown: its lock may not be read", 0, "", "")
+AS_OWNER: Final = "run it as the user that owns the folder"
 #: How `serve` signs the folder's lock.
 SERVING: Final = "attribune serve"
 
@@ -110,6 +113,8 @@ def look(checks: Mapping[str, Look], subject: Subject) -> Iterator[Check]:
     for id_, one in checks.items():
         try:
             found = one(subject)
+        except PermissionError as fault:
+            found = fail(f"cannot be looked at: {sentence(fault)}", AS_OWNER)
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is said
             found = fail(f"cannot be looked at: {sentence(fault)}", "see what the message names")
         yield Check(id=id_, verdict=found.verdict, seen=found.seen, remedy=found.remedy)

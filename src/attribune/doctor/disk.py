@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from attribune.doctor.check import Found, Look, Subject, fail, ok, warn
+from attribune.doctor.check import AS_OWNER, Found, Look, Subject, fail, ok, warn
 from attribune.doctor.words import size
 
 #: Less room than that, and the journal soon takes nothing more.
@@ -232,7 +232,7 @@ def judge_filesystem(mount: Mount, cannot: tuple[str, ...]) -> Found:
 def _not_tried(mount: Mount, fault: OSError) -> Found:
     said = f"{mount.kind} at {mount.point}: a file could not be tried out ({fault.strerror})"
     if isinstance(fault, PermissionError):
-        return fail(said, "run it as the user that owns the folder")
+        return fail(said, AS_OWNER)
     if "ro" in mount.options:
         return fail(said, "the disk is mounted read-only, mostly after an error: see `dmesg`")
     return warn(said, "move the folder to a disk of this machine with ext4 or xfs")

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from attribune.doctor.check import Found, Look, Subject, fail, ok, warn
+from attribune.doctor.check import AS_OWNER, UNSEEN, Found, Look, Subject, fail, ok, warn
 from attribune.doctor.words import age, size
 from attribune.model.errors import Invalid
 from attribune.model.status import BackupNote
@@ -74,7 +74,10 @@ def format_(subject: Subject) -> Found:
     try:
         found = folder_.format_of(subject.folder)
     except Invalid as fault:
-        return fail(fault.message, "`attribune serve` makes a new one where there is none")
+        return fail(
+            fault.message,
+            "give the right folder, or read it as its owner; `attribune serve` makes a new one",
+        )
     if found > folder_.FORMAT:
         return fail(
             f"format {found}, and this version knows {folder_.FORMAT}",
@@ -86,6 +89,11 @@ def format_(subject: Subject) -> Found:
 def owner(subject: Subject) -> Found:
     """Whether everything belongs to one user, and to who calls unless that is root."""
     uid = subject.folder.stat().st_uid
+    if os.geteuid() not in {uid, 0}:
+        return fail(
+            f"the folder belongs to {_name(uid)} and not to {_name(os.geteuid())}",
+            f"run commands as {_name(uid)}: sudo -u {_name(uid)} attribune …",
+        )
     others = Counter[int]()
     first: dict[int, str] = {}
     for entry in walk(subject.folder):
@@ -100,11 +108,6 @@ def owner(subject: Subject) -> Found:
         return fail(
             f"the folder belongs to {_name(uid)}, and files in it to others: {said}",
             f"chown -R {_name(uid)}: {subject.folder}    and run commands as {_name(uid)}, not as root",
-        )
-    if os.geteuid() not in {uid, 0}:
-        return fail(
-            f"the folder belongs to {_name(uid)} and not to {_name(os.geteuid())}",
-            f"run commands as {_name(uid)}: sudo -u {_name(uid)} attribune …",
         )
     return ok(f"all of it belongs to {_name(uid)}")
 
@@ -162,6 +165,8 @@ def holder(subject: Subject) -> Found:
     found = subject.holder
     if found is None:
         return ok("nobody")
+    if found == UNSEEN:
+        return fail(found.doing, AS_OWNER)
     if found == folder_.SHARED or not found.pid:
         return ok(found.doing)
     said = f"{found.doing} (process {found.pid} on {found.host}, since {found.since})"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from attribune.doctor.check import Found, Look, Subject, fail, ok, warn
+from attribune.doctor.check import AS_OWNER, UNSEEN, Found, Look, Subject, fail, ok, warn
 from attribune.doctor.words import age
 from attribune.model.status import RoleState, RoleStatus
 from attribune.roles.folder import ADMIN_SOCKET
@@ -26,7 +26,6 @@ MOVES_S: Final = 2.0
 #: How long a door may take to answer. Seconds.
 ANSWER_S: Final = 2.0
 
-NOT_SERVED: Final = ok("nobody serves the folder")
 _LOG: Final = "read its log: journalctl -u attribune --since -1h"
 #: Counters that should stand at 0 → what one of them means.
 _TROUBLE: Final = {
@@ -37,6 +36,13 @@ _TROUBLE: Final = {
     "crowded": "requests turned away since bodies took too much memory",
     "faults": "answers that a mistake of ours spoiled",
 }
+
+
+def _unserved(subject: Subject) -> Found:
+    """What there is to say of a house that does not serve."""
+    if subject.holder == UNSEEN:
+        return fail("whether a house serves cannot be seen", AS_OWNER)
+    return ok("nobody serves the folder")
 
 
 def _stand(subject: Subject, later_ms: int = 0) -> dict[str, RoleStatus]:
@@ -55,7 +61,7 @@ def _stand(subject: Subject, later_ms: int = 0) -> dict[str, RoleStatus]:
 
 def roles(subject: Subject) -> Found:
     """Whether every role works, and has for a while."""
-    return judge_roles(_stand(subject), subject.now_ms) if subject.is_served else NOT_SERVED
+    return judge_roles(_stand(subject), subject.now_ms) if subject.is_served else _unserved(subject)
 
 
 def judge_roles(found: Mapping[str, RoleStatus], now_ms: int) -> Found:
@@ -91,7 +97,7 @@ def _down(role: RoleStatus) -> str:
 def lag(subject: Subject) -> Found:
     """Whether what came in is decided and recorded soon."""
     if not subject.is_served:
-        return NOT_SERVED
+        return _unserved(subject)
     before = _stand(subject)
     if not any(role.lag for role in before.values()):
         return judge_lag(before, before)
@@ -123,7 +129,9 @@ def judge_lag(before: Mapping[str, RoleStatus], after: Mapping[str, RoleStatus])
 
 def errors(subject: Subject) -> Found:
     """Whether roles complain of anything."""
-    return judge_errors(_stand(subject), subject.now_ms) if subject.is_served else NOT_SERVED
+    return (
+        judge_errors(_stand(subject), subject.now_ms) if subject.is_served else _unserved(subject)
+    )
 
 
 def judge_errors(found: Mapping[str, RoleStatus], now_ms: int) -> Found:
@@ -152,7 +160,7 @@ def judge_errors(found: Mapping[str, RoleStatus], now_ms: int) -> Found:
 def doors(subject: Subject) -> Found:
     """Whether collector, API and admin socket answer."""
     if not subject.is_served:
-        return NOT_SERVED
+        return _unserved(subject)
     silent = []
     for name in ("collector_url", "web_url"):
         url = str(subject.said.get(name) or "")

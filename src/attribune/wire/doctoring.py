@@ -24,6 +24,7 @@ from attribune import settings as settings_
 from attribune.doctor import advice, disk, folder, house, machine
 from attribune.doctor.check import (
     SERVING,
+    UNSEEN,
     Check,
     Checkup,
     Look,
@@ -34,6 +35,7 @@ from attribune.doctor.check import (
 )
 from attribune.model.errors import Invalid
 from attribune.roles import folder as folder_
+from attribune.roles.folder import Holder
 from attribune.settings import Settings
 from attribune.wire import soundness
 
@@ -122,12 +124,13 @@ _REMEDY: Final = {
 
 def subject(data: Path, now_ms: int) -> Subject:
     """Whom the checks of this process are about."""
-    holder = folder_.holder(data) if data.is_dir() else None
+    holder: Holder | None = UNSEEN
     said = folder_.serving(data) or {}
-    is_served = holder is not None and holder.doing == SERVING
     try:
+        holder = folder_.holder(data) if data.is_dir() else None
+        is_served = holder is not None and holder.doing == SERVING
         settings, unreadable = _in_force(data, said if is_served else {}), None
-    except (Invalid, msgspec.ValidationError) as fault:
+    except (Invalid, msgspec.ValidationError, OSError) as fault:
         settings, unreadable = Settings(), str(fault)
     return Subject(data, now_ms, holder, settings, unreadable, said)
 
