@@ -12,7 +12,7 @@ from attribune.api.house import House
 from attribune.engines.memory import MemoryJournal
 from attribune.engines.memory_facts import MemoryFacts
 from attribune.engines.system import MemoryClock, SystemChance
-from attribune.model.status import Progress, RoleState, RoleStatus, Status
+from attribune.model.status import Disk, Progress, RoleState, RoleStatus, Status
 from attribune.registry.view import Registry
 from attribune.settings import Settings
 
@@ -23,12 +23,23 @@ ROLES = (
     RoleStatus(role="attributor", state=RoleState.STALE, restarts=4, last_error='a "bad"\nthing'),
 )
 
+DISK = Disk(
+    free_bytes=1000,
+    total_bytes=4000,
+    used_bytes={"journal": 300, "facts": 20},
+    growth_bytes_per_day=None,
+    full_in_s=None,
+    journal_start=0,
+    journal_begun_at_ms=5,
+)
+
 
 class StillKeeper:
     """Keeps nothing, and says what it is told to."""
 
     def __init__(self) -> None:
         self.roles = ROLES
+        self.known = DISK
         self.rebuilt: list[str] = []
 
     def settle(self) -> None:
@@ -49,6 +60,9 @@ class StillKeeper:
             web_url=None,
             roles=self.roles,
         )
+
+    def disk(self) -> Disk:
+        return self.known
 
     def keys_used_at_ms(self) -> dict[str, int]:
         return {}

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from datetime import date
 
+import msgspec
 import pytest
-from asking import Api
+from asking import DISK, Api
 
 from attribune.api import errors, idempotency, metrics
 from attribune.model.errors import AttribuneError, JournalFull
 from attribune.model.fact import Fact, FactKind
 from attribune.model.ids import PartnerId, Position, ProductId
 from attribune.model.position import Topic
+from attribune.model.status import BackupNote
 from attribune.registry.hosting import NETWORKS_MAX
 
 APP = {"name": "Game", "platform": "android", "store_id": "com.example.game"}
@@ -397,6 +399,22 @@ def test_metrics_are_those_of_the_table(api: Api) -> None:
     assert "attribune_journal_end 5.0" in lines
     named = {line.split("{")[0].split(" ")[0] for line in lines if not line.startswith("#")}
     assert named <= {row.name for row in metrics.METRICS}
+
+
+def test_metrics_of_the_disk_are_absent_while_they_are_not_known(api: Api) -> None:
+    lines = api.ask("GET", "/metrics", key="")[1].splitlines()
+    assert "attribune_disk_free_bytes 1000.0" in lines
+    assert 'attribune_disk_used_bytes{part="facts"} 20.0' in lines
+    unknown = ("full_in_seconds", "growth_bytes_per_day", "last_success_timestamp_seconds")
+    assert not [line for line in lines if line[0] != "#" and any(word in line for word in unknown)]
+    api.keeper.known = msgspec.structs.replace(
+        DISK,
+        full_in_s=60,
+        backup=BackupNote(path="/b", created_at_ms=1500, bytes=9, end=4),
+    )
+    lines = api.ask("GET", "/metrics", key="")[1].splitlines()
+    assert "attribune_disk_full_in_seconds 60.0" in lines
+    assert "attribune_backup_last_success_timestamp_seconds 1.5" in lines
 
 
 def test_rebuild_is_begun_and_watched(api: Api) -> None:

@@ -14,7 +14,7 @@ from attribune.model.control import Change
 from attribune.model.ids import Position, ProductId
 from attribune.model.policy import Policy
 from attribune.model.position import Topic
-from attribune.model.status import Progress, Status
+from attribune.model.status import Disk, Progress, Status
 from attribune.ports import Chance, Clock, Enricher, Facts, Journal
 from attribune.registry.made import Made
 from attribune.registry.view import Registry
@@ -40,6 +40,10 @@ class Keeper(Protocol):
 
     def status(self) -> Status:
         """Where the house stands."""
+        ...
+
+    def disk(self) -> Disk:
+        """What fills the disk, and when it is full at this rate; some seconds old at most."""
         ...
 
     def keys_used_at_ms(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from attribune.model.status import RoleState, RoleStatus, Status
+from attribune.model.status import Disk, RoleState, RoleStatus, Status
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -48,15 +48,55 @@ COUNTED: Final = MetricRow(
 JOURNAL_END: Final = MetricRow(
     "attribune_journal_end", "gauge", (), "The place of the newest journal entry."
 )
+JOURNAL_START: Final = MetricRow(
+    "attribune_journal_start",
+    "gauge",
+    (),
+    "The place before the oldest journal entry that is kept; 0 while nothing was pruned.",
+)
+FREE: Final = MetricRow(
+    "attribune_disk_free_bytes", "gauge", (), "What may still be written to the data folder's disk."
+)
+TOTAL: Final = MetricRow(
+    "attribune_disk_total_bytes", "gauge", (), "The size of the data folder's disk."
+)
+USED: Final = MetricRow(
+    "attribune_disk_used_bytes",
+    "gauge",
+    ("part",),
+    "What a part of the data folder takes: journal, facts, store, answers, registry, other.",
+)
+GROWTH: Final = MetricRow(
+    "attribune_disk_growth_bytes_per_day",
+    "gauge",
+    (),
+    "What the data folder grows by; absent while the journal is younger than an hour.",
+)
+FULL_IN: Final = MetricRow(
+    "attribune_disk_full_in_seconds",
+    "gauge",
+    (),
+    "When the disk is full at that rate; absent while that is not known, or nothing grows.",
+)
+BACKED_UP_AT: Final = MetricRow(
+    "attribune_backup_last_success_timestamp_seconds",
+    "gauge",
+    (),
+    "When the newest backup was begun, since 1970; absent before the first.",
+)
 #: Every metric.
-METRICS: Final = (UP, RESTARTS, POSITION, LAG, MEMORY, COUNTED, JOURNAL_END)
+METRICS: Final = (
+    *(UP, RESTARTS, POSITION, LAG, MEMORY, COUNTED, JOURNAL_END, JOURNAL_START),
+    *(FREE, TOTAL, USED, GROWTH, FULL_IN, BACKED_UP_AT),
+)
 
 
 class _Once:
-    """A collector of one status."""
+    """A collector of one status and the disk."""
 
-    def __init__(self, status: Status) -> None:
+    def __init__(self, status: Status, disk: Disk) -> None:
         self._status = status
+        self._disk = disk
 
     def collect(self) -> Iterable[Metric]:
         """The families, each with a sample per role."""
@@ -68,6 +108,21 @@ class _Once:
         yield _family(MEMORY, {(r.role,): r.rss_bytes for r in roles if r.rss_bytes})
         yield _family(COUNTED, _counted(roles))
         yield _family(JOURNAL_END, {(): self._status.journal_end})
+        yield from _of_disk(self._disk)
+
+
+def _of_disk(disk: Disk) -> Iterable[Metric]:
+    yield _family(USED, {(part,): used for part, used in disk.used_bytes.items()})
+    single = {
+        JOURNAL_START: disk.journal_start,
+        FREE: disk.free_bytes,
+        TOTAL: disk.total_bytes,
+        GROWTH: disk.growth_bytes_per_day,
+        FULL_IN: disk.full_in_s,
+        BACKED_UP_AT: disk.backup.created_at_ms / 1000 if disk.backup else None,
+    }
+    for row, value in single.items():
+        yield _family(row, {} if value is None else {(): value})
 
 
 def _counted(roles: Iterable[RoleStatus]) -> dict[tuple[str, ...], float]:
@@ -82,8 +137,8 @@ def _family(row: MetricRow, samples: dict[tuple[str, ...], float]) -> Metric:
     return family
 
 
-def exposition(status: Status) -> bytes:
-    """A status as Prometheus reads it."""
+def exposition(status: Status, disk: Disk) -> bytes:
+    """A status and the disk as Prometheus reads them."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(status))
+    registry.register(_Once(status, disk))
     return generate_latest(registry)

@@ -19,6 +19,7 @@ def register(commands: typer.Typer) -> None:
     commands.command(epilog="Example: attribune status --data D")(status)
 
 
+_DAY_S: Final = 86_400
 #: How long a house may take to answer before its status is read from what its roles wrote. Seconds.
 _ANSWER_WAIT_S: Final = 2.0
 
@@ -41,7 +42,37 @@ def status(data: Data, json_: Json = False) -> None:
                 for name, value in row["counters"].items()
             )
             show.line(f"{row['role']}: {counted}")
-    return None
+    return _show_disk(answer["disk"])
+
+
+def _show_disk(disk: dict[str, Any]) -> None:
+    show.line()
+    rows = [[part, show.size(used)] for part, used in disk["used_bytes"].items()]
+    show.table(("part", "on disk"), rows, empty="")
+    growth, full_in_s = disk["growth_bytes_per_day"], disk["full_in_s"]
+    grows = (
+        "it is not known yet what it grows by"
+        if growth is None
+        else f"{show.size(growth)} more a day"
+    )
+    full = (
+        ""
+        if full_in_s is None
+        else f"; at that rate the disk is full in {full_in_s / _DAY_S:.1f} days"
+    )
+    show.line(
+        f"{show.size(disk['free_bytes'])} of {show.size(disk['total_bytes'])} are free; {grows}{full}."
+    )
+    if disk["journal_start"]:
+        show.line(
+            f"The journal was pruned up to {disk['journal_start']}; what is kept begins "
+            f"{show.moment(disk['journal_begun_at_ms'])}."
+        )
+    backup = disk["backup"]
+    said = (
+        f"of {show.moment(backup['created_at_ms'])}, in {backup['path']}" if backup else "none yet"
+    )
+    show.line(f"Newest backup: {said}.")
 
 
 def _asked(data: Path) -> dict[str, Any]:
@@ -54,4 +85,4 @@ def _asked(data: Path) -> dict[str, Any]:
     except (FolderHeld, Failed) as fault:
         if isinstance(fault, Failed) and fault.error["code"] != "unavailable":
             raise
-        return {"status": wire.standing(data)}
+        return wire.standing(data)

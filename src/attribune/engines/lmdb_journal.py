@@ -44,6 +44,8 @@ class SegmentInfo(NamedTuple):
     last: Position
     #: On disk.
     bytes: int
+    #: When its first entry was appended, or when it was made while it has none. Milliseconds, UTC.
+    begun_at_ms: int
     is_sealed: bool
 
 
@@ -75,6 +77,7 @@ class LmdbJournal:
         self._writing = Lock()
         self._open: dict[int, Segment] = {}
         self._sealed: dict[int, _Sealed] = {}
+        self._listings: dict[int, SegmentInfo] = {}
         self._folder.mkdir(parents=True, exist_ok=True)
         status = self._folder.stat()
         self._identity = (status.st_dev, status.st_ino)
@@ -171,8 +174,8 @@ class LmdbJournal:
             self._check()
             self._numbers = self._listed()
             try:
-                visited = ((number, self._visit(number)) for number in self._numbers)
-                return [self._info(number, segment) for number, segment in visited if segment]
+                listed = (self._info(number) for number in self._numbers)
+                return [info for info in listed if info]
             except lmdb.Error as fault:
                 raise said(fault, f"journal {self._folder}") from fault
 
@@ -215,15 +218,24 @@ class LmdbJournal:
                         self._sealed[number] = _Sealed(state.base, state.last, segment.ends())
             number = self._after(number)
 
-    def _info(self, number: int, segment: Segment) -> SegmentInfo:
+    def _info(self, number: int) -> SegmentInfo | None:
+        """A segment as listed, None while it is not whole. What is sealed is opened for that once."""
+        known = self._listings.get(number)
+        segment = None if known else self._visit(number)
+        if segment is None:
+            return known
         state = segment.state()
-        return SegmentInfo(
+        info = SegmentInfo(
             name=self._path(number).name,
             first=Position(state.base + 1),
             last=state.last,
             bytes=segment.bytes_used(),
+            begun_at_ms=state.begun_at_ms,
             is_sealed=state.is_sealed,
         )
+        if info.is_sealed:
+            self._listings[number] = info
+        return info
 
     def _last(self) -> Position:
         # The newest folder may hold a segment that is only being made.

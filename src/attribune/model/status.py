@@ -76,6 +76,25 @@ class BackupNote(Struct, frozen=True, kw_only=True):
     end: int
 
 
+class Disk(Struct, frozen=True, kw_only=True):
+    """How full the disk of a data folder is, what fills it, and when it is full if things go on as they do."""
+
+    #: What may still be written there, and the size of the whole disk.
+    free_bytes: int
+    total_bytes: int
+    #: What the parts of the data folder take: ``journal``, ``facts``, ``store``, ``answers``, ``registry``, ``other``.
+    used_bytes: dict[str, int]
+    #: What they grow by together; None while the journal is younger than an hour.
+    growth_bytes_per_day: int | None
+    #: None while that is not known, or nothing grows. Seconds.
+    full_in_s: int | None
+    #: The place before the oldest entry that is kept, and when that segment was begun. Milliseconds, UTC.
+    journal_start: int
+    journal_begun_at_ms: int | None
+    #: The newest backup.
+    backup: BackupNote | None = None
+
+
 class Progress(Struct, frozen=True, kw_only=True):
     """How far a view that is made again has come."""
 

@@ -79,18 +79,20 @@ def remove_views(data: Path, views: Iterable[str]) -> bool:
 
 
 def standing(data: Path) -> dict[str, Any]:
-    """Where a house stands whose web role does not answer, by what its roles last wrote: ``Status`` as plain values.
+    """Where a house stands whose web role does not answer, by what its roles last wrote: what ``/api/status`` would say.
 
     Raises FolderTooNew, Invalid, JournalDamaged, JournalUnavailable.
     """
     from msgspec import to_builtins
 
+    from attribune.wire import disks
     from attribune.wire.keepers import status
 
     folder = folder_.prepare(data)
     parts = Parts(folder, settings_.load(folder))
     try:
-        return dict(to_builtins(status(parts, is_serving=True)))
+        said = {"status": status(parts, is_serving=True), "disk": disks.disk(parts)}
+        return {name: to_builtins(part) for name, part in said.items()}
     finally:
         parts.close()
 

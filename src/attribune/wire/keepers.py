@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from attribune.model.ids import Position
-from attribune.model.status import Progress, RoleState, Status
+from attribune.model.status import Disk, Progress, RoleState, Status
 from attribune.roles import folder as folder_
 from attribune.roles.base import Role, settle
-from attribune.wire import checking
+from attribune.wire import checking, disks
 from attribune.wire.parts import Parts
 from attribune.wire.roles import attributor, recorder, registrar
 
@@ -76,6 +76,10 @@ class OfflineKeeper:
     def status(self) -> Status:
         """Where the roles stood when they last ran."""
         return status(self._parts, is_serving=False)
+
+    def disk(self) -> Disk:
+        """How the disk stands."""
+        return disks.disk(self._parts)
 
     def keys_used_at_ms(self) -> dict[str, int]:
         """When each key was last used."""
@@ -151,6 +155,7 @@ class ServingKeeper:
     def __init__(self, parts: Parts, registrar_: RegistrarRole, recorder_: RecorderRole) -> None:
         """Know the roles of this process."""
         self._parts = parts
+        self._disk = disks.DiskWatch(parts)
         self._registrar = registrar_
         self._recorder = recorder_
         #: Where the journal ended, and when it was, as each view's rebuild was begun.
@@ -181,6 +186,10 @@ class ServingKeeper:
     def status(self) -> Status:
         """Where the roles stand."""
         return status(self._parts, is_serving=True)
+
+    def disk(self) -> Disk:
+        """How the disk stood some seconds ago at most."""
+        return self._disk.disk()
 
     def keys_used_at_ms(self) -> dict[str, int]:
         """When each key was last used."""

@@ -17,13 +17,13 @@ from attribune.registry.view import Registry
 from attribune.settings import Settings
 
 if TYPE_CHECKING:
+    from attribune.engines.lmdb_journal import LmdbJournal
     from attribune.ports import (
         Answers,
         Chance,
         Clock,
         Enricher,
         Facts,
-        Journal,
         RegistryStore,
         Store,
     )
@@ -64,7 +64,7 @@ class Parts:
         return SystemChance()
 
     @cached_property
-    def journal(self) -> Journal:
+    def journal(self) -> LmdbJournal:
         """The journal."""
         from attribune.engines.lmdb_journal import LmdbJournal
 

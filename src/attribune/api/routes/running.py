@@ -12,15 +12,16 @@ from attribune.api import metrics
 from attribune.api.here import Here
 from attribune.api.house import VIEWS
 from attribune.model.errors import AttribuneError, Invalid
-from attribune.model.status import Progress, RoleState, Status
+from attribune.model.status import Disk, Progress, RoleState, Status
 
 _NOT_READY: Final = 503
 
 
 class StatusAnswer(Struct, frozen=True):
-    """Where the house stands."""
+    """Where the house stands, and how long its disk lasts."""
 
     status: Status
+    disk: Disk
 
 
 class RebuildAnswer(Struct, frozen=True):
@@ -31,8 +32,8 @@ class RebuildAnswer(Struct, frozen=True):
 
 @get("/api/status", sync_to_thread=True)
 def status(house: Here) -> StatusAnswer:
-    """Roles, positions, lags, restarts and last errors."""
-    return StatusAnswer(house.keeper.status())
+    """Roles, positions, lags, restarts and last errors; what fills the disk, and when it is full at this rate."""
+    return StatusAnswer(house.keeper.status(), house.keeper.disk())
 
 
 @post("/api/rebuild/{view:str}", sync_to_thread=True, status_code=202)
@@ -76,8 +77,8 @@ def readyz(house: Here) -> Response[dict[str, Any]]:
 
 @get("/metrics", media_type=MediaType.TEXT, sync_to_thread=True)
 def read_metrics(house: Here) -> Response[bytes]:
-    """The counters of every role, for Prometheus."""
-    text = metrics.exposition(house.keeper.status())
+    """The counters of every role and the state of the disk, for Prometheus."""
+    text = metrics.exposition(house.keeper.status(), house.keeper.disk())
     return Response(text, media_type=metrics.CONTENT_TYPE)
 
 
