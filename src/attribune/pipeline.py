@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from attribune.attribute import attributor, corrections, lifecycle, touches
+from attribune.attribute import attributor, corrections, lifecycle, touches, waiting
 from attribune.collect import links, native
 from attribune.model.position import JUDGED, RECORDED, Topic
 from attribune.record import facts
@@ -47,7 +47,7 @@ ATTRIBUTE: Final = Stage(
         links.read_touch,
         touches.touch_,
         *attributor.STEPS,
-        lifecycle.expire,
+        waiting.expire,
         lifecycle.open_,
         lifecycle.event,
         lifecycle.evidence_,

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from attribune.attribute import aside, lifecycle, say
+from attribune.attribute import aside, lifecycle, say, waiting
 from attribune.attribute.answer import answer
 from attribune.attribute.corrections import correct
 from attribune.attribute.desk import Desk
@@ -107,7 +107,7 @@ class Attributor:
             stood_aside=stood_aside,
         )
         if desk.next_due <= now_ms:
-            lifecycle.expire(turn)
+            waiting.expire(turn)
         turn.attempt(
             entry.position,
             lambda: self._judge(turn, entry, record),

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
-
 import msgspec
 
-from attribune.attribute import aside, evidence, say
+from attribune.attribute import evidence, say
 from attribune.attribute.cascade import move_touch, replace_standing, revise
-from attribune.attribute.desk import HeldRow, PersonSeen
+from attribune.attribute.crediting import credit_event, credit_open, device_of, see
+from attribune.attribute.desk import PersonSeen
 from attribune.attribute.installation import Verdict, judge, past
 from attribune.attribute.keys import PERSON_IDS, id_key, network
 from attribune.attribute.returns import Return, judge_return
 from attribune.attribute.state import DeviceState, Dossier, Standing, in_force, installation, seen
 from attribune.attribute.turn import Turn
+from attribune.attribute.waiting import hold, of_device, of_user, release
 from attribune.model.activity import (
     Activity,
     Claim,
@@ -27,9 +25,8 @@ from attribune.model.activity import (
     Open,
     Sender,
 )
-from attribune.model.codec import decode, encode
-from attribune.model.ids import DeviceId, Position, ProductId, TouchId, UserId, digest
-from attribune.model.position import Entry, Topic
+from attribune.model.codec import encode
+from attribune.model.ids import DeviceId, Position, ProductId, TouchId, UserId
 from attribune.model.refusal import RefusalReason
 
 
@@ -52,9 +49,9 @@ def open_(turn: Turn, record: Open, about: Position) -> None:
 
 def _open_again(turn: Turn, state: DeviceState, sign: Return, record: Open) -> None:
     returned = judge_return(turn, state, sign)
-    _see(turn, returned or state, record.occurred_at_ms)
+    see(turn, returned or state, record.occurred_at_ms)
     if sign.by_open and (returned is None or not _made(returned, state)):
-        _credit_open(turn, returned or state, record, sign.about)
+        credit_open(turn, returned or state, record, sign.about)
 
 
 def _made(new: DeviceState, old: DeviceState) -> bool:
@@ -64,7 +61,7 @@ def _made(new: DeviceState, old: DeviceState) -> bool:
 
 def event(turn: Turn, record: Event, about: Position, payload: bytes | None = None) -> None:
     """Credit an event to the source in force when it happened, or let it wait for its device's first open."""
-    device = _device_of(turn, record)
+    device = device_of(turn, record)
     state = turn.desk.device(record.product, device) if device else None
     if record.transaction_id and _is_repeated(turn, state, record, about):
         return
@@ -77,10 +74,10 @@ def event(turn: Turn, record: Event, about: Position, payload: bytes | None = No
         _install(turn, state, _implied(record), about, by_open=False)
         state = turn.desk.device(record.product, record.device.id)
     if state and state.has_opened:
-        state = _see(turn, state, record.occurred_at_ms)
-        _credit_event(turn, state, record, about)
+        state = see(turn, state, record.occurred_at_ms)
+        credit_event(turn, state, record, about)
     else:
-        _hold(turn, record, about, payload or encode(record))
+        hold(turn, record, about, payload or encode(record))
 
 
 def evidence_(turn: Turn, record: Evidence | Claim, about: Position) -> None:
@@ -134,20 +131,7 @@ def known(turn: Turn, record: KnownDevice, about: Position) -> None:
     for kind, value in device.ids.items():
         key = id_key(record.product, kind, value)
         turn.desk.see_person(key, device.id, PersonSeen(0, last_ms or 0, is_known=True))
-    _release(turn, _of_device(record.product, device.id))
-
-
-def expire(turn: Turn) -> None:
-    """Let go of events whose device never opened in time: their source is unknown for good."""
-    for waits_for, position, held in turn.desk.overdue(turn.now_ms):
-        record = _held_event(held.payload, position)
-        _let_go(
-            turn,
-            _Waiting(waits_for, position, held, record),
-            lambda event: turn.say(
-                say.credited_event(turn, event.record, event.position, None, None)
-            ),
-        )
+    release(turn, of_device(record.product, device.id))
 
 
 # --- installations
@@ -170,7 +154,7 @@ def _install(
         _adopt(turn, state, earlier.imported, sign, record)
     else:
         _decide_installation(turn, state, record, about, by_open=by_open)
-    _release(turn, _of_device(state.product, state.device))
+    release(turn, of_device(state.product, state.device))
 
 
 def _adopt(
@@ -206,7 +190,7 @@ def _decide_installation(
     state = msgspec.structs.replace(
         replace_standing(state, standing), installed_at_ms=verdict.installed_at_ms
     )
-    _see(turn, state, record.occurred_at_ms)
+    see(turn, state, record.occurred_at_ms)
     turn.touched.add((state.product, state.device))
 
 
@@ -283,23 +267,6 @@ def _decide_again(turn: Turn, state: DeviceState, standing: Standing) -> DeviceS
 # --- opens and events
 
 
-def _credit_open(turn: Turn, state: DeviceState, record: Open, about: Position) -> None:
-    primary, _ = in_force(state, record.occurred_at_ms)
-    outcome = say.credited_open(turn, record, about, primary)
-    turn.say(outcome)
-    turn.desk.put_credited(state.product, state.device, outcome)
-
-
-def _credit_event(turn: Turn, state: DeviceState, record: Event, about: Position) -> None:
-    primary, secondary = in_force(state, record.occurred_at_ms)
-    outcome = say.credited_event(turn, record, about, primary, secondary)
-    outcome = msgspec.structs.replace(
-        outcome, device=state.device
-    )  # an event may name its user only
-    turn.say(outcome)
-    turn.desk.put_credited(state.product, state.device, outcome)
-
-
 def _is_repeated(turn: Turn, state: DeviceState | None, record: Event, about: Position) -> bool:
     """Refuse a conversion that was told before, and count the claimant; the first telling stands."""
     assert record.transaction_id is not None, "asked for transactions only"
@@ -338,101 +305,6 @@ def _implied(record: Event) -> Open:
     )
 
 
-# --- what waits
-
-
-def _hold(turn: Turn, record: Event, about: Position, payload: bytes) -> None:
-    _, policy = turn.directory.policy(record.product, turn.position)
-    waits_for = _waits_for(turn, record)
-    if policy.hold_ms <= 0 or waits_for is None:
-        turn.say(say.credited_event(turn, record, about, None, None))
-        return
-    held = HeldRow(payload, turn.now_ms + policy.hold_ms)
-    if _wait(turn, record, about, waits_for, held):
-        turn.say(say.held(turn, record, about, held.due_ms))
-
-
-def _wait(turn: Turn, record: Event, about: Position, waits_for: bytes, held: HeldRow) -> bool:
-    """Whether an event may wait with those that wait for the same already; else it is refused."""
-    limit = turn.limits.held_events_max
-    if len(turn.desk.held(waits_for, limit)) >= limit:
-        say.refuse(turn, record, about, RefusalReason.TOO_MANY_HELD)
-        return False
-    turn.desk.hold(waits_for, about, held.payload, held.due_ms)
-    return True
-
-
-class _Waiting(NamedTuple):
-    """An event that waits: for what, its place, how it is remembered, itself."""
-
-    waits_for: bytes
-    position: Position
-    held: HeldRow
-    record: Event
-
-
-def _release(turn: Turn, waits_for: bytes) -> None:
-    """Credit what waited, now that its device is known; before that device has opened, it waits on for it."""
-    for position, held in turn.desk.held(waits_for):
-        record = _held_event(held.payload, position)
-        device = _device_of(turn, record)
-        assert device is not None, "what is released has a device"
-        state = turn.desk.device(record.product, device)
-        event = _Waiting(waits_for, position, held, record)
-        if state and state.has_opened:
-            _let_go(turn, event, partial(_credit_released, turn, state))
-        else:
-            _let_go(turn, event, partial(_wait_on, turn, device))
-
-
-def _let_go(turn: Turn, event: _Waiting, then: Callable[[_Waiting], None]) -> None:
-    """Let an event wait no more for what it waited for.
-
-    One that cannot be credited, by a mistake of ours, is set aside and holds up nothing else.
-    """
-
-    def judge() -> None:
-        turn.desk.let_go(event.waits_for, event.position, event.held.due_ms)
-        then(event)
-
-    def set_aside() -> None:
-        turn.desk.let_go(event.waits_for, event.position, event.held.due_ms)
-        aside.held_event(turn, event.record, event.position)
-
-    turn.attempt(event.position, judge, set_aside)
-
-
-def _credit_released(turn: Turn, state: DeviceState, event: _Waiting) -> None:
-    state = _see(turn, state, event.record.occurred_at_ms)
-    _credit_event(turn, state, event.record, event.position)
-
-
-def _wait_on(turn: Turn, device: DeviceId, event: _Waiting) -> None:
-    waits_for = _of_device(event.record.product, device)
-    _wait(turn, event.record, event.position, waits_for, event.held)
-
-
-def _waits_for(turn: Turn, record: Event) -> bytes | None:
-    """The device an event is of; while none is known, its user."""
-    if device := _device_of(turn, record):
-        return _of_device(record.product, device)
-    return _of_user(record.product, record.user_id) if record.user_id else None
-
-
-def _of_device(product: ProductId, device: DeviceId) -> bytes:
-    return digest("device", product, device)
-
-
-def _of_user(product: ProductId, user: UserId) -> bytes:
-    return digest("user", product, user)
-
-
-def _held_event(payload: bytes, position: Position) -> Event:
-    record = decode(Entry(position, Topic.ACTIVITY, payload))
-    assert isinstance(record, Event), "only events are held"
-    return record
-
-
 # --- what is remembered
 
 
@@ -443,22 +315,6 @@ def _state(turn: Turn, record: Activity, device: Device) -> DeviceState:
     return DeviceState(
         product=record.product, device=device.id, app=record.app, platform=device.platform
     )
-
-
-def _device_of(turn: Turn, record: Event) -> DeviceId | None:
-    """The device an event is of: its own, or the one its user was bound to by a server."""
-    if record.device:
-        return record.device.id
-    return turn.desk.user_device(record.product, record.user_id) if record.user_id else None
-
-
-def _see(turn: Turn, state: DeviceState, at_ms: int) -> DeviceState:
-    """Remember a sign of life."""
-    state = msgspec.structs.replace(
-        state, sessions=seen(state.sessions, at_ms), earliest_ms=min(state.earliest_ms, at_ms)
-    )
-    turn.desk.put_device(state)
-    return state
 
 
 def _remember(turn: Turn, record: Activity, device: Device, at_ms: int) -> None:
@@ -480,7 +336,7 @@ def _bind(turn: Turn, product: ProductId, user: UserId, device: DeviceId) -> Non
     if before == device:
         return
     turn.desk.bind_user(product, user, device)
-    _release(turn, _of_device(product, before) if before else _of_user(product, user))
+    release(turn, of_device(product, before) if before else of_user(product, user))
 
 
 def _session_start(state: DeviceState, at_ms: int) -> int:
