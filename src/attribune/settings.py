@@ -203,6 +203,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     record_rows_max: Annotated[
         int, _is("rows", "Rows written to the facts at a time.", 1, 500_000)
     ] = 50_000
+    facts_insert_bytes_max: Annotated[
+        int,
+        _is(
+            "bytes",
+            "Size of the entries whose rows are written to the facts at a time; the facts take some six times that for a moment.",
+            1 << 16,
+            1 << 30,
+        ),
+    ] = 64 << 20
     record_wait_ms: Annotated[
         int, _is("ms", "How long rows are gathered between two writes to the facts.", 1, 60_000)
     ] = 200

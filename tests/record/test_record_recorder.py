@@ -14,6 +14,7 @@ from record.house import HOUR_MS, T0, House
 from attribune.model.activity import Consent
 from attribune.model.errors import StoreUnavailable
 from attribune.model.fact import Fact, FactKind
+from attribune.model.position import Topic
 from attribune.roles import base
 from attribune.settings import Settings
 
@@ -54,6 +55,35 @@ def test_a_recorder_that_is_stopped_anywhere_goes_on_without_loss_or_doubling(
     house.recorder = house.new_recorder()  # killed, and started again
     house.record()
     assert house.rows() == whole
+
+
+def test_an_insert_is_limited_by_the_bytes_of_its_entries_too() -> None:
+    """Rows as wide as the wire allows would take gigabytes at once otherwise."""
+    house = House(settings=settings(facts_insert_bytes_max=1 << 16))
+    for n in range(40):
+        house.click(at_ms=T0 + n, query=f"n={n}&wide={'x' * 10_000}")
+    touch, _ = house.repeated_touch(extra={"wide": "x" * 10_000})
+    assert touch
+    house.record()
+    assert [row.position for row in house.rows()] == [row.position for row in house.facts.rows]
+    sizes = [
+        sum(len(house.journal.get(topic_of_row(row), row.position).payload) for row in insert)
+        for insert in house.facts.inserts
+    ]
+    assert len(house.facts.inserts) >= 7
+    assert all(size <= 1 << 16 for size in sizes)
+
+
+def topic_of_row(row: Fact) -> Topic:
+    return Topic.TOUCHES if row.position == row.about else Topic.OUTCOMES
+
+
+def test_an_entry_larger_than_an_insert_is_written_alone() -> None:
+    house = House(settings=settings(facts_insert_bytes_max=1 << 16))
+    for _ in range(2):
+        house.click(query=f"wide={'x' * 100_000}")
+    house.record()
+    assert [len(insert) for insert in house.facts.inserts] == [1, 1]
 
 
 @given(st.integers(1, 9), st.integers(1, 7))

@@ -193,7 +193,7 @@ class Correct(Struct, frozen=True, kw_only=True, tag="correct"):
     reason: str
     #: Who says so: the name of the command or of the key.
     by: str
-    #: Repeating the same correction with the same id changes nothing.
+    #: Ours, made anew for each; a refusal names it.
     id: str
 
 

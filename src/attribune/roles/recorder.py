@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from attribune.model.codec import decode
+from attribune.model.codec import Record, decode
 from attribune.model.control import Change
 from attribune.model.fact import Fact
 from attribune.model.ids import Position
+from attribune.model.outcome import RefusedRecord
 from attribune.model.position import Entry, Topic
 from attribune.model.touch import LinkHit, Touch
 from attribune.pipeline import RECORD
@@ -83,6 +85,14 @@ def audit_scope(
     )
 
 
+@dataclass(slots=True)
+class _Insert:
+    """Rows that go into the facts together, and about how large they are."""
+
+    rows: list[Fact] = field(default_factory=list)
+    bytes: int = 0
+
+
 class RecorderRole:
     """Writes what the journal says into the facts. The only writer of them."""
 
@@ -112,7 +122,9 @@ class RecorderRole:
         return self._facts.position() if self._read is None else self._read
 
     def step(self) -> int:
-        """Read up to ``record_rows_max`` rows' worth of entries, write their rows in one insert; how many entries.
+        """Read as many entries as one insert takes, write their rows; how many entries.
+
+        An insert takes ``record_rows_max`` rows, and rows of ``facts_insert_bytes_max`` bytes of entries.
 
         Raises JournalDamaged, JournalUnavailable, StoreUnavailable; then nothing was written and the next step reads the
         same entries again.
@@ -120,22 +132,22 @@ class RecorderRole:
         after = self._start() if self._read is None else self._read
         end = self._journal.end()
         limit = self._settings.read_entries_max
-        rows: list[Fact] = []
+        insert = _Insert()
         entries, taken = 0, limit
         while taken == limit:
             batch = self._journal.read(RECORD.reads, after, limit)
-            taken = self._take(batch, rows)
+            taken = self._take(batch, insert)
             entries += taken
             after = batch[taken - 1].position if taken else after
         if taken == len(
             batch
         ):  # nothing of these topics is left, whatever else stands up to the end
             after = max(after, end)
-        if rows:
-            self._facts.insert(rows)
+        if insert.rows:
+            self._facts.insert(insert.rows)
         self._read = after
         self._entries += entries
-        self._rows += len(rows)
+        self._rows += len(insert.rows)
         return entries
 
     def run(self, stop: threading.Event) -> None:
@@ -181,17 +193,26 @@ class RecorderRole:
                 break
         return start
 
-    def _take(self, batch: list[Entry], rows: list[Fact]) -> int:
+    def _take(self, batch: list[Entry], insert: _Insert) -> int:
         """Add the rows of entries until an entry's rows no longer fit; how many entries were taken."""
+        rows_max, bytes_max = self._settings.record_rows_max, self._settings.facts_insert_bytes_max
         for taken, entry in enumerate(batch):
             if entry.topic is Topic.CONTROL:
                 self._learn(entry)
                 continue
-            made = facts_of(entry.position, decode(entry), self._lookups)
-            if rows and len(rows) + len(made) > self._settings.record_rows_max:
+            record = decode(entry)
+            made = facts_of(entry.position, record, self._lookups)
+            size = insert.bytes + len(made) * self._size(entry, record)
+            if insert.rows and (len(insert.rows) + len(made) > rows_max or size > bytes_max):
                 return taken
-            rows.extend(made)
+            insert.rows.extend(made)
+            insert.bytes = size
         return len(batch)
+
+    def _size(self, entry: Entry, record: Record) -> int:
+        """The most that a row of an entry holds: its own words, or those of the touch that it takes away. Bytes."""
+        touch = self._settings.record_bytes_max if isinstance(record, RefusedRecord) else 0
+        return max(len(entry.payload), touch)
 
     def _learn(self, entry: Entry) -> None:
         change = decode(entry)
