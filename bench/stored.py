@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from attribune.wire.roles import attributor
 RATIO_MIN, RATIO_MIN_MANY = 0.5, 0.8
 #: Judged before the clock starts, in parts of what is timed: caches fill meanwhile.
 _WARM_PARTS = 3
+#: Entries of one append; a segment must have room for them at their worst.
+_APPENDED = 1000
 #: Four in five opens should find a touch; when fewer do, something else is measured than deciding.
 _WON_MIN = 0.7
 
@@ -139,7 +142,8 @@ def _append(parts: Parts, kind: str, what: Filled, begin: int, end: int) -> None
         if kind == "index"
         else ((Topic.ACTIVITY, new_open(n, what)) for n in range(begin, end))
     )
-    parts.journal.append([(topic, encode(record)) for topic, record in made])
+    while some := [(topic, encode(record)) for topic, record in islice(made, _APPENDED)]:
+        parts.journal.append(some)
 
 
 def new_touch(n: int, what: Filled) -> Record:

@@ -6,7 +6,7 @@ Values stay raw JSON until somebody asks for them, so that what nobody asks for 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -82,9 +82,9 @@ class Fields:
 
     __slots__ = ("_path", "_raw")
 
-    def __init__(self, raw: Mapping[str, Raw], path: str = "") -> None:
-        """Begin with all fields unread. ``path`` stands before the names in messages."""
-        self._raw = dict(raw)
+    def __init__(self, raw: dict[str, Raw], path: str = "") -> None:
+        """Begin with all fields unread; what is read is taken out of ``raw``. ``path`` stands before names in messages."""
+        self._raw = raw
         self._path = path
 
     @classmethod
@@ -122,35 +122,39 @@ class Fields:
 
     def text(self, name: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
         """A text, or None when it is absent. Control characters are refused."""
-        raw = self.raw(name)
-        if raw is None:
+        value = self._string(name)
+        if value is None or is_absent(value):
             return None
-        if raw[:1] != b'"':
-            raise wrong_type(self.path(name), "text", raw)
-        value = _text.decode(raw)
-        if is_absent(value):
-            return None
-        self._check_text(name, value, characters_max, RefusalReason.MALFORMED)
+        if len(value) > characters_max or not value.isprintable():
+            self._check_text(name, value, characters_max, RefusalReason.MALFORMED)
         return value
 
     def identifier(self, name: str, characters_max: int) -> str | None:
         """An id, or None when it is absent: null, empty, all zeros, an unfilled macro."""
-        raw = self.raw(name)
+        value = self._string(name)
+        if value is None or is_absent_id(value):
+            return None
+        if len(value) > characters_max or not value.isprintable():
+            self._check_text(name, value, characters_max, RefusalReason.BAD_ID)
+        return value
+
+    def _string(self, name: str) -> str | None:
+        # Most fields of most records are absent: what is asked for a dozen times a record asks nothing more then.
+        raw = self._raw.pop(name, None)
         if raw is None:
             return None
-        if raw[:1] != b'"':
-            raise wrong_type(self.path(name), "text", raw)
-        value = _text.decode(raw)
-        if is_absent_id(value):
+        value = bytes(raw)
+        if value[:1] == b'"':
+            return _text.decode(value)
+        if value == b"null":
             return None
-        self._check_text(name, value, characters_max, RefusalReason.BAD_ID)
-        return value
+        raise wrong_type(self.path(name), "text", value)
 
     def _check_text(self, name: str, value: str, characters_max: int, why: RefusalReason) -> None:
         path = self.path(name)
         if len(value) > characters_max:
             raise Refused(why, f"{path} may have at most {characters_max} characters", path)
-        if not value.isprintable() and _CONTROL.search(value):
+        if _CONTROL.search(value):
             raise Refused(why, f"{path} holds control characters; send it without", path)
 
     def flag(self, name: str) -> bool | None:
