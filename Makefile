@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
-# Programs that tests start beside our own; each is named as its Debian package.
-TEST_TOOLS := strace nginx openssl
+# Programs that tests start beside our own, each with its Debian package.
+TEST_TOOLS := strace:strace nginx:nginx openssl:openssl systemd-analyze:systemd
 # Where nothing is done but deciding: every branch has a test.
 PURE := src/attribune/attribute/*,src/attribune/model/*,src/attribune/pipeline.py
 
@@ -40,9 +40,9 @@ lint: $(DEV_STAMP)
 	@$(BIN)/python scripts/run_checks.py
 
 tests: $(DEV_STAMP)
-	@for tool in $(TEST_TOOLS); do command -v $$tool >/dev/null && continue; \
-		{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq $$tool >/dev/null; } \
-		|| { echo "make: $$tool is missing; install it (apt-get install $$tool)"; exit 1; }; done
+	@for tool in $(TEST_TOOLS); do command -v $${tool%:*} >/dev/null && continue; \
+		{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq $${tool#*:} >/dev/null; } \
+		|| { echo "make: $${tool%:*} is missing; install it (apt-get install $${tool#*:})"; exit 1; }; done
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=15 -q
 	@$(BIN)/python -m coverage report --include='$(PURE)' --skip-covered --show-missing --fail-under=100 \
 		|| { echo "make: every branch of $(PURE) needs a test; the lines above have none"; exit 1; }
