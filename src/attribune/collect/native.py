@@ -75,7 +75,7 @@ def read_record(raw: bytes, telling: Telling, path: str = "", kind: str | None =
             f"a record may have at most {settings.record_bytes_max} bytes",
             path or None,
         )
-    fields = Fields.of(checked_json(raw, settings.json_depth_max, path), path)
+    fields = Fields.checked(raw, settings.json_depth_max, path)
     if telling.behind_ms is None:
         telling = corrected(telling, fields.time("sent_at"), fields.path("sent_at"))
     reader = _reader(fields, kind)

@@ -164,7 +164,7 @@ def _read_event(raw: bytes, telling: Telling, door: Door, kind: str | None, path
     if len(raw) > EVENT_BYTES_MAX:
         message = f"an event may have at most {EVENT_BYTES_MAX} bytes"
         raise Refused(RefusalReason.TOO_LARGE, message, path or None)
-    fields = Fields.of(checked_json(raw, telling.settings.json_depth_max, path), path)
+    fields = Fields.checked(raw, telling.settings.json_depth_max, path)
     fields.raw("writeKey")
     said = fields.text("type", 64)
     kind = kind or said or ""
