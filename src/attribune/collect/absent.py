@@ -79,7 +79,7 @@ def is_absent(value: str) -> bool:
 
 def is_absent_id(value: str) -> bool:
     """Whether an identifier says nothing: also zeros of any length, and the hash of the all-zero one."""
-    if is_absent(value) or _ZEROS.match(value):
+    if not value or (value[0] in SUSPECTS and (is_absent(value) or _ZEROS.match(value))):
         return True
     return len(value) in {32, 40, 64} and value.lower() in _ZERO_HASHES
 

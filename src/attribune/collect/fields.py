@@ -7,15 +7,14 @@ raw JSON matters: what nobody asks for is kept exactly as it was sent, and so is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Raw
 
-from attribune.collect.absent import is_absent, is_absent_id
+from attribune.collect.absent import SUSPECTS, is_absent, is_absent_id
 from attribune.collect.refuse import Refused
 from attribune.model.refusal import RefusalReason
 
@@ -30,6 +29,7 @@ _INTEGER: Final = re.compile(rb"-?\d{1,18}\Z")
 _INTEGER_END: Final = 10**18
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
+_ONLY_OBJECTS: Final = {dict}
 _object: Final = msgspec.json.Decoder(dict[str, Raw])
 _list: Final = msgspec.json.Decoder(list[Raw])
 _text: Final = msgspec.json.Decoder(str)
@@ -89,17 +89,25 @@ def missing(path: str, what: str) -> Refused:
 class Fields:
     """The fields of one JSON object. What has been asked for is read; the rest is kept by ``rest``."""
 
-    __slots__ = ("_json", "_path", "_raws", "_values")
+    __slots__ = ("_index", "_json", "_name", "_outer", "_raws", "_values")
 
     def __init__(
-        self, values: dict[str, Any], path: str = "", json: Callable[[], bytes] | None = None
+        self,
+        values: dict[str, Any],
+        name: str = "",
+        outer: Fields | None = None,
+        index: int | None = None,
+        json: bytes = b"",
     ) -> None:
-        """Begin with all fields unread; what is read is taken out of ``values``. ``path`` stands before names in messages.
+        """Begin with all fields unread; what is read is taken out of ``values``. Each is decoded, or still raw.
 
-        Each value is decoded or still raw. ``json`` gives the raw object, of which decoded ones are made.
+        ``name`` says where the object stands, in messages: a path, or a field of the object around it; there, with an
+        ``index``, in a list. Decoded values come from ``json``, which is the outermost object.
         """
         self._values = values
-        self._path = path
+        self._name = name
+        self._outer = outer
+        self._index = index
         self._json = json
         self._raws: dict[str, Raw] | None = None
 
@@ -124,11 +132,14 @@ class Fields:
     def checked(cls, raw: bytes, depth_max: int, path: str = "") -> Fields:
         """The fields of JSON that is checked here as ``checked_json`` does. Raises Refused, also when it is no object."""
         value = _decoded(raw, depth_max, path)
-        return cls(value, path, lambda: raw) if type(value) is dict else cls.of(raw, path)
+        return cls(value, path, json=raw) if type(value) is dict else cls.of(raw, path)
 
     def path(self, name: str) -> str:
         """A field's name with what stands before it, such as ``records[3].revenue.amount``."""
-        return f"{self._path}.{name}" if self._path else name
+        here = self._name if self._outer is None else self._outer.path(self._name)
+        if self._index is not None:
+            here = f"{here}[{self._index}]"
+        return f"{here}.{name}" if here else name
 
     def raw(self, name: str) -> bytes | None:
         """A field as sent, or None when it is absent or null."""
@@ -137,31 +148,58 @@ class Fields:
 
     def _as_sent(self, name: str, value: Any) -> bytes | None:
         """The raw JSON of a field's value, or None when it is null."""
-        raw = bytes(value if type(value) is Raw else self._raw_fields()[name])
+        raw = bytes(value if type(value) is Raw else self.raws()[name])
         return None if raw == b"null" else raw
 
-    def _raw_fields(self) -> dict[str, Raw]:
+    def raws(self) -> dict[str, Raw]:
         """All fields of a decoded object as sent, those that were read too."""
         if self._raws is None:
-            assert self._json is not None, "what is decoded was made of something"
-            self._raws = _object.decode(self._json())
+            self._raws = _object.decode(self._whole())
         return self._raws
+
+    def _whole(self) -> bytes | Raw:
+        """The object itself as sent."""
+        if self._outer is None:
+            return self._json
+        raw = self._outer.raws()[self._name]
+        return raw if self._index is None else _list.decode(raw)[self._index]
 
     def put_back(self, name: str, value: bytes) -> None:
         """Leave a field to ``rest`` after all."""
         self._values[name] = Raw(value)
 
-    def text(self, name: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
-        """A text, or None when it is absent. Control characters are refused."""
+    def text(
+        self, name: str, characters_max: int = TEXT_CHARACTERS_MAX, wanted: str = "text"
+    ) -> str | None:
+        """A text, or None when it is absent. Control characters are refused. ``wanted`` says what text, to who sent none."""
         said = self._values.pop(name, None)
         if said is None:
             return None
-        value: str | None = said if type(said) is str else self._string(name, said)
-        if value is None or is_absent(value):
+        value: str | None = said if type(said) is str else self._string(name, said, wanted)
+        if not value or (value[0] in SUSPECTS and is_absent(value)):
             return None
         if len(value) > characters_max or not value.isprintable():
             self._check_text(name, value, characters_max, RefusalReason.MALFORMED)
         return value
+
+    def texts(self, names: Iterable[str], characters_max: int) -> dict[str, str]:
+        """Several texts by name, without those that are absent."""
+        values, found = self._values, {}
+        for name in names:
+            said = values.get(name)
+            if said is None:
+                continue
+            if (
+                type(said) is str
+                and 0 < len(said) <= characters_max
+                and said[0] not in SUSPECTS
+                and said.isprintable()
+            ):
+                found[name] = said
+                del values[name]
+            elif (text := self.text(name, characters_max)) is not None:
+                found[name] = text
+        return found
 
     def identifier(self, name: str, characters_max: int) -> str | None:
         """An id, or None when it is absent: null, empty, all zeros, an unfilled macro."""
@@ -175,14 +213,14 @@ class Fields:
             self._check_text(name, value, characters_max, RefusalReason.BAD_ID)
         return value
 
-    def _string(self, name: str, value: Any) -> str | None:
+    def _string(self, name: str, value: Any, wanted: str = "text") -> str | None:
         """A value that is not decoded text: raw text, or a mistake."""
         raw = self._as_sent(name, value)
         if raw is None:
             return None
         if raw[:1] == b'"':
             return _text.decode(raw)
-        raise wrong_type(self.path(name), "text", raw)
+        raise wrong_type(self.path(name), wanted, raw)
 
     def _check_text(self, name: str, value: str, characters_max: int, why: RefusalReason) -> None:
         path = self.path(name)
@@ -232,30 +270,35 @@ class Fields:
             )
         return at_ms
 
+    def times(self, names: Iterable[str], unknown: frozenset[bytes]) -> dict[str, int]:
+        """Several times as ``{name}_ms``, without those that are absent or unknown."""
+        values = self._values
+        return {
+            f"{name}_ms": at_ms
+            for name in names
+            if name in values and (at_ms := self.time(name, unknown=unknown)) is not None
+        }
+
     def fields(self, name: str) -> Fields | None:
         """The fields of an object in here, or None when absent."""
         value = self._values.pop(name, None)
         if value is None:
             return None
         if type(value) is dict:
-            return Fields(value, self.path(name), partial(self._raw_field, name))
+            return Fields(value, name, self, json=self._json)
         raw = self._as_sent(name, value)
         return None if raw is None else Fields.of(raw, self.path(name))
-
-    def _raw_field(self, name: str) -> bytes:
-        return bytes(self._raw_fields()[name])
 
     def each(self, name: str, many: int) -> list[Fields]:
         """The objects of a list in here; empty when absent."""
         value = self._values.pop(name, None)
         if value is None:
             return []
-        path = self.path(name)
-        if type(value) is list and len(value) <= many and all(type(v) is dict for v in value):
+        if type(value) is list and len(value) <= many and {*map(type, value)} <= _ONLY_OBJECTS:
             return [
-                Fields(inner, f"{path}[{index}]", partial(self._raw_entry, name, index))
-                for index, inner in enumerate(value)
+                Fields(inner, name, self, index, self._json) for index, inner in enumerate(value)
             ]
+        path = self.path(name)
         raw = self._as_sent(name, value)
         if raw is None:
             return []
@@ -266,9 +309,6 @@ class Fields:
             raise Refused(RefusalReason.TOO_LARGE, f"{path} may have at most {many} entries", path)
         return [Fields.of(inner, f"{path}[{index}]") for index, inner in enumerate(found)]
 
-    def _raw_entry(self, name: str, index: int) -> bytes:
-        return bytes(_list.decode(self._raw_field(name))[index])
-
     def mapping(self, name: str) -> dict[str, str]:
         """An object in here as JSON text by name; empty when absent."""
         found = self.fields(name)
@@ -278,11 +318,17 @@ class Fields:
         """What nobody asked for, as JSON text by name; nulls say nothing."""
         if not self._values:
             return {}
-        return {
-            prefix + name: raw.decode()
-            for name, value in self._values.items()
-            if value is not None and (raw := self._as_sent(name, value)) is not None
-        }
+        is_plain = b"\\" not in self._json
+        found = {}
+        for name, value in self._values.items():
+            # There is one way to spell a whole number, and one to spell a text without escapes.
+            if type(value) is str and is_plain:
+                found[prefix + name] = f'"{value}"'
+            elif type(value) is int and 0 < value < _INTEGER_END:
+                found[prefix + name] = str(value)
+            elif value is not None and (raw := self._as_sent(name, value)) is not None:
+                found[prefix + name] = raw.decode()
+        return found
 
     def names(self) -> Iterable[str]:
         """The names not yet read."""

@@ -126,11 +126,10 @@ def _frame(fields: Fields, telling: Telling) -> _Frame:
         "occurred_at_ms": at.occurred_at_ms,
         "given_at_ms": at.given_at_ms,
         "user_id": fields.identifier("user_id", most),
-        "app_version": app.text("version", most),
-        "app_build": app.text("build", most),
-        "sdk": app.text("sdk", most),
         "dialect": telling.dialect,
     }
+    for name, text in app.texts(_APP_TEXTS, most).items():
+        said[_APP_TEXTS[name]] = text
     if telling.speaker.is_server:
         said["ip"], said["user_agent"] = _stated_address(fields), fields.text("user_agent")
     else:
@@ -217,8 +216,7 @@ def _claim(fields: Fields, telling: Telling) -> Kept:
     said["touch_at_ms"] = when(touch_at, telling, fields.path("touch_at")).occurred_at_ms
     said["is_retargeting"] = fields.flag("is_retargeting") or False
     said["partner_click_id"] = fields.text("partner_click_id", VALUE_CHARACTERS_MAX)
-    for name in _CLAIM_NAMES:
-        said[name] = fields.text(name, most)
+    said |= fields.texts(_CLAIM_NAMES, most)
     return Kept(Topic.ACTIVITY, Claim(**said, extra=frame.extra | fields.rest()))
 
 
@@ -352,6 +350,8 @@ def _parameter(fields: Fields, name: str) -> str | None:
     return fields.text(name, 1 << 20)
 
 
+#: What the app object says of the app, and the fields of a record that it becomes.
+_APP_TEXTS: Final = {"version": "app_version", "build": "app_build", "sdk": "sdk"}
 _CLAIM_NAMES: Final = (
     "campaign",
     "campaign_id",

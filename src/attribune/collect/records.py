@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from attribune.collect.fields import Fields, missing, wrong_type
+from attribune.collect.fields import Fields, missing
 from attribune.collect.refuse import Refused
 from attribune.collect.speaker import Speaker
 from attribune.collect.words import WORDS, Sort
@@ -30,6 +30,23 @@ REFERRERS_MAX: Final = 16
 SENT_AHEAD_MS_MAX: Final = 20 * 365 * 86_400_000
 #: A store's way to say that it does not know a time: Play sends 0, some SDKs -1.
 UNKNOWN_TIMES: Final = frozenset((b"0", b"-1"))
+#: Our names of the ids that a device object may have, by the names that are accepted.
+_DEVICE_IDS: Final = {
+    name: word.field for name, word in WORDS.items() if word.sort is Sort.DEVICE_ID
+} | {"app_set_id": "app_set_id"}
+_AMOUNT: Final = 'a decimal in a string, such as "12.50"'
+_DEVICE_TEXTS: Final = ("os_version", "model", "att_status", "locale", "timezone")
+# Looked up once: a member of an enum costs more to look up than a text to read.
+_OTHER: Final = Platform.OTHER
+_OTHER_SOURCE: Final = ReferrerSource.OTHER
+_PLATFORMS: Final = {known.value: known for known in Platform}
+_SOURCES: Final = {known.value: known for known in ReferrerSource}
+_REFERRER_TIMES: Final = (
+    "click_at",
+    "install_begin_at",
+    "click_server_at",
+    "install_begin_server_at",
+)
 
 
 class Telling(Struct, frozen=True, kw_only=True):
@@ -135,15 +152,9 @@ def revenue(fields: Fields, name: str, default_currency: str) -> Money | None:
     if inner is None:
         return None
     path = fields.path(name)
-    raw = inner.raw("amount")
-    if raw is None:
-        raise missing(f"{path}.amount", 'a decimal in a string, such as "12.50"')
-    if raw[:1] != b'"':
-        raise wrong_type(f"{path}.amount", 'a decimal in a string, such as "12.50"', raw)
-    inner.put_back("amount", raw)
-    amount = inner.text("amount")
+    amount = inner.text("amount", wanted=_AMOUNT)
     if amount is None:
-        raise missing(f"{path}.amount", 'a decimal in a string, such as "12.50"')
+        raise missing(f"{path}.amount", _AMOUNT)
     currency = inner.text("currency") or default_currency
     return read_money(amount, currency, path)
 
@@ -152,13 +163,12 @@ def device_ids(fields: Fields, characters_max: int) -> dict[str, str]:
     """Advertising, vendor and app-set ids of a device object, by our names."""
     ids: dict[str, str] = {}
     for name in fields.names():
-        word = WORDS.get(name)
-        is_id = word is not None and word.sort is Sort.DEVICE_ID
-        if not is_id and name != "app_set_id":
+        field = _DEVICE_IDS.get(name)
+        if field is None:
             continue
         value = fields.identifier(name, characters_max)
         if value is not None:
-            ids.setdefault(word.field if word else name, value)
+            ids.setdefault(field, value)
     return ids
 
 
@@ -166,10 +176,7 @@ def platform(said: str | None, app_platform: Platform) -> Platform:
     """The platform by its name; the app's own when nothing is said, OTHER when the name is none of ours."""
     if said is None:
         return app_platform
-    try:
-        return Platform(said.lower())
-    except ValueError:
-        return Platform.OTHER
+    return _PLATFORMS.get(said.lower(), _OTHER)
 
 
 def device(fields: Fields | None, telling: Telling, extra: dict[str, str]) -> Device | None:
@@ -180,7 +187,7 @@ def device(fields: Fields | None, telling: Telling, extra: dict[str, str]) -> De
     id_ = fields.identifier("id", most)
     said = fields.text("platform", most)
     read = platform(said, telling.speaker.app.platform)
-    if read is Platform.OTHER and said is not None and said.lower() != Platform.OTHER:
+    if read is _OTHER and said is not None and said.lower() != _OTHER:
         extra["device.platform"] = said
     ids = device_ids(fields, most)
     if id_ is None:
@@ -189,12 +196,8 @@ def device(fields: Fields | None, telling: Telling, extra: dict[str, str]) -> De
     found = Device(
         id=DeviceId(id_),
         platform=read,
-        os_version=fields.text("os_version", most),
-        model=fields.text("model", most),
         ids=ids,
-        att_status=fields.text("att_status", most),
-        locale=fields.text("locale", most),
-        timezone=fields.text("timezone", most),
+        **fields.texts(_DEVICE_TEXTS, most),
     )
     extra |= fields.rest("device.")
     return found
@@ -206,29 +209,18 @@ def referrers(fields: Fields, extra: dict[str, str]) -> tuple[Referrer, ...]:
     for index, inner in enumerate(fields.each("referrers", REFERRERS_MAX)):
         said = inner.text("source", 64)
         source = _source(said)
-        if source is ReferrerSource.OTHER and said:
+        if source is _OTHER_SOURCE and said:
             extra[f"referrers[{index}].source"] = said
         # A referrer may be as long as its record: half of one would be a wrong one.
         value = inner.text("value", 1 << 20)
-        times = {
-            f"{name}_ms": inner.time(name, unknown=UNKNOWN_TIMES)
-            for name in (
-                "click_at",
-                "install_begin_at",
-                "click_server_at",
-                "install_begin_server_at",
-            )
-        }
+        times = inner.times(_REFERRER_TIMES, UNKNOWN_TIMES)
         if value is not None:
             found.append(Referrer(source=source, value=value, **times))
     return tuple(found)
 
 
 def _source(said: str | None) -> ReferrerSource:
-    try:
-        return ReferrerSource((said or "").lower())
-    except ValueError:
-        return ReferrerSource.OTHER
+    return _SOURCES.get((said or "").lower(), _OTHER_SOURCE)
 
 
 def spoken_app(said: str | None, telling: Telling, path: str) -> AppId:

@@ -16,6 +16,8 @@ from attribune.model.ids import KeyId
 from attribune.model.refusal import RefusalReason
 from attribune.ports import Directory
 
+#: Looked up once: that costs more than what is done with it for each record.
+_SERVER: Final = Sender.SERVER
 _BEARER: Final = re.compile(r"bearer +([\x21-\x7e]{1,256}) *\Z", re.IGNORECASE)
 _SIGNATURE: Final = re.compile(r"t=(\d{1,16}), ?v1=([0-9a-fA-F]{64})\Z", re.ASCII)
 
@@ -32,7 +34,7 @@ class Speaker(Struct, frozen=True, kw_only=True):
     @property
     def is_server(self) -> bool:
         """Whether it may set address and user agent, and tell touches and claims."""
-        return self.sender is Sender.SERVER
+        return self.sender is _SERVER
 
 
 def speaker_of(authorization: str | None, directory: Directory, now_ms: int) -> Speaker:
