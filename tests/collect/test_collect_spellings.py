@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_collect_fuzz import WORDS, records, telling
 
+from attribune.collect import native
 from attribune.collect.dialects import DIALECTS, Letter
 from attribune.collect.fields import Fields, checked_json
 from attribune.collect.native import read_record
@@ -27,10 +29,11 @@ SPELLINGS = [
     b'"{x}"', b'"[clickid]"', b'"[US]"', b'"d"', b'" d "', b'"a\\u0000b"', b'"a\\nb"', b'"a\\u007fb"', b'"a\x7fb"', b'"\\u2028"',
     b'"\\ud83d\\ude00"', b'"\\ud800"', b'"\\/"', b'"\xc3\xa9"', b'"\xff"', b'"\xed\xa0\x80"', b'"' + b"x" * 257 + b'"',
     b'"' + b"x" * 4097 + b'"', b'"2026-11-21T10:00:00Z"', b'"2026\\u002d11-21T10:00:00Z"', b'"2026-11-21T10:00:00"',
-    b'"12.50"', b'"12.505"', b'"-5"', b'"EUR"', b'"eur"', b'"android"', b'"tvOS"', b'"OTHER"', b'"play"', b'"getjar"',
+    b'"12.50"', b'"12.505"', b'"-5"', b'"EUR"', b'"eur"', b'"android"', b'"tvOS"', b'"OTHER"', b'"play"', b'"other"', b'"getjar"',
     b'"203.0.113.9"', b'"::ffff:1.2.3.4"', b'"1.2.3.4:80"', b'"01.2.3.4"', b'"1.2.3.256"', b'"home"', b'"open"', b'"event"',
     b"{}", b"[]", b"[null]", b"[{}]", b"[[]]", b'{"id":"d"}', b'{"id":"d","id":"e"}', b'{"amount":"1"}', b'{"amount":1.10}',
     b'{"a":1.10,"b":"\\u00e9","c":null,"d":{"e":[1e3]}}', b'[{"source":"play","value":"x","click_at":0}]',
+    b'[{"source":"other","value":"x"}]', b'{"version":"1","id":"game-ios"}', b'{"gaid":"A","aifa":"B","idfv":"C","platform":"other"}',
     b'[{"source":"play","value":"x","click_at":-0,"more":1.0}]', b'[{"value":"a\\u0000"},5]', b"[" + b"{}," * 16 + b"{}]",
     b"[" * 16 + b"]" * 16, b"[" * 17 + b"]" * 17, b"", b"nul", b"{", b"01",
 ]  # fmt: skip
@@ -51,20 +54,39 @@ def _object(inner: st.SearchStrategy[bytes], size: int) -> st.SearchStrategy[byt
 
 spellings = st.sampled_from(SPELLINGS)
 values = st.one_of(spellings, _object(spellings, 6))
-spelled = st.tuples(
-    st.sampled_from([b"open", b"event", b"consent", b"evidence", b"claim", b"click", b"track", b"page"]),
-    st.lists(st.tuples(st.sampled_from(NAMES), values).map(b":".join), max_size=5),
-).map(
-    lambda said: b'{"type":"%b","id":"r","name":"n","messageId":"m","event":"Order Completed","link":"plain","device":{"id":"d"},"anonymousId":"a"%b}'
-    % (said[0], b"".join(b"," + pair for pair in said[1]))
-)  # fmt: skip
-raws = st.one_of(spelled, spellings, records.map(lambda said: json.dumps(said).encode()))
+#: What a record of each type needs, and no more.
+NEEDED: dict[str, dict[bytes, bytes]] = {
+    "open": {},
+    "event": {b'"name"': b'"n"'},
+    "consent": {b'"sharing"': b"true"},
+    "evidence": {b'"link_opened"': b'"x"'},
+    "claim": {b'"partner"': b'"acme"', b'"touch_at"': b"1795305600000"},
+    "click": {b'"link"': b'"plain"'},
+    "track": {b'"messageId"': b'"m"', b'"anonymousId"': b'"a"', b'"event"': b'"Order Completed"'},
+    "page": {b'"messageId"': b'"m"', b'"anonymousId"': b'"a"'},
+}
 #: The objects of a record in which spellings matter, by the type that has them.
 HOLDERS: dict[str, tuple[bytes, ...]] = {
     "open": (b'"device"', b'"app"'),
     "event": (b'"revenue"', b'"params"'),
     "click": (b'"device"', b'"cost"'),
 }
+#: Names of a device, of an app and of a referrer that stand in no other object.
+INNER = [b'"os_version"', b'"model"', b'"idfa"', b'"idfv"', b'"app_set_id"', b'"locale"', b'"sdk"', b'"build"', b'"install_begin_at"']  # fmt: skip
+
+
+def based(kind: str, more: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A record of a type with what it needs and more; what is named twice is said twice."""
+    base = {b'"type"': b'"%b"' % kind.encode(), b'"id"': b'"r"', b'"device"': b'{"id":"d"}'}
+    return b"{" + b",".join(map(b":".join, [*(base | NEEDED[kind]).items(), *more])) + b"}"
+
+
+spelled = st.builds(
+    based,
+    st.sampled_from([*NEEDED]),
+    st.lists(st.tuples(st.sampled_from([*NAMES, *INNER]), values), max_size=4),
+)
+raws = st.one_of(spelled, spellings, records.map(lambda said: json.dumps(said).encode()))
 senders = st.sampled_from([Sender.APP, Sender.SERVER])
 
 
@@ -78,6 +100,7 @@ def both_ways(read: Any) -> None:
     decoded = read()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Fields, "checked", still_raw)
+        patch.setattr(native, "read_usual", lambda *_: None)
         assert read() == decoded
 
 
@@ -85,7 +108,7 @@ def said_of(refused: Refused) -> tuple[Any, ...]:
     return refused.reason, refused.param, refused.message, refused.status, refused.code
 
 
-def native(raw: bytes, sender: Sender, kind: str | None) -> Any:
+def told(raw: bytes, sender: Sender, kind: str | None) -> Any:
     try:
         kept = read_record(raw, telling(sender), "records[0]", kind)
     except Refused as refused:
@@ -97,21 +120,20 @@ def native(raw: bytes, sender: Sender, kind: str | None) -> Any:
 @given(raws, senders, st.sampled_from([None, "open", "event"]))
 @example(b'{"type":"open","id":"r","device":{"id":"d"},"app":{"x":1.0,"y":null}}', Sender.APP, None)
 def test_a_native_record_is_the_same_however_its_fields_are_decoded(raw, sender, kind):
-    both_ways(lambda: native(raw, sender, kind))
+    both_ways(lambda: told(raw, sender, kind))
 
 
 @pytest.mark.parametrize("value", SPELLINGS, ids=repr)
 @pytest.mark.parametrize("kind", ["open", "event", "consent", "evidence", "claim", "click"])
 def test_every_spelling_of_every_field_is_read_the_same(kind, value):
-    base = {b'"type"': b'"%b"' % kind.encode(), b'"id"': b'"r"', b'"name"': b'"n"', b'"link"': b'"plain"',
-            b'"partner"': b'"acme"', b'"touch_at"': b"1795305600000", b'"sharing"': b"true", b'"link_opened"': b'"x"',
-            b'"device"': b'{"id":"d"}'}  # fmt: skip
-    for name in NAMES:
-        inside = b'{"id":"game-android","amount":"1",%b:%b}' % (name, value)
-        for more in ({name: value}, *({holder: inside} for holder in HOLDERS.get(kind, ()))):
-            pairs = map(b":".join, {**base, **more}.items())
-            raw = b"{" + b",".join(pairs) + b"}"
-            both_ways(lambda raw=raw: native(raw, Sender.SERVER, None))
+    for name in [*NAMES, *INNER]:
+        inside = b'{"id":"game-android","amount":"1","currency":"EUR",%b:%b}' % (name, value)
+        bare = b'{"amount":"1","currency":"EUR",%b:%b}' % (name, value)
+        holders = HOLDERS.get(kind, ())
+        pairs = [(name, value), *((holder, said) for holder in holders for said in (inside, bare))]
+        for pair in pairs:
+            raw = based(kind, [pair])
+            both_ways(lambda raw=raw: told(raw, Sender.SERVER, None))
 
 
 @settings(max_examples=500, deadline=None)

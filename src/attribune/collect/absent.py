@@ -57,6 +57,8 @@ _BRACKET_WORDS: Final = frozenset(
 _ZERO_HASHES: Final = frozenset(
     hash_(_ZERO_UUID.encode(), usedforsecurity=False).hexdigest() for hash_ in (md5, sha1, sha256)
 )
+#: How many characters such a hash has.
+ZERO_HASH_CHARACTERS: Final = frozenset(map(len, _ZERO_HASHES))
 
 
 def is_absent(value: str) -> bool:
@@ -81,7 +83,7 @@ def is_absent_id(value: str) -> bool:
     """Whether an identifier says nothing: also zeros of any length, and the hash of the all-zero one."""
     if not value or (value[0] in SUSPECTS and (is_absent(value) or _ZEROS.match(value))):
         return True
-    return len(value) in {32, 40, 64} and value.lower() in _ZERO_HASHES
+    return len(value) in ZERO_HASH_CHARACTERS and value.lower() in _ZERO_HASHES
 
 
 def _is_bracket_macro(value: str) -> bool:

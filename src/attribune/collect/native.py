@@ -11,6 +11,7 @@ from attribune.collect.address import plain_address
 from attribune.collect.fields import Fields, checked_json, list_of, missing, wrong_type
 from attribune.collect.links import sort_words, touch_fields
 from attribune.collect.records import (
+    APP_TEXTS,
     Telling,
     corrected,
     device,
@@ -21,6 +22,7 @@ from attribune.collect.records import (
     when,
 )
 from attribune.collect.refuse import Refused
+from attribune.collect.usual import read_usual
 from attribune.collect.verdict import Kept
 from attribune.collect.words import PARAMETERS_MAX, VALUE_CHARACTERS_MAX
 from attribune.model.activity import Claim, Consent, Device, Event, Evidence, Open
@@ -75,6 +77,9 @@ def read_record(raw: bytes, telling: Telling, path: str = "", kind: str | None =
             f"a record may have at most {settings.record_bytes_max} bytes",
             path or None,
         )
+    usual = read_usual(raw, telling, kind)
+    if usual is not None:
+        return usual
     fields = Fields.checked(raw, settings.json_depth_max, path)
     if telling.behind_ms is None:
         telling = corrected(telling, fields.time("sent_at"), fields.path("sent_at"))
@@ -128,8 +133,8 @@ def _frame(fields: Fields, telling: Telling) -> _Frame:
         "user_id": fields.identifier("user_id", most),
         "dialect": telling.dialect,
     }
-    for name, text in app.texts(_APP_TEXTS, most).items():
-        said[_APP_TEXTS[name]] = text
+    for name, text in app.texts(APP_TEXTS, most).items():
+        said[APP_TEXTS[name]] = text
     if telling.speaker.is_server:
         said["ip"], said["user_agent"] = _stated_address(fields), fields.text("user_agent")
     else:
@@ -350,8 +355,6 @@ def _parameter(fields: Fields, name: str) -> str | None:
     return fields.text(name, 1 << 20)
 
 
-#: What the app object says of the app, and the fields of a record that it becomes.
-_APP_TEXTS: Final = {"version": "app_version", "build": "app_build", "sdk": "sdk"}
 _CLAIM_NAMES: Final = (
     "campaign",
     "campaign_id",

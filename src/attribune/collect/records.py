@@ -31,16 +31,18 @@ SENT_AHEAD_MS_MAX: Final = 20 * 365 * 86_400_000
 #: A store's way to say that it does not know a time: Play sends 0, some SDKs -1.
 UNKNOWN_TIMES: Final = frozenset((b"0", b"-1"))
 #: Our names of the ids that a device object may have, by the names that are accepted.
-_DEVICE_IDS: Final = {
+DEVICE_IDS: Final = {
     name: word.field for name, word in WORDS.items() if word.sort is Sort.DEVICE_ID
 } | {"app_set_id": "app_set_id"}
+#: What the app object says of the app, and the fields of a record that it becomes.
+APP_TEXTS: Final = {"version": "app_version", "build": "app_build", "sdk": "sdk"}
 _AMOUNT: Final = 'a decimal in a string, such as "12.50"'
-_DEVICE_TEXTS: Final = ("os_version", "model", "att_status", "locale", "timezone")
+DEVICE_TEXTS: Final = ("os_version", "model", "att_status", "locale", "timezone")
 # Looked up once: a member of an enum costs more to look up than a text to read.
 _OTHER: Final = Platform.OTHER
 _OTHER_SOURCE: Final = ReferrerSource.OTHER
-_PLATFORMS: Final = {known.value: known for known in Platform}
-_SOURCES: Final = {known.value: known for known in ReferrerSource}
+PLATFORMS: Final = {known.value: known for known in Platform}
+SOURCES: Final = {known.value: known for known in ReferrerSource}
 _REFERRER_TIMES: Final = (
     "click_at",
     "install_begin_at",
@@ -163,7 +165,7 @@ def device_ids(fields: Fields, characters_max: int) -> dict[str, str]:
     """Advertising, vendor and app-set ids of a device object, by our names."""
     ids: dict[str, str] = {}
     for name in fields.names():
-        field = _DEVICE_IDS.get(name)
+        field = DEVICE_IDS.get(name)
         if field is None:
             continue
         value = fields.identifier(name, characters_max)
@@ -176,7 +178,7 @@ def platform(said: str | None, app_platform: Platform) -> Platform:
     """The platform by its name; the app's own when nothing is said, OTHER when the name is none of ours."""
     if said is None:
         return app_platform
-    return _PLATFORMS.get(said.lower(), _OTHER)
+    return PLATFORMS.get(said.lower(), _OTHER)
 
 
 def device(fields: Fields | None, telling: Telling, extra: dict[str, str]) -> Device | None:
@@ -197,7 +199,7 @@ def device(fields: Fields | None, telling: Telling, extra: dict[str, str]) -> De
         id=DeviceId(id_),
         platform=read,
         ids=ids,
-        **fields.texts(_DEVICE_TEXTS, most),
+        **fields.texts(DEVICE_TEXTS, most),
     )
     extra |= fields.rest("device.")
     return found
@@ -220,7 +222,7 @@ def referrers(fields: Fields, extra: dict[str, str]) -> tuple[Referrer, ...]:
 
 
 def _source(said: str | None) -> ReferrerSource:
-    return _SOURCES.get((said or "").lower(), _OTHER_SOURCE)
+    return SOURCES.get((said or "").lower(), _OTHER_SOURCE)
 
 
 def spoken_app(said: str | None, telling: Telling, path: str) -> AppId:
