@@ -1,4 +1,4 @@
-"""A record is read the same from what was decoded once as from the raw JSON of each of its fields, however it is spelled."""
+"""A record is read the same at once, from its decoded fields, and from the raw JSON of each, however it is spelled."""
 
 from __future__ import annotations
 
@@ -95,13 +95,14 @@ def still_raw(raw: bytes, depth_max: int, path: str = "") -> Fields:
     return Fields.of(checked_json(raw, depth_max, path), path)
 
 
-def both_ways(read: Any) -> None:
-    """What is read from decoded fields and from raw ones is one and the same."""
-    decoded = read()
+def every_way(read: Any) -> None:
+    """What is read at once, from decoded fields, and from raw ones, is one and the same."""
+    at_once = read()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Fields, "checked", still_raw)
         patch.setattr(native, "read_usual", lambda *_: None)
-        assert read() == decoded
+        assert read() == at_once
+        patch.setattr(Fields, "checked", still_raw)
+        assert read() == at_once
 
 
 def said_of(refused: Refused) -> tuple[Any, ...]:
@@ -120,7 +121,7 @@ def told(raw: bytes, sender: Sender, kind: str | None) -> Any:
 @given(raws, senders, st.sampled_from([None, "open", "event"]))
 @example(b'{"type":"open","id":"r","device":{"id":"d"},"app":{"x":1.0,"y":null}}', Sender.APP, None)
 def test_a_native_record_is_the_same_however_its_fields_are_decoded(raw, sender, kind):
-    both_ways(lambda: told(raw, sender, kind))
+    every_way(lambda: told(raw, sender, kind))
 
 
 @pytest.mark.parametrize("value", SPELLINGS, ids=repr)
@@ -133,7 +134,7 @@ def test_every_spelling_of_every_field_is_read_the_same(kind, value):
         pairs = [(name, value), *((holder, said) for holder in holders for said in (inside, bare))]
         for pair in pairs:
             raw = based(kind, [pair])
-            both_ways(lambda raw=raw: told(raw, Sender.SERVER, None))
+            every_way(lambda raw=raw: told(raw, Sender.SERVER, None))
 
 
 @settings(max_examples=500, deadline=None)
@@ -155,4 +156,4 @@ def test_a_segment_event_is_the_same_however_its_fields_are_decoded(raw, path, t
             for verdict, _ in judged
         ]  # fmt: skip
 
-    both_ways(read)
+    every_way(read)
