@@ -54,9 +54,12 @@ class RecordDoors:
     async def single(self, request: Request, kind: str) -> Answer:
         """One record. Refused, it is answered as an error."""
         telling, body = await self._listen(request)
-        id_, _ = peek(body)
-        request.about = structs.replace(request.about, record_id=id_, record_type=kind)
-        kept = read_record(body, telling, kind=kind)
+        try:
+            kept = read_record(body, telling, kind=kind)
+        except Refused:
+            id_, _ = peek(body)
+            request.about = structs.replace(request.about, record_id=id_, record_type=kind)
+            raise
         request.turn.over()
         await self._means.sink.keep(((kept.topic, kept.record),))
         self._means.counters.records += 1
