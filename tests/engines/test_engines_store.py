@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attribune.engines.memory import MemoryStore
-from attribune.engines.rocksdb_store import RocksStore
+from attribune.engines.rocksdb_store import CACHE_BYTES, RocksStore
 from attribune.model.errors import FolderTooNew, StoreUnavailable
 from attribune.model.ids import START, Position
 from attribune.ports import Row
@@ -167,7 +167,7 @@ def test_a_failed_commit_changes_neither_rows_nor_position(tmp_path: Path):
 
 KILLED = """
 import sys
-from attribune.engines.rocksdb_store import RocksStore
+from attribune.engines.rocksdb_store import CACHE_BYTES, RocksStore
 from attribune.model.ids import Position
 from attribune.ports import Row
 store = RocksStore(sys.argv[1])
@@ -208,6 +208,16 @@ def test_rows_are_found_in_files_as_in_memory(tmp_path: Path):
         assert store.rows(1, 6, i.to_bytes(16, "big"), 9) == []
         assert store.get(Row(1, 5, i.to_bytes(16, "big"), b"b")) is None
     store.close()
+
+
+def test_cache_and_filters_are_there_when_it_is_opened_again(tmp_path: Path):
+    """The driver opens a folder with what the folder remembers of its options, unless it is told otherwise."""
+    for _ in range(2):
+        store = RocksStore(tmp_path / "store")
+        assert int(store._db.property_value("rocksdb.block-cache-capacity")) == CACHE_BYTES
+        store.close()
+    newest = max((tmp_path / "store").glob("OPTIONS-*"))
+    assert "filter_policy=bloomfilter" in newest.read_text()
 
 
 def test_a_held_folder_is_said(tmp_path: Path):

@@ -44,6 +44,10 @@ OPEN_FILES_MAX: Final = 512
 
 _PREFIX_BYTES: Final = 19
 _BLOOM_BITS: Final = 10
+#: The cache finds out by itself how large its blocks are.
+_ANY_CHARGE: Final = 0
+#: The only column family there is.
+_COLUMN_FAMILY: Final = "default"
 _prefix = struct.Struct(">BH16s")
 _position = struct.Struct(">BQ")
 #: How RocksDB says that its folder is open, in this process or in another.
@@ -65,7 +69,8 @@ def _key(row: Row) -> bytes:
 
 def _options() -> Options:
     blocks = BlockBasedOptions()
-    blocks.set_block_cache(Cache(CACHE_BYTES))
+    # The other kind of cache is cut into pieces that are smaller than a large file's filter, which they would never keep.
+    blocks.set_block_cache(Cache.new_hyper_clock_cache(CACHE_BYTES, _ANY_CHARGE))
     blocks.set_cache_index_and_filter_blocks(True)
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(True)
     blocks.set_bloom_filter(_BLOOM_BITS, block_based=False)
@@ -85,6 +90,18 @@ def _options() -> Options:
     return options
 
 
+def _open(path: Path, access: AccessType) -> Rdict:
+    # A column family that is not named is opened with the options that its folder remembers, and those are without
+    # cache and bloom filters.
+    options = _options()
+    return Rdict(
+        str(path),
+        options=options,
+        column_families={_COLUMN_FAMILY: options},
+        access_type=access,
+    )
+
+
 class RocksStore:
     """Wide rows and their position in a RocksDB folder. One process at a time.
 
@@ -95,7 +112,7 @@ class RocksStore:
         self._path = Path(path)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = Rdict(str(self._path), options=_options())
+            self._db = _open(self._path, AccessType.read_write())
         except Exception as fault:
             raise self._said(fault) from fault
         # A walk ends where its prefix does: no row of another partition is ever seen.
@@ -189,7 +206,7 @@ def look(path: Path) -> Position:
             if file.name != _OF_THE_DRIVER:
                 (Path(room) / file.name).symlink_to(file.resolve())
         try:
-            database = Rdict(room, options=_options(), access_type=AccessType.read_only())
+            database = _open(Path(room), AccessType.read_only())
         except Exception as fault:
             raise _said(path, fault) from fault
         try:
