@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from ipaddress import ip_address
+from itertools import product
 
 import msgspec
 import pytest
@@ -233,11 +235,21 @@ def test_operating_systems_by_a_glance(agent: str | None, expected: str) -> None
         ("::1", None),
         ("fe80::1", None),
         ("no address", None),
+        ("81.2.69.1420", None),
+        ("81.2.069.142", None),
+        ("81.2.69.142\n", None),
         (None, None),
     ],
 )
 def test_only_public_addresses_say_a_place(address: str | None, expected: str | None) -> None:
     assert network(address) == expected
+
+
+def test_an_address_that_is_plainly_public_is_so_by_the_book() -> None:
+    """Whatever is told at a glance must be what the standard library says after a long look."""
+    others = ("0", "2", "16", "18", "51", "64", "88", "100", "168", "254")
+    for text in map(".".join, product(map(str, range(256)), others, others, ["113"])):
+        assert (network(text) == text) is ip_address(text).is_global
 
 
 @pytest.mark.parametrize("form", ["md5", "sha1", "sha256"])
@@ -265,7 +277,8 @@ def test_touch_ids_are_found_in_referrers_and_links() -> None:
         "attribune_click=%00",
         "attribune_click=abc",
         "http://[bad",
-        "&" * 1000,
+        "attribune_click=x" + "&" * 1000,
+        "utm_source=google-play" + "&" * 1000,
         "attribune_click=" + "9" * 5000,
         "referrer=" * 20_000 + "x",
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from ipaddress import ip_address
+from operator import attrgetter
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -26,6 +27,7 @@ LINK_FIELDS: Final = tuple(name for name in NAMES if name != "partner_click_id")
 #: Longest window that a link or a server may ask for.
 LOOKBACK_MS_MAX: Final = 366 * DAY_MS
 
+_stored: Final = attrgetter(*LINK_FIELDS)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _LOOKBACK: Final = re.compile(r"(\d{1,12})(ms|[dhms]?)\Z", re.ASCII)
 _UNITS_MS: Final = {"": 1, "ms": 1, "s": 1000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
@@ -186,8 +188,7 @@ def sort_words(pairs: Iterable[tuple[str, str]]) -> Sorted:
 
 def _prefer_stored(told: Sorted, link: Link) -> None:
     fields = told.fields
-    for field in LINK_FIELDS:
-        stored = getattr(link, field)
+    for field, stored in zip(LINK_FIELDS, _stored(link), strict=True):
         if stored is None:
             continue
         said = fields.get(field)
