@@ -226,11 +226,13 @@ def _replay(store: RocksStore, calls: list[Any]) -> None:
     db = store._db
     inside = ReadOptions()
     inside.set_prefix_same_as_start(True)
+    kept = None
     for call in calls:
         if call[0] == "get":
             db.get(call[1])
         elif call[0] == "walk":
-            walk, left = db.iter(inside), call[2]
+            walk, left = kept or db.iter(inside), call[2]
+            kept = walk
             walk.seek(call[1])
             while left and walk.valid():
                 walk.key(), walk.value()
@@ -241,6 +243,7 @@ def _replay(store: RocksStore, calls: list[Any]) -> None:
             for key, value in call[1]:
                 batch.delete(key) if value is None else batch.put(key, value)
             db.write(batch)
+            kept = None
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from rocksdict import (
     DBRecoveryMode,
     Options,
     Rdict,
+    RdictIter,
     ReadOptions,
     SliceTransform,
     WriteBatch,
@@ -62,9 +63,14 @@ _POSITION_KEY: Final = _prefix.pack(_OWN, 0, b"position")
 
 
 def _key(row: Row) -> bytes:
-    assert len(row.partition) == 16, f"a partition has 16 bytes, not {len(row.partition)}"
-    assert row.table != _OWN, "table 255 is the store's own"
-    return _prefix.pack(row.table, row.bucket, row.partition) + row.row
+    table, bucket, partition, name = row
+    return _key_prefix(table, bucket, partition) + name
+
+
+def _key_prefix(table: int, bucket: int, partition: bytes) -> bytes:
+    assert len(partition) == 16, f"a partition has 16 bytes, not {len(partition)}"
+    assert table != _OWN, "table 255 is the store's own"
+    return _prefix.pack(table, bucket, partition)
 
 
 def _options() -> Options:
@@ -118,6 +124,8 @@ class RocksStore:
         # A walk ends where its prefix does: no row of another partition is ever seen.
         self._in_partition = ReadOptions()
         self._in_partition.set_prefix_same_as_start(True)
+        #: What walks over the store as it stands now; to make one costs as much as a walk.
+        self._walker: RdictIter | None = None
         try:
             self._at = self._read_position()
         except BaseException:
@@ -140,10 +148,12 @@ class RocksStore:
         self, table: int, bucket: int, partition: bytes, limit: int
     ) -> list[tuple[bytes, bytes]]:
         """Up to ``limit`` (row, value) pairs of a partition, in order of row."""
-        prefix = _key(Row(table, bucket, partition))
+        prefix = _key_prefix(table, bucket, partition)
         found: list[tuple[bytes, bytes]] = []
         try:
-            walk = self._db.iter(self._in_partition)
+            walk = self._walker
+            if walk is None:
+                walk = self._walker = self._db.iter(self._in_partition)
             walk.seek(prefix)
             while len(found) < limit and walk.valid():
                 found.append((walk.key()[_PREFIX_BYTES:], walk.value()))
@@ -162,6 +172,7 @@ class RocksStore:
             else:
                 batch.put(_key(row), value)
         batch.put(_POSITION_KEY, _position.pack(FORMAT, position))
+        self._walker = None
         try:
             self._db.write(batch)
         except Exception as fault:
@@ -173,6 +184,7 @@ class RocksStore:
         if before_bucket <= 1:
             return
         none = bytes(16)
+        self._walker = None
         try:
             self._db.delete_range(
                 _prefix.pack(table, 1, none), _prefix.pack(table, before_bucket, none)
@@ -182,6 +194,7 @@ class RocksStore:
 
     def close(self) -> None:
         """Let go of files and locks; a second time is no matter. Raises StoreUnavailable when the last rows cannot be tidied."""
+        self._walker = None
         try:
             self._db.close()
         except DbClosedError:
