@@ -87,7 +87,9 @@ def _fingerprint() -> str:
     """Of all code that shapes what is filled: when one of them changes, the folder is filled anew."""
     source = BENCH.parent / "src" / "attribune"
     shaping = [BENCH / name for name in ("filled.py", "fact_rows.py", "traffic.py")]
-    shaping += [source / "attribute" / name for name in ("desk.py", "keys.py", "touches.py")]
+    shaping += [
+        source / "attribute" / name for name in ("batch.py", "desk.py", "keys.py", "touches.py")
+    ]
     shaping += [source / "model" / name for name in ("codec.py", "fact.py", "touch.py")]
     shaping += sorted((source / "engines").glob("*.py"))
     hashed = hashlib.sha256(b"".join(path.read_bytes() for path in shaping))
@@ -148,11 +150,8 @@ def _file(
     desk: Desk, product: ProductId, n: int, each: LinkHit, payload: bytes, place: Position
 ) -> None:
     desk.put_touch(each.id, place, payload)
-    for key in (
-        id_key(product, "gaid", gaid(n)),
-        address_key(product, str(each.ip), "android"),
-    ):
-        desk.put_touch_key(key, each.id, place, each.received_at_ms)
+    keys = (id_key(product, "gaid", gaid(n)), address_key(product, str(each.ip), "android"))
+    desk.put_touch_keys(keys, each.id, place, each.received_at_ms)
 
 
 def _check(
@@ -162,7 +161,7 @@ def _check(
     real = Attributor(registry_at_end(parts), MemoryStore(), parts.enricher, read_touch)
     for each, payload, place in zip(hits, payloads, places, strict=False):
         real.judge(Entry(place, Topic.TOUCHES, payload), each)
-    ours, theirs = desk._changed, real.desk._changed
+    ours, theirs = desk._batch._changed, real.desk._batch._changed
     assert len(theirs) == 3 * len(hits), (
         "each touch is filed by id, by advertising id and by address"
     )

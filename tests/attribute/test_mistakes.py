@@ -14,7 +14,7 @@ from tale import DAY_ZERO_MS, MISTAKEN, House, PlainEnricher, Told, bench, ended
 from test_reading_order import outcomes_of, rows_of, tales
 
 from attribune.attribute import attributor as attributor_
-from attribune.attribute.desk import Desk
+from attribune.attribute.batch import Batch
 from attribune.attribute.replay import WhatIf, replay
 from attribune.attribute.transcript import Transcript
 from attribune.engines.memory import MemoryAnswers, MemoryStore
@@ -160,7 +160,7 @@ class Bomb:
     """A mistake in judging the entry at one place: from the n-th change on, none can be remembered."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, place: int, changes: int) -> None:
-        judge, put = attributor_.Attributor._judge, Desk._put
+        judge, put = attributor_.Attributor._judge, Batch.put
         self._is_lit = False
         self.went_off = False
 
@@ -171,16 +171,16 @@ class Bomb:
             finally:
                 self._is_lit = False
 
-        def put_or_not(desk: Desk, *words: Any) -> None:
+        def put_or_not(batch: Batch, *words: Any) -> None:
             if self._is_lit:
                 self._left -= 1
                 if self._left < 0:
                     self.went_off = True
                     raise IndexError("planted")
-            put(desk, *words)
+            put(batch, *words)
 
         monkeypatch.setattr(attributor_.Attributor, "_judge", judged)
-        monkeypatch.setattr(Desk, "_put", put_or_not)
+        monkeypatch.setattr(Batch, "put", put_or_not)
 
 
 def came_out(told: Told, batch: int) -> House:

@@ -31,7 +31,7 @@ from attribune.model.ids import DeviceId, Position, ProductId
 from attribune.model.outcome import is_set_aside
 from attribune.model.position import Entry
 from attribune.model.refusal import RefusalReason
-from attribune.model.touch import LinkHit, Touch
+from attribune.model.touch import Touch, TouchRecord
 from attribune.ports import Directory, Enricher, Store
 
 
@@ -82,6 +82,7 @@ class Attributor:
         self._read_touch = read_touch
         self._asked: set[tuple[ProductId, DeviceId]] = set()
         self._mistakes: list[Mistake] = []
+        self._readings: dict[Position, Touch | None] = {}
 
     def judge(
         self, entry: Entry, record: Record, stood_aside: Collection[Position] = ()
@@ -93,6 +94,7 @@ class Attributor:
         in this turn already. Raises StoreUnavailable.
         """
         desk = self.desk
+        desk.settle()
         now_ms = max(desk.meta.journal_ms, received_at_ms(record))
         if now_ms != desk.meta.journal_ms:
             desk.meta = msgspec.structs.replace(desk.meta, journal_ms=now_ms)
@@ -102,6 +104,7 @@ class Attributor:
             self._enricher,
             self._read_touch,
             self._limits,
+            self._readings,
             entry.position,
             now_ms,
             stood_aside=stood_aside,
@@ -124,7 +127,7 @@ class Attributor:
         return found
 
     def _judge(self, turn: Turn, entry: Entry, record: Record) -> None:
-        if isinstance(record, LinkHit | Touch):
+        if isinstance(record, TouchRecord):
             touch_(turn, record, entry.payload)
         elif isinstance(record, Change):
             if isinstance(record.record, Correct):
@@ -176,6 +179,7 @@ class Attributor:
             self._enricher,
             self._read_touch,
             self._limits,
+            self._readings,
             desk.position,
             desk.meta.journal_ms,
         )

@@ -62,8 +62,8 @@ def revise(
         previous_at_ms=old.at_ms,
         **({"handles": _with(old.handles, standing)} | changes),
     )
-    turn.say(new)
-    turn.desk.put_conversion(state.device, new)
+    said = turn.say(new)
+    turn.desk.put_conversion(state.device, new.conversion, said.payload)
     move_touch(turn, old.credit.touch if old.credit else None, winner, standing)
     state = replace_standing(state, standing)
     turn.desk.put_device(state)
@@ -92,8 +92,8 @@ def credit_anew(turn: Turn, state: DeviceState, from_ms: int, why: Cause) -> Non
     for outcome in credited:
         revised = _credited_anew(turn, state, outcome, step)
         if revised is not None:
-            turn.say(revised)
-            turn.desk.put_credited(state.product, state.device, revised)
+            said = turn.say(revised)
+            turn.desk.put_credited(state.product, state.device, revised, said.payload)
 
 
 def _credited_anew(

@@ -24,8 +24,8 @@ def credit_open(turn: Turn, state: DeviceState, record: Open, about: Position) -
     """Credit an open that is no conversion."""
     primary, _ = in_force(state, record.occurred_at_ms)
     outcome = say.credited_open(turn, record, about, primary)
-    turn.say(outcome)
-    turn.desk.put_credited(state.product, state.device, outcome)
+    said = turn.say(outcome)
+    turn.desk.put_credited(state.product, state.device, outcome, said.payload)
 
 
 def credit_event(turn: Turn, state: DeviceState, record: Event, about: Position) -> None:
@@ -35,8 +35,8 @@ def credit_event(turn: Turn, state: DeviceState, record: Event, about: Position)
     outcome = msgspec.structs.replace(
         outcome, device=state.device
     )  # an event may name its user only
-    turn.say(outcome)
-    turn.desk.put_credited(state.product, state.device, outcome)
+    said = turn.say(outcome)
+    turn.desk.put_credited(state.product, state.device, outcome, said.payload)
 
 
 def device_of(turn: Turn, record: Event) -> DeviceId | None:

@@ -5,13 +5,15 @@ All that is remembered goes through here, and is committed together with the pos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from attribune.attribute.batch import ROWS_MAX, Batch
 from attribune.attribute.keys import week
 from attribune.attribute.state import DeviceState
+from attribune.model.codec import body
 from attribune.model.ids import (
     ConversionId,
     DeviceId,
@@ -45,9 +47,6 @@ META: Final = 14
 
 #: How long touches, record ids and addresses are remembered, unless the settings say otherwise: longer than any window.
 TOUCH_MEMORY_MS: Final = 180 * DAY_MS
-
-#: Most rows read of one partition at a time; nothing that is decided depends on more.
-ROWS_MAX: Final = 100_000
 
 _ALL: Final = bytes(16)
 
@@ -113,13 +112,6 @@ def _newest_first(position: int) -> bytes:
     return (2**64 - 1 - position).to_bytes(8, "big")
 
 
-class _Unchanged:
-    """No value, and no deletion either: this batch has not touched the row."""
-
-
-_UNCHANGED: Final = _Unchanged()
-
-
 class Desk:
     """What the attributor remembers, by name."""
 
@@ -128,12 +120,12 @@ class Desk:
         self._store = store
         self._touch_memory_ms = touch_memory_ms
         self._dropped_week = 0
-        self._changed: dict[Row, bytes | None] = {}
-        #: The changed rows by partition, so that reading a partition need not search all changes.
-        self._by_partition: dict[tuple[int, int, bytes], dict[bytes, bytes | None]] = {}
+        self._batch = Batch(store)
+        self._get, self._put, self._rows = self._batch.get, self._batch.put, self._batch.rows
         self._devices: dict[tuple[ProductId, DeviceId], DeviceState | None] = {}
-        #: What stood before each change of this batch, so that the newest of them can be taken back.
-        self._before: list[tuple[Row, bytes | _Unchanged | None]] = []
+        #: What every search asks of its product.
+        self._longest_own_ms: dict[ProductId, int] = {}
+        self._has_hashed: dict[ProductId, bool] = {}
         self.position = store.position()
         found = self._get(Row(META, 0, _ALL))
         self.meta = _decode(found, Meta) if found else Meta()
@@ -145,12 +137,13 @@ class Desk:
         """File a touch by its id."""
         self._put(Row(TOUCH, week(time_of(touch) or 0), digest(touch)), _place(position) + payload)
 
-    def put_touch_key(
-        self, key: bytes, touch: TouchId, position: Position, received_at_ms: int
+    def put_touch_keys(
+        self, keys: Iterable[bytes], touch: TouchId, position: Position, received_at_ms: int
     ) -> None:
-        """File a touch under a key that it can be found by."""
-        row = Row(TOUCH_KEY, week(received_at_ms), key, _newest_first(position))
-        self._put(row, touch.encode())
+        """File a touch under keys that it can be found by."""
+        bucket, row, name = week(received_at_ms), _newest_first(position), touch.encode()
+        for key in keys:
+            self._put(Row(TOUCH_KEY, bucket, key, row), name)
 
     def touch(self, touch: TouchId) -> tuple[Position, bytes] | None:
         """Place and payload of a touch; what is older than touches are remembered is gone, dropped yet or not."""
@@ -173,19 +166,29 @@ class Desk:
 
     def longest_own_ms(self, product: ProductId) -> int:
         """The longest window that a touch of the product has brought itself."""
-        found = self._get(Row(META, 0, digest("longest", product)))
-        return int.from_bytes(found, "big") if found else 0
+        longest = self._longest_own_ms.get(product)
+        if longest is None:
+            found = self._get(Row(META, 0, digest("longest", product)))
+            longest = int.from_bytes(found, "big") if found else 0
+            self._longest_own_ms[product] = longest
+        return longest
 
     def set_longest_own_ms(self, product: ProductId, lookback_ms: int) -> None:
         """Remember the longest window a touch has brought itself."""
+        self._longest_own_ms[product] = lookback_ms
         self._put(Row(META, 0, digest("longest", product)), _place(lookback_ms))
 
     def has_hashed(self, product: ProductId) -> bool:
         """Whether any touch of the product has come with a hashed identifier."""
-        return self._get(Row(META, 0, digest("hashed", product))) is not None
+        has = self._has_hashed.get(product)
+        if has is None:
+            has = self._get(Row(META, 0, digest("hashed", product))) is not None
+            self._has_hashed[product] = has
+        return has
 
     def set_has_hashed(self, product: ProductId) -> None:
         """Remember that a touch has come with a hashed identifier."""
+        self._has_hashed[product] = True
         self._put(Row(META, 0, digest("hashed", product)), b"\x01")
 
     def won_by(self, touch: TouchId) -> list[ConversionId]:
@@ -315,10 +318,12 @@ class Desk:
 
     # --- what was credited, and what waits
 
-    def put_credited(self, product: ProductId, device: DeviceId, outcome: _Credited) -> None:
-        """Remember the newest revision of what was credited, so that a correction can reach it."""
+    def put_credited(
+        self, product: ProductId, device: DeviceId, outcome: _Credited, payload: bytes
+    ) -> None:
+        """Remember the newest revision of what was credited, so that a correction can reach it; with it goes its payload."""
         row = Row(CREDITED, week(outcome.at_ms), digest(product, device), _place(outcome.about))
-        self._put(row, _encode(outcome))
+        self._put(row, body(payload))
 
     def credited(
         self, product: ProductId, device: DeviceId, from_ms: int, to_ms: int
@@ -376,37 +381,38 @@ class Desk:
         found = self._get(Row(CONVERSION, 0, digest(conversion)))
         return _decode(found, Owner) if found else None
 
-    def put_conversion(self, device: DeviceId, newest: Attribution) -> None:
-        """Remember the newest revision of a conversion."""
-        self._put(Row(CONVERSION, 0, digest(newest.conversion)), _encode(Owner(device, newest)))
+    def put_conversion(self, device: DeviceId, conversion: ConversionId, payload: bytes) -> None:
+        """Remember the newest revision of a conversion, as it was said."""
+        owner = (
+            device,
+            msgspec.Raw(body(payload)),
+        )  # an Owner, of which one part is encoded already
+        self._put(Row(CONVERSION, 0, digest(conversion)), _encode(owner))
 
     # --- the batch
 
+    def settle(self) -> None:
+        """Let stand what has changed in this batch so far."""
+        self._batch.settle()
+
     def mark(self) -> int:
-        """How much has changed in this batch, to go back to."""
-        return len(self._before)
+        """How much has changed since then, to go back to."""
+        return self._batch.mark()
 
     def undo(self, mark: int) -> None:
         """Take back what changed since a mark."""
-        for key, value in reversed(self._before[mark:]):
-            part = self._by_partition[key[:3]]
-            if isinstance(value, _Unchanged):
-                del self._changed[key], part[key.row]
-            else:
-                self._changed[key] = part[key.row] = value
-        del self._before[mark:]
+        self._batch.undo(mark)
         self._devices.clear()
+        self._longest_own_ms.clear()
+        self._has_hashed.clear()
         self._next_due = None
 
     def commit(self, position: Position) -> None:
         """Write what changed together with the position, and begin anew."""
         self._put(Row(META, 0, _ALL), _encode(self.meta))
-        self._store.commit(self._changed, position)
+        self._batch.commit(position)
         self.position = position
-        self._changed = {}
-        self._by_partition.clear()
         self._devices.clear()
-        self._before.clear()
         self._drop_old()
 
     def _drop_old(self) -> None:
@@ -417,28 +423,3 @@ class Desk:
         self._dropped_week = oldest
         for table in (TOUCH, TOUCH_KEY, RECORD, ADDRESS):
             self._store.drop(table, oldest)
-
-    def _put(self, key: Row, value: bytes | None) -> None:
-        self._before.append((key, self._changed.get(key, _UNCHANGED)))
-        self._changed[key] = value
-        part = self._by_partition.get(key[:3])
-        if part is None:
-            part = self._by_partition[key[:3]] = {}
-        part[key.row] = value
-
-    def _get(self, key: Row) -> bytes | None:
-        if key in self._changed:
-            return self._changed[key]
-        return self._store.get(key)
-
-    def _rows(
-        self, table: int, bucket: int, partition: bytes, limit: int = ROWS_MAX
-    ) -> list[tuple[bytes, bytes]]:
-        changed = self._by_partition.get((table, bucket, partition))
-        if not changed:
-            return self._store.rows(table, bucket, partition, limit)
-        rows: dict[bytes, bytes | None] = dict(
-            self._store.rows(table, bucket, partition, limit + len(changed))
-        )
-        rows.update(changed)
-        return sorted((row, value) for row, value in rows.items() if value is not None)[:limit]

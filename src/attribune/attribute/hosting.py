@@ -11,6 +11,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
+from attribune.attribute.same import Same
 from attribune.model.policy import Policy
 
 _MAPPED: Final = 0xFFFF << 32
@@ -30,32 +31,17 @@ def is_hosting(policy: Policy, address: str | None) -> bool:
         number, _ = _number(address)
     except ValueError:
         return False
-    begins, ends = _ranges(_ByIdentity(policy.hosting_networks))
+    begins, ends = _ranges(Same(policy.hosting_networks))
     before = bisect_right(begins, number)
     return before > 0 and number <= ends[before - 1]
 
 
-class _ByIdentity:
-    """A list as a key: to compare fifty thousand words at each look would cost more than the look."""
-
-    __slots__ = ("networks",)
-
-    def __init__(self, networks: tuple[str, ...]) -> None:
-        self.networks = networks
-
-    def __hash__(self) -> int:
-        return id(self.networks)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and self.networks is other.networks
-
-
 @lru_cache(maxsize=_LISTS_MAX)
-def _ranges(key: _ByIdentity) -> _Ranges:
+def _ranges(key: Same[tuple[str, ...]]) -> _Ranges:
     """A list read once; ranges that overlap or touch are one."""
     begins: list[int] = []
     ends: list[int] = []
-    for begin, end in sorted(map(_range, key.networks)):
+    for begin, end in sorted(map(_range, key.value)):
         if ends and begin <= ends[-1] + 1:
             ends[-1] = max(ends[-1], end)
         else:

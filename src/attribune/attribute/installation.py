@@ -46,6 +46,9 @@ class Past(Struct, frozen=True, kw_only=True):
     device: DeviceState | None = None
     #: Without one: the imported device of an existing user, who is never a new install.
     imported: DeviceState | None = None
+    #: As of when it was asked, and under which rules.
+    at_ms: int
+    policy: Policy
 
 
 def first_open(state: DeviceState) -> OpenNote:
@@ -67,7 +70,7 @@ def past(turn: Turn, state: DeviceState, at_ms: int, policy: Policy) -> Past:
     ids = [(kind, value) for kind, value in state.dossier.ids if kind in PERSON_IDS]
     names = [own, *(value for _, value in ids)]
     if any(turn.directory.is_test(product, name, turn.position) for name in names):
-        return Past()
+        return Past(at_ms=at_ms, policy=policy)
     seen: dict[DeviceId, PersonSeen] = {}
     for kind, value in ids:
         for device, person in turn.desk.people(id_key(product, kind, value)):
@@ -82,9 +85,9 @@ def past(turn: Turn, state: DeviceState, at_ms: int, policy: Policy) -> Past:
             imported.append((person.last_ms, earlier))
         elif at_ms - _since(earlier, person, policy) < policy.reinstall_ms:
             alive.append((person.last_ms, earlier))
-    if alive:
-        return Past(device=max(alive, key=_last)[1])
-    return Past(imported=max(imported, key=_last)[1]) if imported else Past()
+    newest = max(alive, key=_last)[1] if alive else None
+    known = max(imported, key=_last)[1] if imported and not alive else None
+    return Past(device=newest, imported=known, at_ms=at_ms, policy=policy)
 
 
 def _since(earlier: DeviceState, person: PersonSeen, policy: Policy) -> int:
@@ -97,16 +100,21 @@ def _last(seen: tuple[int, DeviceState]) -> tuple[int, DeviceId]:
     return (seen[0], seen[1].device)
 
 
-def judge(turn: Turn, state: DeviceState, until: int | None = None) -> Verdict:
+def judge(
+    turn: Turn, state: DeviceState, *, until: int | None = None, known: Past | None = None
+) -> Verdict:
     """Decide what an installation is and who brought it, from its dossier alone.
 
     Touches that stand before the installation's first open compete; ``until`` lets later ones in (late touches that the
-    policy reconsiders).
+    policy reconsiders). ``known`` is the past of this very state where it was asked for just now.
     """
     note = first_open(state)
     place = as_of(state)
     version, policy = turn.directory.policy(state.product, place)
-    earlier = past(turn, state, note.at_ms, policy)
+    if known and known.at_ms == note.at_ms and known.policy is policy:
+        earlier = known
+    else:
+        earlier = past(turn, state, note.at_ms, policy)
     standing = installation(state)
     own = standing.conversion if standing else conversion_id(state.product, note.record)
     search = Search(

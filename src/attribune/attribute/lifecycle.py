@@ -8,7 +8,7 @@ from attribune.attribute import evidence, say
 from attribune.attribute.cascade import move_touch, replace_standing, revise
 from attribune.attribute.crediting import credit_event, credit_open, device_of, see
 from attribune.attribute.desk import PersonSeen
-from attribune.attribute.installation import Verdict, judge, past
+from attribune.attribute.installation import Past, Verdict, judge, past
 from attribune.attribute.keys import PERSON_IDS, id_key, network
 from attribune.attribute.returns import Return, judge_return
 from attribune.attribute.state import DeviceState, Dossier, Standing, in_force, installation, seen
@@ -153,7 +153,7 @@ def _install(
         sign = Return(record=record, about=about, at_ms=at_ms, touches=touches, by_open=by_open)
         _adopt(turn, state, earlier.imported, sign, record)
     else:
-        _decide_installation(turn, state, record, about, by_open=by_open)
+        _decide_installation(turn, state, earlier, record, about, by_open=by_open)
     release(turn, of_device(state.product, state.device))
 
 
@@ -168,9 +168,9 @@ def _adopt(
 
 
 def _decide_installation(
-    turn: Turn, state: DeviceState, record: Open, about: Position, *, by_open: bool
+    turn: Turn, state: DeviceState, earlier: Past, record: Open, about: Position, *, by_open: bool
 ) -> None:
-    verdict = judge(turn, state)
+    verdict = judge(turn, state, known=earlier)
     standing = _standing(turn, verdict)
     words = say.of_device(turn, record, about) | {"handles": say.handles(record)}
     outcome = say.attribution(
@@ -184,8 +184,8 @@ def _decide_installation(
         before=verdict.before,
         by_open=by_open,
     )
-    turn.say(outcome)
-    turn.desk.put_conversion(state.device, outcome)
+    said = turn.say(outcome)
+    turn.desk.put_conversion(state.device, standing.conversion, said.payload)
     move_touch(turn, None, _won(verdict), standing)
     state = msgspec.structs.replace(
         replace_standing(state, standing), installed_at_ms=verdict.installed_at_ms

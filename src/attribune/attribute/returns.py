@@ -87,8 +87,8 @@ def _until(policy: Policy, kind: ConversionKind, at_ms: int) -> int | None:
 
 def _stand(turn: Turn, state: DeviceState, standing: Standing, outcome: Attribution) -> DeviceState:
     """Let a new return stand, and credit to it what had happened since."""
-    turn.say(outcome)
-    turn.desk.put_conversion(state.device, outcome)
+    said = turn.say(outcome)
+    turn.desk.put_conversion(state.device, standing.conversion, said.payload)
     move_touch(turn, None, standing.credit.touch if standing.credit else None, standing)
     state = replace_standing(state, standing)
     turn.desk.put_device(state)

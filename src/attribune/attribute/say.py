@@ -7,9 +7,9 @@ from typing import Any
 from attribune.attribute.decide import Decision
 from attribune.attribute.state import DeviceState, Standing
 from attribune.attribute.turn import Turn
-from attribune.model.activity import Activity, Event, Open
+from attribune.model.activity import Activity, Event, Open, Platform
 from attribune.model.control import Correct
-from attribune.model.ids import Position, ProductId, RecordId
+from attribune.model.ids import AppId, Position, ProductId, RecordId
 from attribune.model.outcome import (
     Attribution,
     Cause,
@@ -33,14 +33,13 @@ def record_type(record: Activity) -> str:
 def of_device(turn: Turn, record: Activity, about: Position) -> dict[str, Any]:
     """What every outcome about a device's record carries."""
     device = record.device
-    app = turn.directory.app(record.app, turn.position)
     return {
         "product": record.product,
         "position": turn.position,
         "about": about,
         "judged_at_ms": turn.now_ms,
         "app": record.app,
-        "platform": device.platform if device else (app.platform if app else "other"),
+        "platform": device.platform if device else _platform_of(turn, record.app),
         "device": device.id if device else None,
         "record": record.id,
         "at_ms": record.occurred_at_ms,
@@ -49,6 +48,11 @@ def of_device(turn: Turn, record: Activity, about: Position) -> dict[str, Any]:
         "app_version": record.app_version,
         "user_id": record.user_id,
     }
+
+
+def _platform_of(turn: Turn, name: AppId) -> Platform:
+    app = turn.directory.app(name, turn.position)
+    return app.platform if app else Platform.OTHER
 
 
 def handles(record: Activity, *more: str | None) -> tuple[str, ...]:

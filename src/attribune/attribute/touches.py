@@ -39,8 +39,7 @@ def touch_(turn: Turn, record: TouchRecord, payload: bytes) -> None:
     keys = touch_id_keys(touch.product, touch.ids)
     if net := network(touch.ip):
         keys.append(address_key(touch.product, net, platform_os(touch)))
-    for key in keys:
-        desk.put_touch_key(key, touch.id, position, touch.received_at_ms)
+    desk.put_touch_keys(keys, touch.id, position, touch.received_at_ms)
     if is_hashed(touch.ids) and not desk.has_hashed(touch.product):
         desk.set_has_hashed(touch.product)
     own = max(touch.click_lookback_ms or 0, touch.view_lookback_ms or 0)

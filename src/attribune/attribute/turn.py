@@ -19,6 +19,9 @@ from attribune.ports import Directory, Enricher
 #: What keeps records from being judged that is no mistake in judging them.
 OF_THE_WORLD: Final = (JournalUnavailable, JournalDamaged, StoreUnavailable, OSError, MemoryError)
 
+#: Touches kept as they were read; some 3 kB each.
+READINGS_MAX: Final = 4096
+
 #: Reads a link's hit under the link as it stood then (``collect.links.read_touch``).
 ReadTouch = Callable[[LinkHit, Link], Touch]
 
@@ -57,6 +60,8 @@ class Turn:
     enricher: Enricher
     read_touch: ReadTouch
     limits: Limits
+    #: Touches read of late, by their places: who wins is told to its device's SDK too, and a touch may be found by many.
+    readings: dict[Position, Touch | None]
     #: The entry's place, and the journal's time there.
     position: Position
     now_ms: int
@@ -69,9 +74,11 @@ class Turn:
     #: Devices whose answer to an asking SDK may have changed.
     touched: set[tuple[ProductId, DeviceId]] = field(default_factory=set)
 
-    def say(self, outcome: Outcome) -> None:
+    def say(self, outcome: Outcome) -> Said:
         """Write an outcome."""
-        self.said.append(Said(outcome, encode(outcome)))
+        said = Said(outcome, encode(outcome))
+        self.said.append(said)
+        return said
 
     def attempt(
         self, about: Position, judge: Callable[[], None], set_aside: Callable[[], None]
@@ -101,8 +108,12 @@ class Turn:
         if found is None:
             return None
         position, payload = found
-        record = decode(Entry(position, Topic.TOUCHES, payload))
-        read = self.as_touch(record, position)  # type: ignore[arg-type]  # of this topic
+        if position not in self.readings:
+            if len(self.readings) >= READINGS_MAX:
+                self.readings.clear()
+            record = decode(Entry(position, Topic.TOUCHES, payload))
+            self.readings[position] = self.as_touch(record, position)  # type: ignore[arg-type]  # of this topic
+        read = self.readings[position]
         return (position, read) if read else None
 
     def as_touch(self, record: TouchRecord, position: Position) -> Touch | None:

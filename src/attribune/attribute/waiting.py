@@ -76,7 +76,7 @@ class _Waiting(NamedTuple):
     record: Event
 
 
-def _let_go(turn: Turn, event: _Waiting, then: Callable[[_Waiting], None]) -> None:
+def _let_go(turn: Turn, event: _Waiting, then: Callable[[_Waiting], object]) -> None:
     """Let an event wait no more for what it waited for.
 
     One that cannot be credited, by a mistake of ours, is set aside and holds up nothing else.

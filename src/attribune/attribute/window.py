@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
+from attribune.attribute.same import Same
 from attribune.model.policy import MatchMethod, Policy, Tier, Windows
 from attribune.model.touch import Touch, TouchKind
 
@@ -11,6 +15,10 @@ _TIERS = {
     (TouchKind.IMPRESSION, True): Tier.IMPRESSION_DETERMINISTIC,
     (TouchKind.IMPRESSION, False): Tier.IMPRESSION_PROBABILISTIC,
 }
+
+_FIELDS = {step: f"{step.value}_ms" for step in Tier}
+#: Versions of rules that are in use at a time, and more.
+_POLICIES_MAX: Final = 256
 
 
 def tier(kind: TouchKind, method: MatchMethod) -> Tier:
@@ -40,6 +48,12 @@ def lookback_ms(touch: Touch, step: Tier, policy: Policy) -> int:
 
 def longest_ms(policy: Policy) -> int:
     """The longest window that any touch could have under a policy, but for windows that touches bring themselves."""
+    return _longest_ms(Same(policy))
+
+
+@lru_cache(maxsize=_POLICIES_MAX)
+def _longest_ms(key: Same[Policy]) -> int:
+    policy = key.value
     every = [policy.windows, *policy.link_windows.values(), *policy.partner_windows.values()]
     spans = [_of(windows, step) or 0 for windows in every for step in Tier]
     return max(*spans, policy.reattribution_ms, policy.reengagement_lookback_ms)
@@ -66,4 +80,4 @@ def eligible(age: int, lookback: int) -> bool:
 
 
 def _of(windows: Windows, step: Tier) -> int | None:
-    return getattr(windows, f"{step.value}_ms")  # type: ignore[no-any-return]
+    return getattr(windows, _FIELDS[step])  # type: ignore[no-any-return]

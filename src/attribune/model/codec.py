@@ -38,6 +38,11 @@ def encode(record: Record) -> bytes:
     return _MARK + _encoder.encode(record)
 
 
+def body(payload: bytes) -> bytes:
+    """The record alone, encoded, without the version in front."""
+    return payload[1:]
+
+
 def decode(entry: Entry) -> Record:
     """The record of an entry. Raises JournalDamaged when it cannot be read."""
     payload = entry.payload

@@ -79,12 +79,13 @@ class AttributorRole:
         if not entries:
             self.reached = max(self.reached, end)
             return 0
-        outcomes: list[Said] = []
+        # Only as they are journaled: what a batch keeps alive, the interpreter's collector looks at again and again.
+        outcomes: list[bytes] = []
         for entry in entries:
             record = decode(entry)
             if isinstance(record, Change):
                 self._registry.apply(entry.position, record)
-            outcomes += self._judge(entry, record)
+            outcomes += [said.payload for said in self._judge(entry, record)]
         self._write(outcomes)
         self._keep(entries[-1].position)
         self._entries += len(entries)
@@ -135,9 +136,9 @@ class AttributorRole:
             self._attributor.wrote(end, found.differences)
         return found.missing
 
-    def _write(self, outcomes: list[Said]) -> None:
+    def _write(self, outcomes: list[bytes]) -> None:
         if outcomes:
-            entries = [(Topic.OUTCOMES, said.payload) for said in outcomes]
+            entries = [(Topic.OUTCOMES, payload) for payload in outcomes]
             self._attributor.wrote(self._journal.append(entries)[-1], 0)
             self._appended += len(entries)
 
