@@ -141,7 +141,7 @@ def fill_store(folder: Path) -> None:
             _file(desk, product, n, each, payload, place)
         if begin == 0:
             _check(parts, desk, hits[:_CHECKED], payloads, places)
-        desk.meta = msgspec.structs.replace(desk.meta, journal_ms=hits[-1].received_at_ms)
+        desk.meta.journal_ms = hits[-1].received_at_ms
         desk.commit(places[-1])
     parts.close()
 

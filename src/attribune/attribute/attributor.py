@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-import msgspec
-
 from attribune.attribute import aside, lifecycle, say, waiting
 from attribune.attribute.answer import answer
 from attribune.attribute.corrections import correct
@@ -96,8 +94,7 @@ class Attributor:
         desk = self.desk
         desk.settle()
         now_ms = max(desk.meta.journal_ms, received_at_ms(record))
-        if now_ms != desk.meta.journal_ms:
-            desk.meta = msgspec.structs.replace(desk.meta, journal_ms=now_ms)
+        desk.meta.journal_ms = now_ms
         turn = Turn(
             desk,
             self._directory,
@@ -154,10 +151,8 @@ class Attributor:
 
     def wrote(self, outcomes_end: Position, differences: int) -> None:
         """Note where the newest outcome stands, and decisions that came out differently after a crash."""
-        meta = self.desk.meta
-        self.desk.meta = msgspec.structs.replace(
-            meta, outcomes_end=outcomes_end, differences=meta.differences + differences
-        )
+        self.desk.meta.outcomes_end = outcomes_end
+        self.desk.meta.differences += differences
 
     def commit(self, position: Position) -> None:
         """Keep what was learnt up to a place."""
@@ -167,9 +162,7 @@ class Attributor:
     def _count(self, turn: Turn) -> None:
         """Count the records that a turn has set aside, also for mistakes that were mended since."""
         self._mistakes += turn.mistakes
-        aside = sum(is_set_aside(said.outcome) for said in turn.said)
-        meta = self.desk.meta
-        self.desk.meta = msgspec.structs.replace(meta, set_aside=meta.set_aside + aside)
+        self.desk.meta.set_aside += sum(is_set_aside(said.outcome) for said in turn.said)
 
     def _turn(self) -> Turn:
         desk = self.desk

@@ -51,11 +51,13 @@ class Batch:
 
     def put(self, key: Row, value: bytes | None) -> None:
         """Write a row, or delete it (None)."""
-        self._before.append((key, self._changed.get(key, _UNCHANGED)))
-        self._changed[key] = value
-        part = self._by_partition.get(key[:3])
+        changed = self._changed
+        self._before.append((key, changed.get(key, _UNCHANGED)))
+        changed[key] = value
+        partition = key[:3]
+        part = self._by_partition.get(partition)
         if part is None:
-            part = self._by_partition[key[:3]] = {}
+            part = self._by_partition[partition] = {}
         part[key.row] = value
 
     def settle(self) -> None:

@@ -18,7 +18,7 @@ from attribune.model.policy import MatchMethod, Policy, Tier
 from attribune.model.touch import Touch, TouchKind, TouchOrigin
 
 
-class Found(Struct, frozen=True, kw_only=True):
+class Found(Struct, frozen=True, gc=False, kw_only=True):
     """A touch found for a conversion."""
 
     touch: Touch

@@ -54,8 +54,8 @@ _Credited = CreditedOpen | CreditedEvent
 _T = TypeVar("_T")
 
 
-class Meta(msgspec.Struct, frozen=True, array_like=True):
-    """What the attributor remembers of itself."""
+class Meta(msgspec.Struct, array_like=True):
+    """What the attributor remembers of itself. Not frozen: the journal's time moves on with nearly every entry."""
 
     #: The largest receipt time seen.
     journal_ms: int = 0

@@ -11,7 +11,7 @@ from attribune.ports import Enricher
 _RESERVED_MODELS = frozenset({"k", "generic smartphone", "iphone", "ipad", "unknown"})
 
 
-class Features(Struct, frozen=True, array_like=True):
+class Features(Struct, frozen=True, gc=False, array_like=True):
     """What is known of a phone; None is unknown and contradicts nothing."""
 
     #: The first part of the language: ``de`` of ``de-DE``.

@@ -25,7 +25,7 @@ SESSION_GAP_MS = 30 * 60_000
 EVIDENCE_MAX = 32
 
 
-class Standing(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Standing(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A conversion of the device as it stands now: who is credited from when on."""
 
     conversion: ConversionId
@@ -47,7 +47,7 @@ class Standing(Struct, frozen=True, kw_only=True, omit_defaults=True):
     as_of: Position = Position(0)
 
 
-class OpenNote(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OpenNote(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What an open says of its installation, as far as the decision needs it."""
 
     record: RecordId
@@ -57,7 +57,7 @@ class OpenNote(Struct, frozen=True, kw_only=True, omit_defaults=True):
     features: Features = Features()
 
 
-class Dossier(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Dossier(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """All evidence of one installation that came within its window, whatever message carried it."""
 
     opens: tuple[OpenNote, ...] = ()
@@ -70,7 +70,7 @@ class Dossier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     since_ms: int = 0
 
 
-class DeviceState(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class DeviceState(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One installation."""
 
     product: ProductId

@@ -91,8 +91,7 @@ def read_touch(hit: LinkHit, link: Link) -> Touch:
 def touch_fields(told: Sorted, link: Link, *, may_steer: bool) -> dict[str, Any]:
     """What sorted parameters and their link say of a touch, as its fields."""
     _prefer_stored(told, link)
-    _steer(told, link, may_steer=may_steer)
-    fields = _steering_fields(told)
+    fields = _steer(told, link, may_steer=may_steer) if told.steering else {}
     if link.is_retargeting:
         fields["is_retargeting"] = True
     fields |= told.fields
@@ -160,7 +159,7 @@ def sort_words(pairs: Iterable[tuple[str, str]]) -> Sorted:
     twice with different values keeps the first and is named in ``not_kept``.
     """
     told = Sorted()
-    extra, taken = told.extra, told.taken
+    extra, taken, shelves, device_id = told.extra, told.taken, told.shelves, Sort.DEVICE_ID
     for name, value in pairs:
         # Most values are told from absent ones by their first sign; the rest is looked at closely.
         if not value or (value[0] in SUSPECTS and is_absent(value)):
@@ -171,10 +170,10 @@ def sort_words(pairs: Iterable[tuple[str, str]]) -> Sorted:
                 told.not_kept.append(name)
             continue
         field, sort, rank = word
-        if sort is Sort.DEVICE_ID and is_absent_id(value):
+        if sort is device_id and is_absent_id(value):
             continue
         stands = taken.get(field)
-        shelf = told.shelves[sort]
+        shelf = shelves[sort]
         if stands is None or rank < stands[0]:
             if stands is not None:
                 told.back_to_extra(field, shelf[field])
@@ -197,21 +196,19 @@ def _prefer_stored(told: Sorted, link: Link) -> None:
         fields[field] = stored
 
 
-def _steer(told: Sorted, link: Link, *, may_steer: bool) -> None:
-    """Put steering that does not count back into ``extra``, under its own name."""
-    if may_steer or not told.steering:
-        return
+def _steer(told: Sorted, link: Link, *, may_steer: bool) -> dict[str, Any]:
+    """The steering that counts, as fields of a touch; all other goes back into ``extra``, under its own name."""
     opens = link.opens
-    for field in tuple(told.steering):
-        if field not in opens and told.taken[field][1] not in opens:
-            told.back_to_extra(field, told.steering.pop(field))
+    if not may_steer:
+        for field in tuple(told.steering):
+            if field not in opens and told.taken[field][1] not in opens:
+                told.back_to_extra(field, told.steering.pop(field))
+    return _steering_fields(told)
 
 
 def _steering_fields(told: Sorted) -> dict[str, Any]:
-    """The steering that counts, as fields of a touch; what cannot be read is kept in ``extra``."""
+    """Steering as fields of a touch; what cannot be read is kept in ``extra``."""
     steering = told.steering
-    if not steering:
-        return {}
     fields: dict[str, Any] = {}
     for field, value in steering.items():
         match field:

@@ -166,11 +166,13 @@ class RocksStore:
     def commit(self, writes: Mapping[Row, bytes | None], position: Position) -> None:
         """Write and delete (None) rows and move the position, all or nothing."""
         batch = WriteBatch(raw_mode=True)
-        for row, value in writes.items():
+        put = batch.put
+        for (table, bucket, partition, row), value in writes.items():
+            key = _key_prefix(table, bucket, partition) + row
             if value is None:
-                batch.delete(_key(row))
+                batch.delete(key)
             else:
-                batch.put(_key(row), value)
+                put(key, value)
         batch.put(_POSITION_KEY, _position.pack(FORMAT, position))
         self._walker = None
         try:

@@ -58,7 +58,7 @@ class ReferrerSource(StrEnum):
     OTHER = "other"
 
 
-class Device(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Device(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One installation of an app and what it says of itself."""
 
     id: DeviceId
@@ -72,7 +72,7 @@ class Device(Struct, frozen=True, kw_only=True, omit_defaults=True):
     timezone: str | None = None
 
 
-class Referrer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Referrer(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What a store says of the way that led to the download. Times in milliseconds, UTC; absent when unknown."""
 
     source: ReferrerSource
@@ -84,7 +84,7 @@ class Referrer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     install_begin_server_at_ms: int | None = None
 
 
-class _Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Said(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What every activity record carries."""
 
     #: Made by the sender; the same record sent again counts once.

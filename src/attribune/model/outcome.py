@@ -89,7 +89,7 @@ class LossReason(StrEnum):
     CORRECTED = "CORRECTED"
 
 
-class Credit(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Credit(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """Who is credited: the winning touch's words, so that nothing downstream needs to look them up."""
 
     touch: TouchId
@@ -113,7 +113,7 @@ class Credit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     signature_fault: SignatureFault | None = None
 
 
-class Candidate(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Candidate(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A touch that was considered, and why it lost; the winner has no reason."""
 
     touch: TouchId
@@ -140,7 +140,7 @@ class Cause(Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: str | None = None
 
 
-class _Decided(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Decided(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What every outcome carries."""
 
     product: ProductId

@@ -57,7 +57,7 @@ class Part(Struct, frozen=True, kw_only=True, array_like=True):
     of: int
 
 
-class LinkHit(Struct, frozen=True, kw_only=True, tag="hit", omit_defaults=True):
+class LinkHit(Struct, frozen=True, gc=False, kw_only=True, tag="hit", omit_defaults=True):
     """A tracking link followed, or its pixel loaded, as it came in: the door's only touch of the hot way.
 
     The query is journaled as sent and read behind the journal, by one pure function, under the link as it stood at the
@@ -87,7 +87,7 @@ class LinkHit(Struct, frozen=True, kw_only=True, tag="hit", omit_defaults=True):
     signature_fault: SignatureFault | None = None
 
 
-class Touch(Struct, frozen=True, kw_only=True, tag="touch", omit_defaults=True):
+class Touch(Struct, frozen=True, gc=False, kw_only=True, tag="touch", omit_defaults=True):
     """One contact with an ad, all its words read."""
 
     #: Ours; goes out in the store link and comes back in the referrer.
