@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,14 @@ class Recording:
         """Read a row."""
         self.calls.append(("get", rocksdb_store._key(key)))
         return self._store.get(key)
+
+    def in_buckets(
+        self, table: int, buckets: Sequence[int], partition: bytes
+    ) -> list[bytes | None]:
+        """Read a row in several buckets."""
+        keys = [rocksdb_store._key(Row(table, bucket, partition)) for bucket in buckets]
+        self.calls.append(("get", keys))
+        return self._store.in_buckets(table, buckets, partition)
 
     def rows(
         self, table: int, bucket: int, partition: bytes, limit: int

@@ -108,6 +108,12 @@ class Store(Protocol):
         """The value of one row."""
         ...
 
+    def in_buckets(
+        self, table: int, buckets: Sequence[int], partition: bytes
+    ) -> list[bytes | None]:
+        """The values of the row without a name of a partition in several buckets, in their order."""
+        ...
+
     def rows(
         self, table: int, bucket: int, partition: bytes, limit: int
     ) -> list[tuple[bytes, bytes]]:

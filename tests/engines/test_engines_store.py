@@ -66,6 +66,14 @@ def test_rows_of_a_partition_come_in_order(open_store):
     assert store.rows(1, 0, ONE, 0) == []
 
 
+def test_a_row_is_read_in_several_buckets_at_once(open_store):
+    store = open_store()
+    named = {Row(1, 6, ONE, b"a"): b"named", Row(1, 6, TWO): b"other", Row(2, 6, ONE): b"table"}
+    store.commit({Row(1, 5, ONE): b"five", Row(1, 7, ONE): b"", **named}, Position(1))
+    assert store.in_buckets(1, range(5, 9), ONE) == [b"five", None, b"", None]
+    assert store.in_buckets(1, (), ONE) == []
+
+
 def test_a_row_written_again_is_one_row_and_none_deletes(open_store):
     store = open_store()
     key = Row(1, 0, ONE, b"a")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     "journal": ("append", "read", "get", "end", "close"),
-    "store": ("position", "get", "rows", "commit", "drop", "close"),
+    "store": ("position", "get", "in_buckets", "rows", "commit", "drop", "close"),
     "answers": ("get", "put", "position", "close"),
     "registry": ("history", "add", "position", "close"),
     "facts": ("insert", "position", "close"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from attribune.model.ids import Position
@@ -35,6 +36,16 @@ class Batch:
         if key in self._changed:
             return self._changed[key]
         return self._store.get(key)
+
+    def in_buckets(
+        self, table: int, buckets: Sequence[int], partition: bytes
+    ) -> list[bytes | None]:
+        """The values of the row without a name of a partition in several buckets, in their order."""
+        values = self._store.in_buckets(table, buckets, partition)
+        for n, bucket in enumerate(buckets):
+            if changed := self._by_partition.get((table, bucket, partition)):
+                values[n] = changed.get(b"", values[n])
+        return values
 
     def rows(
         self, table: int, bucket: int, partition: bytes, limit: int = ROWS_MAX

@@ -278,9 +278,8 @@ class Desk:
         self, product: ProductId, record: RecordId, from_ms: int, to_ms: int
     ) -> Position | None:
         """Where a record id was seen in a span of receipt times."""
-        partition = digest(product, record)
-        for bucket in range(week(max(0, from_ms)), week(to_ms) + 1):
-            found = self._get(Row(RECORD, bucket, partition))
+        weeks = range(week(max(0, from_ms)), week(to_ms) + 1)
+        for found in self._batch.in_buckets(RECORD, weeks, digest(product, record)):
             if found and int.from_bytes(found[8:], "big") > from_ms:
                 return Position(int.from_bytes(found[:8], "big"))
         return None

@@ -95,6 +95,12 @@ class MemoryStore:
         """The value of one row."""
         return self._values.get(key)
 
+    def in_buckets(
+        self, table: int, buckets: Sequence[int], partition: bytes
+    ) -> list[bytes | None]:
+        """The values of the row without a name of a partition in several buckets, in their order."""
+        return [self._values.get(Row(table, bucket, partition)) for bucket in buckets]
+
     def rows(
         self, table: int, bucket: int, partition: bytes, limit: int
     ) -> list[tuple[bytes, bytes]]:

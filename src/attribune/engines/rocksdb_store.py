@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from rocksdict import (
     AccessType,
@@ -143,6 +143,17 @@ class RocksStore:
         except Exception as fault:
             raise self._said(fault) from fault
         return value
+
+    def in_buckets(
+        self, table: int, buckets: Sequence[int], partition: bytes
+    ) -> list[bytes | None]:
+        """The values of the row without a name of a partition in several buckets, in their order."""
+        keys: list[Any] = [_key_prefix(table, bucket, partition) for bucket in buckets]
+        try:
+            values = self._db.get(keys)
+        except Exception as fault:
+            raise self._said(fault) from fault
+        return cast("list[bytes | None]", values)
 
     def rows(
         self, table: int, bucket: int, partition: bytes, limit: int
