@@ -18,7 +18,7 @@ from attribune.attribute.turn import Turn
 from attribune.attribute.window import longest_ms
 from attribune.model.ids import ConversionId, DeviceId, PolicyVersion, Position, conversion_id
 from attribune.model.outcome import ConversionKind, Credit, Source
-from attribune.model.policy import Policy, ReinstallSince, ReturnRule
+from attribune.model.policy import MatchMethod, Policy, ReinstallSince, ReturnRule
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -148,16 +148,19 @@ def judge(
 
 def _decide(turn: Turn, state: DeviceState, earlier: Past, search: Search) -> Decision:
     note, policy = first_open(state), search.policy
+    found = gather(turn, search)
+    has_guess = any(one.method is MatchMethod.PROBABILISTIC for one in found)
     case = Case(
         at_ms=note.at_ms,
         platform=state.platform.value,
         policy=policy,
         features=note.features,
-        devices_at_address=_devices_at(turn, state, note, policy),
+        # Only guesses are worth less for it.
+        devices_at_address=_devices_at(turn, state, note, policy) if has_guess else 1,
         is_hosting=is_hosting(policy, note.address),
     )
     is_return = earlier.imported is not None or earlier.device is not None
-    return decide(_as_return(case, earlier) if is_return else case, gather(turn, search))
+    return decide(_as_return(case, earlier) if is_return else case, found)
 
 
 def _as_return(case: Case, earlier: Past) -> Case:
@@ -195,7 +198,6 @@ def _kind(
 def _devices_at(turn: Turn, state: DeviceState, note: OpenNote, policy: Policy) -> int:
     """How many devices opened from the open's address while a guess could reach back, this one included."""
     net = network(note.address)
-    if net is None:
-        return 1
+    assert net is not None, "a guess was found by it"
     since = note.at_ms - longest_ms(policy)
     return max(1, turn.desk.devices_at(state.product, net, since, note.at_ms))
