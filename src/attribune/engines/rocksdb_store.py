@@ -171,6 +171,7 @@ class RocksStore:
                 walk.next()
             walk.status()
         except Exception as fault:
+            self._walker = None
             raise self._said(fault) from fault
         return found
 
