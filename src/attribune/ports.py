@@ -51,6 +51,9 @@ class Journal(Protocol):
     Entries of all topics stand in one order. A reader of several topics gets them in that order, so that whatever stands
     before an entry has been read before it: this is the barrier. An engine that keeps topics apart (Kafka) brings them
     into this order itself.
+
+    What is old may be pruned: then all entries up to a place, ``start``, are gone, but those of topic ``control``, which are
+    kept for ever.
     """
 
     def append(self, entries: Sequence[tuple[Topic, bytes]]) -> Sequence[Position]:
@@ -61,9 +64,10 @@ class Journal(Protocol):
         ...
 
     def read(self, topics: Iterable[Topic], after: Position, limit: int) -> list[Entry]:
-        """Up to ``limit`` entries of the topics that stand after a place, in order.
+        """Up to ``limit`` entries of the topics that stand after a place, in order; fewer only when there are no more now.
 
-        Raises JournalDamaged when an entry's checksum does not fit.
+        Raises JournalDamaged when an entry's checksum does not fit, JournalPruned when the place is before ``start`` and
+        more is asked for than ``control``.
         """
         ...
 

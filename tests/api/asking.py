@@ -31,6 +31,7 @@ DISK = Disk(
     full_in_s=None,
     journal_start=0,
     journal_begun_at_ms=5,
+    prunable_bytes=0,
 )
 
 

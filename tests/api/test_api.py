@@ -14,7 +14,7 @@ from attribune.model.errors import AttribuneError, JournalFull
 from attribune.model.fact import Fact, FactKind
 from attribune.model.ids import PartnerId, Position, ProductId
 from attribune.model.position import Topic
-from attribune.model.status import BackupNote
+from attribune.model.status import BackupNote, PruneNote
 from attribune.registry.hosting import NETWORKS_MAX
 
 APP = {"name": "Game", "platform": "android", "store_id": "com.example.game"}
@@ -245,7 +245,7 @@ def classes(kind: type[AttribuneError] = AttribuneError) -> list[type[AttribuneE
 @pytest.mark.parametrize("kind", classes())
 def test_every_error_has_the_one_shape(kind: type[AttribuneError]) -> None:
     status, body = errors.told(kind("do this", param="here"))
-    assert status in (400, 401, 403, 404, 409, 429, 500, 503)
+    assert status in (400, 401, 403, 404, 409, 410, 429, 500, 503)
     types = {
         "invalid_request",
         "authentication",
@@ -411,10 +411,12 @@ def test_metrics_of_the_disk_are_absent_while_they_are_not_known(api: Api) -> No
         DISK,
         full_in_s=60,
         backup=BackupNote(path="/b", created_at_ms=1500, bytes=9, end=4),
+        prune=PruneNote(at_ms=2500, through=3, segments=1, freed_bytes=7),
     )
     lines = api.ask("GET", "/metrics", key="")[1].splitlines()
     assert "attribune_disk_full_in_seconds 60.0" in lines
     assert "attribune_backup_last_success_timestamp_seconds 1.5" in lines
+    assert "attribune_prune_last_success_timestamp_seconds 2.5" in lines
 
 
 def test_rebuild_is_begun_and_watched(api: Api) -> None:

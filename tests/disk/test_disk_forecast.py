@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
-from attribune.model.status import Disk
+from attribune.model.status import BackupNote, Disk
 from attribune.roles import disk
 from attribune.roles.disk import Piece
+from attribune.roles.folder import BACKUP_FILE
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 MIB = 1 << 20
 NOW_MS = 400 * DAY_MS
+KEEP_MS = 5 * DAY_MS
 
 
 def daily(days: int, size: int = MIB) -> list[Piece]:
     """One segment a day, the newest begun a day ago."""
     begun = [NOW_MS - (days - n) * DAY_MS for n in range(days)]
-    return [Piece(size, at, n + 1 < days) for n, at in enumerate(begun)]
+    return [Piece(n + 1, size, at, n + 1 < days) for n, at in enumerate(begun)]
 
 
 def grown(pieces: list[Piece], views: int = 0, born_at_ms: int | None = None) -> int | None:
@@ -47,16 +51,16 @@ def test_views_grow_with_the_age_of_the_house_and_not_of_its_oldest_segment() ->
 @pytest.mark.parametrize("age_ms", [0, HOUR_MS - 1, -5 * DAY_MS])
 def test_nothing_is_foretold_of_a_house_younger_than_an_hour(age_ms: int) -> None:
     """A clock that was ahead when the segment was begun (a negative age) tells nothing either."""
-    assert grown([Piece(MIB, NOW_MS - age_ms, False)]) is None
-    assert grown([Piece(MIB, NOW_MS - HOUR_MS, False)]) == 24 * MIB
+    assert grown([Piece(1, MIB, NOW_MS - age_ms, False)]) is None
+    assert grown([Piece(1, MIB, NOW_MS - HOUR_MS, False)]) == 24 * MIB
 
 
 def test_a_segment_is_over_when_the_next_was_begun_and_never_earlier_than_one_before() -> None:
     pieces = [
-        Piece(1, 50, True),
-        Piece(1, 9, True),
-        Piece(1, 60, True),
-        Piece(1, 70, False),
+        Piece(1, 1, 50, True),
+        Piece(1, 1, 9, True),
+        Piece(1, 1, 60, True),
+        Piece(1, 1, 70, False),
     ]
     assert disk.over_at_ms_of(pieces) == [50, 60, 70, None]
     assert disk.over_at_ms_of([]) == []
@@ -64,7 +68,7 @@ def test_a_segment_is_over_when_the_next_was_begun_and_never_earlier_than_one_be
 
 
 def said(folder: Path, pieces: list[Piece]) -> Disk:
-    return disk.forecast(folder, pieces, 0, pieces[0].begun_at_ms, NOW_MS)
+    return disk.forecast(folder, pieces, 0, pieces[0].begun_at_ms, KEEP_MS, NOW_MS)
 
 
 def test_parts_are_told_apart_and_the_disk_is_full_when_growth_has_eaten_it(tmp_path: Path) -> None:
@@ -84,3 +88,14 @@ def test_parts_are_told_apart_and_the_disk_is_full_when_growth_has_eaten_it(tmp_
     days = found.full_in_s / 86_400
     assert days * found.growth_bytes_per_day == pytest.approx(found.free_bytes, rel=1e-3)
     assert 0 < found.free_bytes < found.total_bytes
+
+
+def test_what_a_prune_could_free_is_old_enough_and_in_the_newest_backup(tmp_path: Path) -> None:
+    pieces = daily(10)
+    assert said(tmp_path, pieces).prunable_bytes == 0, "without a backup nothing goes"
+    (tmp_path / "run").mkdir()
+    note = BackupNote(path="/b", created_at_ms=1, bytes=1, end=99)
+    (tmp_path / BACKUP_FILE).write_bytes(msgspec.json.encode(note))
+    assert said(tmp_path, pieces).prunable_bytes == 5 * MIB, "the newer five are over since less"
+    (tmp_path / BACKUP_FILE).write_bytes(msgspec.json.encode(replace(note, end=3)))
+    assert said(tmp_path, pieces).prunable_bytes == 3 * MIB

@@ -25,6 +25,7 @@ from attribune.model.errors import (
     FolderTooNew,
     JournalDamaged,
     JournalFull,
+    JournalPruned,
     JournalUnavailable,
 )
 from attribune.model.ids import START, Position
@@ -187,7 +188,7 @@ def test_a_quiet_topic_is_found_behind_many_segments(open_):
         assert journal.read([Topic.CONTROL], last, 9) == []
 
 
-def test_pruned_segments_are_gone_and_the_rest_stays(open_, folder):
+def test_a_segment_that_somebody_removed_is_told_and_the_rest_stays(open_, folder):
     journal = open_()
     for n in range(20):
         journal.append([(Topic.TOUCHES, b"%d" % n + b"." * 9000)] * 4)
@@ -196,7 +197,11 @@ def test_pruned_segments_are_gone_and_the_rest_stays(open_, folder):
     shutil.rmtree(folder / first.name)
     journal = open_()
     assert journal.start() == first.last
-    assert journal.read(ALL, START, 1)[0].position == second.first
+    assert journal.read(ALL, first.last, 1)[0].position == second.first
+    with pytest.raises(JournalPruned, match="entry 8 "):
+        journal.read(ALL, START, 1)
+    with pytest.raises(JournalDamaged, match="was not carried on"):
+        journal.read([Topic.CONTROL], START, 1)
     assert journal.get(Topic.TOUCHES, Position(1)) is None
     assert journal.end() == 80
     assert [*journal.append([(Topic.TOUCHES, b"on")])] == [81]

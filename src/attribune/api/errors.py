@@ -19,8 +19,10 @@ from attribune.model.errors import (
     FolderHeld,
     Forbidden,
     Invalid,
+    JournalPruned,
     JournalUnavailable,
     NotFound,
+    NotPrunable,
     StoreUnavailable,
 )
 
@@ -77,6 +79,8 @@ _KINDS: Final[tuple[tuple[type[AttribuneError], int, str], ...]] = (
     (Unauthorized, 401, "authentication"),
     (Forbidden, 403, "authentication"),
     (NotFound, 404, "not_found"),
+    (JournalPruned, 410, "not_found"),
+    (NotPrunable, 409, "invalid_request"),
     (Conflict, 409, "invalid_request"),
     (TooManyExports, 429, "rate_limit"),
     (FolderHeld, 409, "unavailable"),

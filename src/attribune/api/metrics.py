@@ -78,6 +78,18 @@ FULL_IN: Final = MetricRow(
     (),
     "When the disk is full at that rate; absent while that is not known, or nothing grows.",
 )
+PRUNABLE: Final = MetricRow(
+    "attribune_prunable_bytes",
+    "gauge",
+    (),
+    "What a prune could free now: segments that are old enough and stand in the newest backup.",
+)
+PRUNED_AT: Final = MetricRow(
+    "attribune_prune_last_success_timestamp_seconds",
+    "gauge",
+    (),
+    "When the last prune that succeeded was begun, since 1970; absent before the first.",
+)
 BACKED_UP_AT: Final = MetricRow(
     "attribune_backup_last_success_timestamp_seconds",
     "gauge",
@@ -87,7 +99,7 @@ BACKED_UP_AT: Final = MetricRow(
 #: Every metric.
 METRICS: Final = (
     *(UP, RESTARTS, POSITION, LAG, MEMORY, COUNTED, JOURNAL_END, JOURNAL_START),
-    *(FREE, TOTAL, USED, GROWTH, FULL_IN, BACKED_UP_AT),
+    *(FREE, TOTAL, USED, GROWTH, FULL_IN, PRUNABLE, PRUNED_AT, BACKED_UP_AT),
 )
 
 
@@ -119,6 +131,8 @@ def _of_disk(disk: Disk) -> Iterable[Metric]:
         TOTAL: disk.total_bytes,
         GROWTH: disk.growth_bytes_per_day,
         FULL_IN: disk.full_in_s,
+        PRUNABLE: disk.prunable_bytes,
+        PRUNED_AT: disk.prune.at_ms / 1000 if disk.prune else None,
         BACKED_UP_AT: disk.backup.created_at_ms / 1000 if disk.backup else None,
     }
     for row, value in single.items():

@@ -55,6 +55,17 @@ class BackedSegment(Struct, frozen=True, kw_only=True):
         return f"journal/{self.name}/data.mdb"
 
 
+def key_of(segment: BackedSegment) -> tuple[object, ...]:
+    """The same of a closed segment and its copy, as long as nobody rewrites it."""
+    return (
+        segment.name,
+        segment.first,
+        segment.last,
+        segment.begun_at_ms,
+        segment.written_at_ns,
+    )
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """Everything that a backup holds."""
 

@@ -2,7 +2,8 @@
 
 What is copied is a prefix of the journal: all segments but the newest are sealed, and the newest is copied last. It is
 written beside its place under another name and becomes visible whole, by one rename, when everything has reached the disk.
-Closed segments that a backup beside it holds already are linked and not copied, after they were checked again.
+Closed segments that a backup beside it holds already are linked and not copied, after they were checked again; those that
+were pruned stand nowhere else. So a backup is always the whole journal.
 """
 
 from __future__ import annotations
@@ -18,9 +19,17 @@ from msgspec import Struct
 from msgspec.json import encode as to_json
 
 from attribune import __version__
-from attribune.backup import files, manifest
-from attribune.backup.manifest import BackedFile, BackedSegment, Manifest
-from attribune.model.errors import BackupDamaged, Conflict, FolderTooNew, Invalid
+from attribune.backup import files, manifest, pruned
+from attribune.backup.manifest import BackedFile, BackedSegment, Manifest, key_of
+from attribune.backup.pruned import PrunedSegment
+from attribune.model.errors import (
+    BackupDamaged,
+    Conflict,
+    FolderTooNew,
+    Invalid,
+    JournalDamaged,
+)
+from attribune.model.ids import START
 from attribune.model.status import BackupNote
 from attribune.roles import folder as folder_
 from attribune.settings import FILE_NAME as SETTINGS_FILE
@@ -180,7 +189,8 @@ def _filled(
     """Write everything; the manifest, and how many bytes were linked."""
     known = _known(dest)
     names = segments.names()
-    total, done = sum(map(segments.size, names)), 0
+    gone = [one for one in pruned.read(folder).segments if names and one.segment.name < names[0]]
+    total, done = sum(map(segments.size, names)) + sum(one.file.bytes for one in gone), 0
 
     def step(size: int) -> None:
         nonlocal done
@@ -191,11 +201,16 @@ def _filled(
     written: list[BackedFile] = []
     backed: list[BackedSegment] = []
     linked = 0
+    for one in gone:
+        file, is_linked = _from_backups(one, known, partial, step)
+        linked += file.bytes if is_linked else 0
+        written.append(file)
+        backed.append(one.segment)
     for name in names:
         stand = segments.stand(name)
         if stand is None:
             continue
-        earlier = known.get(_key(stand)) if stand.is_sealed else None
+        earlier = known.get(key_of(stand)) if stand.is_sealed else None
         if earlier and _linked(earlier, partial, step):
             linked += earlier.file.bytes
             written.append(earlier.file)
@@ -204,6 +219,7 @@ def _filled(
         file, copied = _copied(segments, stand, partial, step)
         written.append(file)
         backed.append(copied)
+    _refuse_gaps(folder, backed)
     settings = [path for path in (SETTINGS_FILE,) if (folder / path).exists()]
     for path in (*settings, folder_.VERSION_FILE):
         written.append(files.write(partial, path, files.pour_file(folder / path), step))  # noqa: PERF401  # it writes
@@ -219,6 +235,43 @@ def _copied(
 ) -> tuple[BackedFile, BackedSegment]:
     file = files.write(partial, stand.path, lambda take: segments.copy(stand.name, take), step)
     return file, segments.copied((partial / stand.path).parent, stand.written_at_ns)
+
+
+def _from_backups(
+    one: PrunedSegment,
+    known: dict[tuple[object, ...], _Known],
+    partial: Path,
+    step: files.Step,
+) -> tuple[BackedFile, bool]:
+    """A segment that was pruned, out of an earlier backup, and whether it was linked. Raises BackupDamaged when none has it."""
+    beside, noted = known.get(key_of(one.segment)), _Known(Path(one.backup), one.file, one.segment)
+    for earlier in (beside, noted):
+        if earlier is None or earlier.file.sha256 != one.file.sha256:
+            continue
+        if _linked(earlier, partial, step):
+            return earlier.file, True
+        try:
+            files.copy(earlier.backup, partial, earlier.file, step)  # on another disk
+        except BackupDamaged:
+            (partial / earlier.file.path).unlink(missing_ok=True)
+        else:
+            return earlier.file, False
+    raise BackupDamaged(
+        f"segment {one.segment.name} was pruned from the journal, and no backup that is known holds it whole: it was in "
+        f"{one.backup}; bring that back, or write beside a backup that was taken since"
+    )
+
+
+def _refuse_gaps(folder: Path, backed: list[BackedSegment]) -> None:
+    """A backup that begins late, or leaves entries out, would restore to nothing that works."""
+    last: int = START
+    for segment in backed:
+        if segment.first != last + 1:
+            raise JournalDamaged(
+                f"entries {last + 1} to {segment.first - 1} of the journal of {folder} are missing, and "
+                f"{pruned.FILE_NAME} does not say that they were pruned; restore an earlier backup"
+            )
+        last = segment.last
 
 
 def _linked(earlier: _Known, partial: Path, step: files.Step) -> bool:
@@ -248,19 +301,8 @@ def _known(dest: Path) -> dict[tuple[object, ...], _Known]:
         by_path = {file.path: file for file in said.files}
         for segment in said.segments:
             if segment.is_sealed:
-                known.setdefault(_key(segment), _Known(backup, by_path[segment.path], segment))
+                known.setdefault(key_of(segment), _Known(backup, by_path[segment.path], segment))
     return known
-
-
-def _key(segment: BackedSegment) -> tuple[object, ...]:
-    """The same of a closed segment and its copy, as long as nobody rewrites it."""
-    return (
-        segment.name,
-        segment.first,
-        segment.last,
-        segment.begun_at_ms,
-        segment.written_at_ns,
-    )
 
 
 def _manifest(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +26,7 @@ def backup(
     """Copy the journal and the settings of a data folder, served or not, into a new folder. It holds secrets: keep it safe."""
     from attribune.wire.backups import backup as take  # noqa: PLC0415  # loads the journal's driver
 
-    with _bar("backing up", is_quiet=json_) as progress:
+    with show.bytes_bar("backing up", is_quiet=json_) as progress:
         taken = take(data, dest, progress)
     if json_:
         return show.as_json({"backup": msgspec.to_builtins(taken)})
@@ -51,7 +49,7 @@ def restore(
     """Make a data folder from a backup. Every file is checked before any is visible; nothing is overwritten."""
     from attribune.wire.backups import restore as give  # noqa: PLC0415  # the same
 
-    with _bar("restoring", is_quiet=json_) as progress:
+    with show.bytes_bar("restoring", is_quiet=json_) as progress:
         given = give(source, data, progress)
     if json_:
         return show.as_json({"restore": msgspec.to_builtins(given)})
@@ -65,10 +63,3 @@ def restore(
         f"Next: attribune audit --data {given.data}    makes the views again and checks everything"
     )
     return show.line(f"then: attribune serve --data {given.data}")
-
-
-@contextmanager
-def _bar(doing: str, *, is_quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    with show.progress(is_quiet=is_quiet, is_bytes=True) as bar:
-        task = bar.add_task(doing, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

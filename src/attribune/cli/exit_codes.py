@@ -21,7 +21,9 @@ INTERRUPTED: Final = 130
 #: The exit code of each error code; every other error is FAILED.
 CODES: Final[dict[str, int]] = {
     "not_found": NOT_FOUND,
+    "journal_pruned": NOT_FOUND,
     "invalid": NOT_ALLOWED,
+    "not_prunable": NOT_ALLOWED,
     "conflict": CONFLICT,
     "idempotency_mismatch": CONFLICT,
     "idempotency_in_progress": CONFLICT,
@@ -42,8 +44,8 @@ MEANINGS: Final[dict[int, str]] = {
     OK: "done",
     FAILED: "failed; the message says why",
     USAGE: "the command line cannot be read; see --help",
-    NOT_FOUND: "there is no such thing",
-    NOT_ALLOWED: "a value is not allowed; the message names the field",
+    NOT_FOUND: "there is no such thing, or it was pruned",
+    NOT_ALLOWED: "a value is not allowed, the message names the field; or nothing may be pruned now",
     CONFLICT: "the same name or id stands with other content",
     HELD: "another process holds the data folder",
     TOO_NEW: "a later version of Attribune wrote the data folder",

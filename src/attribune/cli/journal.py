@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import msgspec
 import typer
 
 from attribune.cli import show
 from attribune.cli.client import connect
 from attribune.cli.options import Data, Json
+from attribune.cli.sizes import size
 from attribune.model.position import Topic
+
+if TYPE_CHECKING:
+    from attribune.backup.prune import Pruned
 
 commands = typer.Typer(name="journal", help="The journal.", no_args_is_help=True)
 
@@ -82,6 +88,72 @@ def retell(
         left = len(answer["set_aside"])
         show.line(f"{len(rows)} told again; {left} are set aside now.")
     return None
+
+
+@commands.command(
+    epilog="Example: attribune journal prune --data D --older-than-days 400 --dry-run"
+)
+def prune(
+    data: Data,
+    older_than_days: Annotated[
+        int | None,
+        typer.Option(
+            help="Prune segments whose newest entry is older than this.", min=1, max=36500
+        ),
+    ] = None,
+    keep_size: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Prune the oldest while the journal is larger: 200GB."),
+    ] = None,
+    backup: Annotated[
+        Path | None, typer.Option(help="The backup that holds them; the newest without.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    json_: Json = False,
+) -> None:
+    """Remove the oldest segments of the journal, served or not, once a backup holds them and nothing needs them.
+
+    What people changed stays for ever. Touches and records are never younger than they are remembered when they go.
+    """
+    from attribune.backup.prune import Wish  # noqa: PLC0415  # loads the journal's driver
+    from attribune.model.policy import DAY_MS  # noqa: PLC0415  # the same
+    from attribune.wire.pruning import prune as prune_  # noqa: PLC0415  # the same
+
+    wish = Wish(
+        older_than_ms=None if older_than_days is None else older_than_days * DAY_MS,
+        keep_bytes=None if keep_size is None else size(keep_size, "keep_size"),
+        backup=backup,
+        is_dry_run=dry_run,
+    )
+    with show.bytes_bar("reading the backup", is_quiet=json_) as progress:
+        done = prune_(data, wish, progress)
+    if json_:
+        return show.as_json({"prune": msgspec.to_builtins(done)})
+    return _show_pruned(done)
+
+
+def _show_pruned(done: Pruned) -> None:
+    rows = [
+        (
+            one.name,
+            one.first,
+            one.last,
+            show.moment(one.begun_at_ms),
+            show.moment(one.over_at_ms),
+            show.size(one.bytes),
+        )
+        for one in done.segments
+    ]
+    columns = ("segment", "first entry", "last", "begun", "over", "size")
+    show.table(columns, rows, empty="Nothing is as old, and the journal is no larger.")
+    if rows:
+        deed = "would be freed" if done.is_dry_run else "freed"
+        show.line(
+            f"{show.size(done.freed_bytes)} {deed}; {show.size(done.kept_bytes)} of the journal are kept."
+        )
+        show.line(f"All of it stands in {done.backup}: keep that, or a later one beside it.")
+    if done.held_back:
+        show.line(f"The rest stays: {done.held_back}.")
 
 
 def _show(entry: dict[str, Any], *, is_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -110,6 +110,14 @@ def progress(*, is_quiet: bool, is_bytes: bool = False) -> Iterator[Progress]:
     hidden = is_quiet or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         yield bar
+
+
+@contextmanager
+def bytes_bar(doing: str, *, is_quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar that is told bytes done and in all."""
+    with progress(is_quiet=is_quiet, is_bytes=True) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def stories(answer: Mapping[str, Any]) -> None:

@@ -72,7 +72,7 @@ def _show_disk(disk: dict[str, Any]) -> None:
     said = (
         f"of {show.moment(backup['created_at_ms'])}, in {backup['path']}" if backup else "none yet"
     )
-    show.line(f"Newest backup: {said}.")
+    show.line(f"Newest backup: {said}. A prune could free {show.size(disk['prunable_bytes'])} now.")
 
 
 def _asked(data: Path) -> dict[str, Any]:

@@ -299,6 +299,7 @@ class _Query:
                 ("day >=", "Date32", question.first_day),
                 ("day <=", "Date32", question.last_day),
                 ("position <=", "UInt64", question.until),
+                ("about >", "UInt64", question.about_after),
             )
             if value is not None
         ]

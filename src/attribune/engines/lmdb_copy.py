@@ -112,6 +112,22 @@ def newest(segment: Path, *, is_shared: bool) -> list[Entry]:
     return entries
 
 
+def first_after(journal: Path, topic: Topic, place: Position) -> Entry | None:
+    """The first entry of a topic behind a place, or None. Raises JournalDamaged, JournalUnavailable, FolderTooNew."""
+    for name in names(journal):
+        with _opened(journal / name, is_shared=True) as env:
+            state, databases = read_state(env) or (None, {})
+            if state is None or state.last <= place or topic not in databases:
+                continue
+            with env.begin() as txn:
+                cursor = txn.cursor(databases[topic])
+                if cursor.set_range((place + 1).to_bytes(8, "big")):
+                    return entry_of(
+                        Position(int.from_bytes(cursor.key(), "big")), topic, cursor.value()
+                    )
+    return None
+
+
 def copy(segment: Path, take: Callable[[memoryview], None]) -> None:
     """Give a segment's file as of this moment, in pieces. What ``take`` raises ends the copy and is raised."""
     with _opened(segment, is_shared=True) as env:

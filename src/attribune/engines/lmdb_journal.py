@@ -7,6 +7,9 @@ killed: the next appender takes up from what is on disk.
 
 A read sees a segment as of one moment, and leaves it for the next only when it was sealed in that moment. Positions are
 given and committed in the same order, so whatever is readable has everything before it readable too.
+
+The oldest segments may be pruned by another process at any time. Who has one open reads on in it; who has not finds it
+gone, looks again at what there is, and answers from there.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock, RLock
 from typing import Final, NamedTuple
@@ -21,8 +25,9 @@ from weakref import WeakValueDictionary
 
 import lmdb
 
+from attribune.engines import lmdb_carried
 from attribune.engines.lmdb_segment import Segment, State, said
-from attribune.model.errors import JournalUnavailable
+from attribune.model.errors import JournalDamaged, JournalPruned, JournalUnavailable
 from attribune.model.ids import START, Position
 from attribune.model.position import Entry, Topic
 from attribune.ports import Clock
@@ -57,6 +62,10 @@ class _Sealed(NamedTuple):
     ends: dict[Topic, Position]
 
 
+class _Gone(Exception):
+    """A segment was pruned while it was being read up to."""
+
+
 class LmdbJournal:
     """An append-only journal in a folder. One object per folder and process: share it between threads.
 
@@ -78,6 +87,10 @@ class LmdbJournal:
         self._open: dict[int, Segment] = {}
         self._sealed: dict[int, _Sealed] = {}
         self._listings: dict[int, SegmentInfo] = {}
+        #: The entries of ``control`` that stood in pruned segments; opened when they are asked for.
+        self._carried: Segment | None = None
+        #: The oldest segment when it was last looked at, and the place before its first entry.
+        self._oldest: tuple[int, Position] = (1, START)
         self._folder.mkdir(parents=True, exist_ok=True)
         status = self._folder.stat()
         self._identity = (status.st_dev, status.st_ino)
@@ -119,43 +132,42 @@ class LmdbJournal:
                 self._go_to(segment.number + 1)
 
     def read(self, topics: Iterable[Topic], after: Position, limit: int) -> list[Entry]:
-        """Up to ``limit`` entries of the topics that stand after a place, in order. Raises JournalDamaged."""
+        """Up to ``limit`` entries of the topics that stand after a place, in order.
+
+        Raises JournalDamaged, and JournalPruned when they were not kept.
+        """
         wanted = tuple(dict.fromkeys(topics))
-        found: list[Entry] = []
         with self._reading:
             self._check()
             try:
-                self._read_into(found, wanted, after, limit)
+                while True:
+                    try:
+                        return self._found(wanted, after, limit)
+                    except _Gone:
+                        continue
             except lmdb.Error as fault:
                 raise said(fault, f"journal {self._folder}") from fault
-        return found
 
     def get(self, topic: Topic, position: Position) -> Entry | None:
         """The entry at a place, or None when it was never there or has been pruned."""
         with self._reading:
             self._check()
-            number: int | None = self._start(Position(position - 1))
             try:
-                while number is not None:
-                    segment = self._visit(number)
-                    if segment is None:
-                        return None
-                    state = segment.state()
-                    if position <= state.last or not state.is_sealed:
-                        return segment.get(topic, position)
-                    number = self._after(number)
+                while True:
+                    try:
+                        return self._got(topic, position)
+                    except _Gone:
+                        continue
             except lmdb.Error as fault:
                 raise said(fault, f"journal {self._folder}") from fault
-        return None
 
     def start(self) -> Position:
         """The place before the oldest entry that is kept; START while none was pruned."""
         with self._reading:
             self._check()
-            self._numbers = self._listed()
+            self._list()
             try:
-                oldest = self._visit(self._numbers[0]) if self._numbers else None
-                return START if oldest is None else oldest.state().base
+                return self._base_of_oldest()
             except lmdb.Error as fault:
                 raise said(fault, f"journal {self._folder}") from fault
 
@@ -172,7 +184,7 @@ class LmdbJournal:
         """All segments, oldest first."""
         with self._reading:
             self._check()
-            self._numbers = self._listed()
+            self._list()
             try:
                 listed = (self._info(number) for number in self._numbers)
                 return [info for info in listed if info]
@@ -184,9 +196,10 @@ class LmdbJournal:
         with self._writing, self._reading, self._files:
             self._is_closed = True
             if self._pid == os.getpid():
-                for segment in self._open.values():
+                for segment in (*self._open.values(), *filter(None, [self._carried])):
                     segment.close()
             self._open.clear()
+            self._carried = None
             with _here_lock:
                 if _here.get(self._identity) is self:
                     del _here[self._identity]
@@ -199,24 +212,85 @@ class LmdbJournal:
                 f"the journal {self._folder} was opened before a fork; open it in the process that uses it"
             )
 
+    def _found(self, wanted: tuple[Topic, ...], after: Position, limit: int) -> list[Entry]:
+        start = self._base_of_oldest()
+        if after >= start:
+            return self._read_into([], wanted, after, limit)
+        if wanted != (Topic.CONTROL,):
+            raise JournalPruned(self._why_pruned(start))
+        carried = self._carried_to(start)
+        entries, _ = carried.read(wanted, after, limit)
+        found = [entry for entry in entries if entry.position <= start]
+        return self._read_into(found, wanted, start, limit)
+
     def _read_into(
         self, found: list[Entry], wanted: tuple[Topic, ...], after: Position, limit: int
-    ) -> None:
+    ) -> list[Entry]:
         number: int | None = self._start(after)
         while number is not None and len(found) < limit:
             sealed = self._sealed.get(number)
             if sealed is None or any(sealed.ends.get(topic, START) > after for topic in wanted):
                 segment = self._visit(number)
-                if segment is None and not self._is_pruned(number):
-                    return
-                if segment is not None:
-                    entries, state = segment.read(wanted, after, limit - len(found))
-                    found += entries
-                    if not state.is_sealed:
-                        return
-                    if sealed is None:
-                        self._sealed[number] = _Sealed(state.base, state.last, segment.ends())
+                if segment is None:
+                    self._see_whether_gone(number)
+                    return found
+                entries, state = segment.read(wanted, after, limit - len(found))
+                found += entries
+                if not state.is_sealed:
+                    return found
+                if sealed is None:
+                    self._sealed[number] = _Sealed(state.base, state.last, segment.ends())
             number = self._after(number)
+        return found
+
+    def _got(self, topic: Topic, position: Position) -> Entry | None:
+        number: int | None = self._start(Position(position - 1))
+        while number is not None:
+            segment = self._visit(number)
+            if segment is None:
+                self._see_whether_gone(number)
+                return None
+            state = segment.state()
+            if position <= state.base and number == self._numbers[0]:
+                is_kept = topic is Topic.CONTROL and position > START
+                return self._carried_to(state.base).get(topic, position) if is_kept else None
+            if position <= state.last or not state.is_sealed:
+                return segment.get(topic, position)
+            number = self._after(number)
+        return None
+
+    def _base_of_oldest(self) -> Position:
+        """The place before the oldest entry that is kept."""
+        number, base = self._oldest
+        while self._numbers and number != self._numbers[0]:
+            number = self._numbers[0]
+            segment = self._visit(number)
+            if segment is not None:
+                base = segment.state().base
+                self._oldest = (number, base)
+            elif not self._is_pruned(number):
+                return START  # the very first is only being made
+        return base
+
+    def _carried_to(self, start: Position) -> Segment:
+        """The entries of ``control`` up to a place, behind which nothing was pruned. Raises JournalDamaged."""
+        if self._carried is None:
+            self._carried = lmdb_carried.opened(self._folder)
+        if self._carried is None or self._carried.state().last < start:
+            raise JournalDamaged(
+                f"the journal {self._folder} begins with entry {start + 1}, and what was changed before was not carried on; "
+                "restore it from a backup"
+            )
+        return self._carried
+
+    def _why_pruned(self, start: Position) -> str:
+        segment = self._visit(self._numbers[0])
+        begun_ms = segment.state().begun_at_ms if segment else self._clock.now_ms()
+        day = datetime.fromtimestamp(begun_ms / 1000, UTC).date()
+        return (
+            f"the journal {self._folder} was pruned up to entry {start} and is kept from {day} on; restore a backup into a "
+            "new folder, where all of it is, and ask there"
+        )
 
     def _info(self, number: int) -> SegmentInfo | None:
         """A segment as listed, None while it is not whole. What is sealed is opened for that once."""
@@ -260,14 +334,25 @@ class LmdbJournal:
     def _after(self, number: int) -> int | None:
         """The segment that follows, or None while there is none."""
         if number >= self._numbers[-1]:
-            self._numbers = self._listed()
+            self._list()
         index = bisect_right(self._numbers, number)
         return self._numbers[index] if index < len(self._numbers) else None
 
+    def _see_whether_gone(self, number: int) -> None:
+        """Raise _Gone when a segment that cannot be opened was pruned, and is not merely being made."""
+        if self._is_pruned(number):
+            raise _Gone
+
     def _is_pruned(self, number: int) -> bool:
-        """Whether a segment that cannot be opened is gone for good, and not merely being made."""
-        self._numbers = self._listed()
+        self._list()
         return bool(self._numbers) and number < self._numbers[0]
+
+    def _list(self) -> None:
+        """See which segments there are, and let go of those that were pruned. Only with ``_reading`` held."""
+        self._numbers = self._listed()
+        with self._files:
+            for number in [number for number in self._open if number < self._numbers[0]]:
+                self._open.pop(number).close()
 
     def _listed(self) -> list[int]:
         names = (path.name for path in self._folder.iterdir() if path.is_dir())
@@ -308,8 +393,8 @@ class LmdbJournal:
             try:
                 segment = self._segment(number) or self._begin(number)
                 # Its name must be as durable as what will be appended to it, whoever made it.
-                _sync(self._path(number))
-                _sync(self._folder)
+                lmdb_carried.sync(self._path(number))
+                lmdb_carried.sync(self._folder)
             except OSError as fault:
                 raise said(fault, f"journal {self._folder}") from fault
             self._appending, self._newest = number, segment
@@ -344,11 +429,3 @@ class LmdbJournal:
         with self._reading, self._files:
             self._newest = None
             self._open.pop(segment.number).close()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

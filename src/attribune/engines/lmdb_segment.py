@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from heapq import merge
 from itertools import islice
@@ -92,6 +92,7 @@ class Segment:
                 map_size=bytes_max + SLACK_BYTES,
                 max_dbs=len(Topic) + 1,
                 max_readers=READERS_MAX,
+                create=begin is not None,
                 mode=0o600,
                 meminit=False,
                 lib_version=0,
@@ -101,6 +102,8 @@ class Segment:
         except lmdb.Error as fault:
             if env is not None:
                 env.close()
+            if begin is None and not (path / FILE_NAME).exists():  # pruned a moment ago
+                return None
             raise said(fault, f"segment {path}") from fault
         if opened is None:
             env.close()
@@ -193,6 +196,15 @@ class Segment:
             value = txn.get(_pack_key(position), db=self._databases[topic])
         return None if value is None else entry_of(position, topic, value)
 
+    def carry(self, entries: Sequence[Entry], last: Position) -> None:
+        """Keep entries with the places that they have elsewhere, behind all that stands here, and move the last place."""
+        items: dict[Topic, list[tuple[bytes, bytes]]] = {}
+        for entry in entries:
+            items.setdefault(entry.topic, []).append(_pair(entry.position, entry.payload))
+        with self._env.begin(write=True) as txn:
+            self._put_items(txn, items)
+            self._put_state(txn, self._state(txn)._replace(last=last))
+
     def _begin(self) -> lmdb.Transaction[bytes]:
         try:
             return self._env.begin()
@@ -224,16 +236,20 @@ class Segment:
         place = int(position)
         for topic, payload in entries:
             place += 1
-            check = crc32(payload, place & _WORD)
-            pair = (_pack_key(place), check.to_bytes(_CRC_BYTES, "big") + payload)
+            pair = _pair(place, payload)
             if topic in items:
                 items[topic].append(pair)
             else:
                 items[topic] = [pair]
+        self._put_items(txn, items)
+        return Position(place)
+
+    def _put_items(
+        self, txn: lmdb.Transaction[bytes], items: Mapping[Topic, list[tuple[bytes, bytes]]]
+    ) -> None:
         for topic, pairs in items.items():
             _, added = txn.cursor(self._databases[topic]).putmulti(pairs, append=True)
             assert added == len(pairs), "positions only grow"
-        return Position(place)
 
     def _state(self, txn: lmdb.Transaction[bytes]) -> State:
         return _decoded(txn.get(_STATE, db=self._meta), self._env.path())
@@ -322,6 +338,11 @@ def _reach(env: lmdb.Environment) -> None:
 
 def _position(key: bytes) -> Position:
     return Position(int.from_bytes(key, "big"))
+
+
+def _pair(place: int, payload: bytes) -> tuple[bytes, bytes]:
+    check = crc32(payload, place & _WORD)
+    return _pack_key(place), check.to_bytes(_CRC_BYTES, "big") + payload
 
 
 def entry_of(position: Position, topic: Topic, value: bytes) -> Entry:

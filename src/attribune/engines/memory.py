@@ -10,7 +10,7 @@ from threading import Lock
 
 from attribune.engines.memory_facts import MemoryFacts
 from attribune.engines.system import MemoryChance, MemoryClock
-from attribune.model.errors import JournalUnavailable
+from attribune.model.errors import JournalPruned, JournalUnavailable
 from attribune.model.ids import START, DeviceId, Position, ProductId
 from attribune.model.position import Entry, Topic
 from attribune.ports import Row
@@ -51,16 +51,19 @@ class MemoryJournal:
             return places
 
     def read(self, topics: Iterable[Topic], after: Position, limit: int) -> list[Entry]:
-        """Up to ``limit`` entries of the topics that stand after a place, in order."""
+        """Up to ``limit`` entries of the topics that stand after a place, in order. Raises JournalPruned."""
+        wanted = tuple(dict.fromkeys(topics))
         with self._lock:
+            if after < self._start and wanted != (Topic.CONTROL,):
+                raise JournalPruned(f"the journal was pruned up to entry {self._start}")
             tails = []
-            for topic in dict.fromkeys(topics):
+            for topic in wanted:
                 start = bisect_right(self._places[topic], after)
                 tails.append(self._entries[topic][start : start + max(limit, 0)])
         return list(islice(merge(*tails), max(limit, 0)))
 
     def get(self, topic: Topic, position: Position) -> Entry | None:
-        """The entry at a place, or None when it was never there."""
+        """The entry at a place, or None when it was never there or has been pruned."""
         with self._lock:
             index = bisect_left(self._places[topic], position)
             if index < len(self._places[topic]) and self._places[topic][index] == position:
@@ -68,8 +71,16 @@ class MemoryJournal:
             return None
 
     def start(self) -> Position:
-        """The place before the oldest entry that is kept; it prunes nothing by itself."""
+        """The place before the oldest entry that is kept; START while none was pruned."""
         return self._start
+
+    def prune(self, upto: Position) -> None:
+        """Forget every entry up to a place but those of ``control``."""
+        with self._lock:
+            self._start = max(self._start, upto)
+            for topic in set(Topic) - {Topic.CONTROL}:
+                gone = bisect_right(self._places[topic], upto)
+                del self._entries[topic][:gone], self._places[topic][:gone]
 
     def end(self) -> Position:
         """The place of the newest entry; START when there is none."""

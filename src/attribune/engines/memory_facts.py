@@ -128,6 +128,7 @@ def _is_asked_for(fact: Fact, question: Question) -> bool:
         and (question.first_day is None or fact.day >= question.first_day)
         and (question.last_day is None or fact.day <= question.last_day)
         and (question.until is None or fact.position <= question.until)
+        and (question.about_after is None or fact.about > question.about_after)
         and all(_is_allowed(fact, question, name) for name in question.where)
     )
 

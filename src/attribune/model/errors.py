@@ -4,12 +4,14 @@ AttribuneError            something a person can mend; its message says how
 ├── JournalUnavailable    the journal cannot take or give entries now
 │   └── JournalFull       its disk or its map is full
 ├── JournalDamaged        an entry is not what was written
+├── JournalPruned         what is asked for needs entries that are no longer kept
 ├── BackupDamaged         a backup is not whole, or not what was written
 ├── BackupUnavailable     a backup cannot be written or read now
 ├── StoreUnavailable      a store cannot be opened, read or written now
 ├── FolderHeld            another process serves this data folder
 ├── FolderTooNew          the folder was written by a later version
 ├── NotJudged             a mistake of ours kept a record from being judged
+├── NotPrunable           nothing may be pruned now
 ├── NotFound              no such thing under that id
 ├── Invalid               a value is not allowed; names the field
 ├── Conflict              the same id or name with other content
@@ -52,6 +54,18 @@ class JournalDamaged(AttribuneError):
     """An entry of the journal is not what was written; restore the segment from a backup."""
 
     code = "journal_damaged"
+
+
+class JournalPruned(AttribuneError):
+    """What is asked for needs entries that were pruned; restore a backup into a new folder, where all of them are, and ask there."""
+
+    code = "journal_pruned"
+
+
+class NotPrunable(AttribuneError):
+    """Nothing may be pruned now; the message says what stands against it and what to do."""
+
+    code = "not_prunable"
 
 
 class BackupDamaged(AttribuneError):

@@ -119,6 +119,8 @@ class Question(Struct, frozen=True, kw_only=True):
     where: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
     #: Only rows whose ``position`` is not beyond this place; None is all.
     until: Position | None = None
+    #: Only rows about records behind this place; None is all.
+    about_after: Position | None = None
     rows_max: int = 10_000
 
 

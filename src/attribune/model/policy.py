@@ -132,3 +132,20 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     link_windows: dict[str, Windows] = field(default_factory=dict)
     #: Windows of single partners, over the policy's own.
     partner_windows: dict[str, Windows] = field(default_factory=dict)
+
+
+def longest_ms(policy: Policy) -> int:
+    """The longest time that any rule of a policy looks back or waits. Milliseconds."""
+    every = (
+        policy,
+        policy.windows,
+        *policy.link_windows.values(),
+        *policy.partner_windows.values(),
+    )
+    times = (
+        getattr(one, name)
+        for one in every
+        for name in one.__struct_fields__
+        if name.endswith("_ms")
+    )
+    return max(at or 0 for at in times)

@@ -76,6 +76,18 @@ class BackupNote(Struct, frozen=True, kw_only=True):
     end: int
 
 
+class PruneNote(Struct, frozen=True, kw_only=True):
+    """What a data folder knows of the last prune that succeeded, also when there was nothing to prune."""
+
+    #: When it was begun. Milliseconds, UTC.
+    at_ms: int
+    #: The newest place that has been pruned, by this or an earlier one; 0 when none ever was.
+    through: int
+    #: Segments that this one pruned, and the size of their files.
+    segments: int
+    freed_bytes: int
+
+
 class Disk(Struct, frozen=True, kw_only=True):
     """How full the disk of a data folder is, what fills it, and when it is full if things go on as they do."""
 
@@ -91,8 +103,11 @@ class Disk(Struct, frozen=True, kw_only=True):
     #: The place before the oldest entry that is kept, and when that segment was begun. Milliseconds, UTC.
     journal_start: int
     journal_begun_at_ms: int | None
-    #: The newest backup.
+    #: What a prune could free now: segments that are old enough and stand in the newest backup.
+    prunable_bytes: int
+    #: The newest backup, and the last prune.
     backup: BackupNote | None = None
+    prune: PruneNote | None = None
 
 
 class Progress(Struct, frozen=True, kw_only=True):

@@ -148,6 +148,12 @@ class Registry:
         name = self._key_by_hash.get(sha256)
         return self.keys.at(name) if name else None
 
+    def every_policy(self) -> Iterator[Policy]:
+        """Every version of every product's rules, and those of a product without any."""
+        yield DEFAULT_POLICY
+        for versions in self.policies.values():
+            yield from (kept.policy for _, kept in versions)
+
     def policy(self, product: ProductId, at: Position = NOW) -> tuple[PolicyVersion, Policy]:
         """The rules of a product as of a place; our own default when none were set."""
         found = self.policies.at(product, at)

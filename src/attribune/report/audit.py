@@ -1,6 +1,7 @@
 """Audit: whether the numbers of a whole data folder add up, from what came in to what the reports say.
 
-One pass over the journal feeds every check; a check keeps a few bytes a record (never the records themselves), so that tens
+What was pruned is not judged: the report says from where on it judges, and a check that needs the beginning says that it could
+not be made. One pass over the journal feeds every check; a check keeps a few bytes a record (never the records themselves), so that tens
 of millions fit into memory. What lies beyond the places that the attributor and the recorder have reached is lag and
 not judged, so an audit may run under traffic.
 """
@@ -57,6 +58,8 @@ class Found:
         """Begin with nothing."""
         self.listed: list[str] = []
         self.count = 0
+        #: Why the check could not be made, when it could not.
+        self.not_made: str | None = None
 
     def say(self, sentence: str) -> None:
         """One finding more."""
@@ -99,6 +102,8 @@ class Result(Struct, frozen=True, kw_only=True):
     found: list[str]
     #: What the check promises.
     sentence: str
+    #: Why it could not be made, when it could not; ``ok`` says nothing then.
+    not_made: str | None = None
 
 
 class AuditReport(Struct, frozen=True, kw_only=True):
@@ -112,6 +117,9 @@ class AuditReport(Struct, frozen=True, kw_only=True):
     entries: int
     attributor_position: int
     recorder_position: int
+    #: The place before the first entry that is kept, and when that came in; earlier ones were pruned and are not judged.
+    start: int = START
+    since_ms: int | None = None
 
 
 def audit(
@@ -123,14 +131,17 @@ def audit(
 
     Raises JournalDamaged, JournalUnavailable, StoreUnavailable.
     """
-    end = scope.journal.end()
+    start, end = scope.journal.start(), scope.journal.end()
+    since_ms: int | None = None
     see: dict[type, list[Callable[[Entry, Record], None]]] = {}
     for check in checks:
         for type_ in check.sees:
             see.setdefault(type_, []).append(check.see)
     entries = behind_attributor = behind_recorder = 0
-    for entry in entries_of(scope.journal, end, progress):
+    for entry in entries_of(scope.journal, start, end, progress):
         record = decode(entry)
+        if entries == 0 and start > START:
+            since_ms = _came_at_ms(record)
         entries += 1
         behind_attributor += entry.topic in JUDGED and entry.position > scope.attributor_position
         behind_recorder += entry.topic in RECORDED and entry.position > scope.recorder_position
@@ -144,14 +155,25 @@ def audit(
         entries=entries,
         attributor_position=scope.attributor_position,
         recorder_position=scope.recorder_position,
+        start=start,
+        since_ms=since_ms,
     )
 
 
+def _came_at_ms(record: Record) -> int | None:
+    """When a record of any topic came in. Milliseconds, UTC."""
+    named = ("received_at_ms", "judged_at_ms", "at_ms")
+    return next((at for at in (getattr(record, name, None) for name in named) if at), None)
+
+
 def entries_of(
-    journal: Journal, end: Position, progress: Callable[[Position, Position], None]
+    journal: Journal,
+    start: Position,
+    end: Position,
+    progress: Callable[[Position, Position], None],
 ) -> Iterator[Entry]:
-    """Every entry of the audited topics up to a place."""
-    after = START
+    """Every entry of the audited topics behind a place and up to another."""
+    after = start
     while batch := journal.read(TOPICS, after, _READ_ENTRIES):
         for entry in batch:
             if entry.position > end:
@@ -168,4 +190,5 @@ def _result(check: Check) -> Result:
         ok=found.count == 0,
         found=found.sentences(),
         sentence=check.sentence,
+        not_made=found.not_made,
     )

@@ -57,7 +57,7 @@ class OneInstallPerDevice:
 def _conversions(scope: Scope, devices: set[int]) -> list[Attribution]:
     """The first revisions of the conversions of some devices."""
     found: dict[str, Attribution] = {}
-    after = Position(0)
+    after = scope.journal.start()
     while devices and (batch := scope.journal.read((Topic.OUTCOMES,), after, 5000)):
         for entry in batch:
             record = decode(entry)
@@ -180,7 +180,7 @@ class TouchWinsOnce:
         """Touches that won more than one; only then are they looked up."""
         found = Found()
         guilty = set(self._wins.repeated())
-        after = Position(0)
+        after = self._scope.journal.start()
         while guilty and (batch := self._scope.journal.read((Topic.OUTCOMES,), after, 5000)):
             for entry in batch:
                 record = decode(entry)
@@ -226,7 +226,8 @@ class CorrectionsHaveCauses:
         return self._found
 
     def _exists(self, position: Position) -> bool:
-        return any(
+        """Whether an entry stands there, or stood there for all that can be known."""
+        return position <= self._scope.journal.start() or any(
             self._scope.journal.get(topic, position) is not None
             for topic in (Topic.ACTIVITY, Topic.CONTROL, Topic.TOUCHES)
         )
@@ -264,7 +265,9 @@ class DecisionsRepeat:
             found.say(
                 f"{self._scope.differences} decisions came out differently when made again after a crash"
             )
-        if self._scope.decisions_repeat:
+        if start := self._scope.journal.start():
+            found.not_made = f"it needs every entry, and those up to {start} were pruned; restore a backup into a new folder and audit that"
+        elif self._scope.decisions_repeat:
             for sentence in self._scope.decisions_repeat():
                 found.say(sentence)
         return found

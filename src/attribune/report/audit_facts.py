@@ -35,11 +35,15 @@ def _words(values: Iterable[object]) -> Group:
 
 
 class Expected:
-    """The rows that the journal's entries give, made once an entry for both checks."""
+    """The rows that the journal's entries give, made once an entry for both checks.
+
+    Rows about records that were pruned are left out, here and of the facts: not all that they were made of is there.
+    """
 
     def __init__(self, scope: Scope) -> None:
         """Make rows up to the place that the recorder has reached."""
         self._scope = scope
+        self._start = scope.journal.start()
         self._entry: Entry | None = None
         self._rows: tuple[Fact, ...] = ()
 
@@ -49,7 +53,8 @@ class Expected:
             self._entry = entry
             self._rows = ()
             if entry.position <= self._scope.recorder_position:
-                self._rows = tuple(self._scope.facts_of(entry.position, record))
+                rows = self._scope.facts_of(entry.position, record)
+                self._rows = tuple(row for row in rows if row.about > self._start)
         return self._rows
 
 
@@ -161,7 +166,13 @@ def _by_own_day(booked: Counter[Group]) -> Counter[Group]:
 
 def _asked(scope: Scope, by: tuple[str, ...], measures: tuple[Measure, ...]) -> list[Sum]:
     return scope.facts.ask(
-        Question(measures=measures, by=by, until=scope.recorder_position, rows_max=_GROUPS_MAX)
+        Question(
+            measures=measures,
+            by=by,
+            until=scope.recorder_position,
+            about_after=scope.journal.start() or None,
+            rows_max=_GROUPS_MAX,
+        )
     )
 
 

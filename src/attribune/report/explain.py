@@ -6,6 +6,7 @@ read from the journal's own entries. A story is one conversion; what belongs to 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
@@ -34,6 +35,7 @@ from attribune.report import telling
 from attribune.report.stories import (
     Explained,
     Story,
+    ToldPruned,
     ToldRefusal,
     ToldTouch,
     moment,
@@ -70,7 +72,18 @@ def stories(handle: str, sources: Sources) -> Explained:
     shelves = _sort(_records(reach, sources), reach, sources)
     told = [story for shelf in shelves.values() for story in _tell(shelf)]
     told.sort(key=lambda story: (story.at_ms is None, story.at_ms or 0))
-    return Explained(handle=handle, stories=told, is_truncated=reach.is_truncated)
+    return Explained(
+        handle=handle,
+        stories=told,
+        is_truncated=reach.is_truncated,
+        pruned=_pruned(reach, sources.journal.start()),
+    )
+
+
+def _pruned(reach: _Reach, start: Position) -> ToldPruned | None:
+    """What the rows of the facts tell of entries up to ``start``, which are not kept."""
+    kinds = Counter(row.kind for row in set(reach.rows) if row.position <= start)
+    return ToldPruned(through=start, kinds=dict(sorted(kinds.items()))) if kinds else None
 
 
 # --- from the handle to places

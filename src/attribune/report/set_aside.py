@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from attribune.model.codec import Record, decode
 from attribune.model.control import Change, Retold
-from attribune.model.ids import START, Position
+from attribune.model.ids import Position
 from attribune.model.outcome import RefusedRecord, is_set_aside
 from attribune.model.position import Entry, Topic
 from attribune.model.refusal import RefusalReason
@@ -66,7 +66,7 @@ def retelling(
 
 
 def _marked(journal: Journal) -> Iterator[Entry]:
-    after = START
+    after = journal.start()
     while batch := journal.read((Topic.CONTROL, Topic.OUTCOMES), after, _READ_ENTRIES):
         yield from (entry for entry in batch if any(mark in entry.payload for mark in _MARKS))
         after = batch[-1].position

@@ -197,6 +197,15 @@ class Story(Struct, kw_only=True):
     as_of: int | None = None
 
 
+class ToldPruned(Struct, frozen=True, kw_only=True):
+    """What a handle leads to and cannot be told any more, since the journal no longer keeps it."""
+
+    #: The newest place that is not kept.
+    through: int
+    #: How many rows of the facts of each kind stood there; reports still count them.
+    kinds: dict[str, int]
+
+
 class Explained(Struct, frozen=True, kw_only=True):
     """All stories that a handle leads to, oldest first."""
 
@@ -204,6 +213,8 @@ class Explained(Struct, frozen=True, kw_only=True):
     stories: list[Story]
     #: There is more than the limits allow to show.
     is_truncated: bool = False
+    #: None when all of it is kept.
+    pruned: ToldPruned | None = None
 
 
 def amount(money: Money | None) -> dict[str, str] | None:

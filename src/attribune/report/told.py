@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from attribune.report.stories import Competitor, Explained, Story, moment
+from attribune.report.stories import Competitor, Explained, Story, ToldPruned, moment
 
 _WIDTH: Final = 110
 _MINUTE_MS: Final = 60_000
@@ -41,14 +41,24 @@ def shown(story: Story) -> Group:
 
 def all_shown(explained: Explained) -> Group:
     """Every story of a handle, one after the other."""
-    if not explained.stories:
+    if not explained.stories and not explained.pruned:
         return Group(Text(f"Nothing is known under {explained.handle!r}."))
     parts: list[RenderableType] = []
     for story in explained.stories:
         parts += [shown(story), Text()]
     if explained.is_truncated:
         parts.append(Text("There is more than is shown; ask by a narrower handle.", style="italic"))
+    if explained.pruned:
+        parts.append(Text(_pruned(explained.pruned), style="italic"))
     return Group(*parts)
+
+
+def _pruned(pruned: ToldPruned) -> str:
+    what = ", ".join(f"{count} {kind}" for kind, count in pruned.kinds.items())
+    return (
+        f"The journal was pruned up to entry {pruned.through}: of this, {what} can no longer be told, and reports still count "
+        "it. Restore a backup into a new folder and ask there."
+    )
 
 
 def age(ms: int) -> str:

@@ -18,7 +18,7 @@ from attribune.attribute.transcript import Transcript, compare, set_aside
 from attribune.attribute.turn import Mistake, Said
 from attribune.model.codec import Record, decode, encode
 from attribune.model.control import Change, Tick
-from attribune.model.ids import Position
+from attribune.model.ids import START, Position
 from attribune.model.outcome import Attribution, Noted
 from attribune.model.position import Entry, Topic
 from attribune.pipeline import ATTRIBUTE
@@ -66,10 +66,11 @@ class AttributorRole:
         self._entries = 0
         self._appended = 0
         self._lead_registry()
+        # They stand behind what was committed; older outcomes may have been pruned.
+        lost_after = max(attributor.desk.meta.outcomes_end, self.position)
         #: Outcomes appended by a batch whose state was lost.
-        self._transcript = Transcript(
-            journal, attributor.desk.meta.outcomes_end, journal.end(), self._read_entries_max
-        )
+        self._transcript = Transcript(journal, lost_after, journal.end(), self._read_entries_max)
+        self._has_answers = answers.position() > START
         self._catch_answers_up()
 
     def step(self) -> int:
@@ -146,8 +147,10 @@ class AttributorRole:
         answers = self._attributor.answers()
         self._log(self._attributor.mistakes())
         self._attributor.commit(position)
-        if answers:
-            self._answers.put(answers, self._attributor.desk.meta.outcomes_end)
+        end = self._attributor.desk.meta.outcomes_end
+        if answers or (end and not self._has_answers):
+            self._answers.put(answers, end)
+            self._has_answers = True
         self.position = position
         self.reached = max(self.reached, position)
 
@@ -170,8 +173,14 @@ class AttributorRole:
                 self._registry.apply(entry.position, _change(decode(entry)))
 
     def _catch_answers_up(self) -> None:
-        """Give the answers that a crash kept from being written, told by the outcomes since."""
+        """Give the answers that a crash kept from being written, told by the outcomes since.
+
+        Answers that are behind the oldest entry that is kept lack nothing: only what was read is pruned, and outcomes that
+        make no answer move no position. Those without any position were removed: then JournalPruned is raised.
+        """
         position = self._answers.position()
+        if position > START:
+            position = max(position, self._journal.start())
         end = self._attributor.desk.meta.outcomes_end
         while position < end:
             entries = self._journal.read((Topic.OUTCOMES,), position, self._read_entries_max)

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from attribune.model.status import BackupNote, Disk
-from attribune.roles.folder import BACKUP_FILE
+from attribune.model.status import BackupNote, Disk, PruneNote
+from attribune.roles.folder import BACKUP_FILE, PRUNE_FILE
 
 #: Part of the data folder → what stands in it. The rest is ``other``.
 _PARTS: Final = {
@@ -34,23 +34,27 @@ _LATELY_MS: Final = 7 * _DAY_MS
 class Piece(NamedTuple):
     """A segment of the journal, as far as sizes and times go."""
 
+    #: Its newest place.
+    last: int
     bytes: int
     begun_at_ms: int
     is_sealed: bool
 
 
 def forecast(
-    folder: Path, pieces: Sequence[Piece], start: int, born_at_ms: int, now_ms: int
+    folder: Path, pieces: Sequence[Piece], start: int, born_at_ms: int, keep_ms: int, now_ms: int
 ) -> Disk:
     """How the disk stands; ``pieces`` are the journal's segments, the oldest first, from behind the place ``start``.
 
-    ``born_at_ms`` is when the first segment ever was begun. Raises OSError when there is no such folder.
+    ``born_at_ms`` is when the first segment ever was begun, ``keep_ms`` how long entries are kept in any case. Raises OSError
+    when there is no such folder.
     """
     disk, used = os.statvfs(folder), used_bytes(folder)
     free = disk.f_bavail * disk.f_frsize
     views = sum(size for part, size in used.items() if part not in ("journal", _OTHER))
     growth = growth_bytes_per_day(pieces, views, born_at_ms, now_ms)
     backup = backup_note(folder)
+    backed = backup.end if backup else 0
     return Disk(
         free_bytes=free,
         total_bytes=disk.f_blocks * disk.f_frsize,
@@ -59,7 +63,13 @@ def forecast(
         full_in_s=free * _DAY_MS // (growth * 1000) if growth else None,
         journal_start=start,
         journal_begun_at_ms=pieces[0].begun_at_ms if pieces else None,
+        prunable_bytes=sum(
+            piece.bytes
+            for piece, over_at_ms in zip(pieces, over_at_ms_of(pieces), strict=True)
+            if over_at_ms is not None and over_at_ms <= now_ms - keep_ms and piece.last <= backed
+        ),
         backup=backup,
+        prune=prune_note(folder),
     )
 
 
@@ -114,5 +124,13 @@ def backup_note(folder: Path) -> BackupNote | None:
     """What is known of the newest backup; None when none was taken."""
     try:
         return msgspec.json.decode((folder / BACKUP_FILE).read_bytes(), type=BackupNote)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def prune_note(folder: Path) -> PruneNote | None:
+    """What is known of the last prune; None when none was."""
+    try:
+        return msgspec.json.decode((folder / PRUNE_FILE).read_bytes(), type=PruneNote)
     except (OSError, msgspec.MsgspecError):
         return None

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from attribune.model.errors import FolderHeld, FolderTooNew, Invalid
+from attribune.model.errors import Conflict, FolderHeld, FolderTooNew, Invalid
 
 #: The format of the folder as a whole. A later one is refused, an earlier one is brought up by the version that raised it.
 FORMAT: Final = 1
@@ -23,6 +23,8 @@ ADMIN_SOCKET: Final = "run/admin.sock"
 SERVE_FILE: Final = "run/serve.json"
 #: What is known of the newest backup.
 BACKUP_FILE: Final = "run/backup.json"
+#: What is known of the last prune.
+PRUNE_FILE: Final = "run/prune.json"
 #: The mark of a data folder: its format.
 VERSION_FILE: Final = "VERSION"
 _LOCK: Final = "lock"
@@ -111,6 +113,45 @@ def journal_kept(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def journal_alone(folder: Path) -> Iterator[None]:
+    """While the block runs, nobody relies on old segments of the journal: they may be pruned. Raises Conflict."""
+    descriptor = os.open(folder / "journal", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _take(
+            descriptor,
+            f"a backup, an audit or a replay reads the journal of {folder} now; prune when it is over",
+        )
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def pruning(folder: Path) -> Iterator[None]:
+    """One prune of a folder at a time. Raises Conflict for the second."""
+    lock = folder / "run" / "prune.lock"
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(descriptor, f"another prune works on {folder} now; wait for it")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, why_not: str) -> None:
+    give_up = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise Conflict(why_not) from None
+            time.sleep(_LOCK_POLL_S)
+        else:
+            return
 
 
 def _lock(folder: Path, descriptor: int, how: int) -> None:

@@ -237,6 +237,7 @@ class Supervisor:
             for name in marker.read_text().split():
                 if name in _REMOVABLE:
                     shutil.rmtree(self._folder / name, ignore_errors=True)
+            self._write()  # nobody takes what the old process last said for true once the marker is gone
             marker.unlink()
             log.info("role_restarted", restarted=child.state.role)
 

@@ -10,7 +10,7 @@ from attribune.backup.manifest import BackedSegment, BackedTopic
 from attribune.backup.restore import Restored
 from attribune.backup.restore import restore as restore_
 from attribune.backup.take import Taken, take
-from attribune.engines import lmdb_copy
+from attribune.engines import lmdb_carried, lmdb_copy
 from attribune.engines.lmdb_copy import SegmentStand
 from attribune.engines.lmdb_segment import FILE_NAME
 from attribune.engines.system import SystemClock
@@ -44,6 +44,18 @@ class LmdbSegments:
     def copied(self, copy: Path, written_at_ns: int) -> BackedSegment:
         """Where the copy of a segment stands. Raises JournalDamaged when entries are missing."""
         return copied(copy, written_at_ns)
+
+    def carry(self, name: str) -> None:
+        """Carry on what people changed in the oldest segment. Raises JournalDamaged, JournalFull, OSError."""
+        lmdb_carried.carry(self._journal, name)
+
+    def retire(self, name: str) -> None:
+        """Make it one that was pruned, at once and for good. Raises OSError."""
+        lmdb_carried.retire(self._journal, name)
+
+    def sweep(self) -> int:
+        """Remove the files of all that was pruned; how many bytes that were. Raises OSError."""
+        return lmdb_carried.sweep(self._journal)
 
 
 def copied(copy: Path, written_at_ns: int) -> BackedSegment:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from attribune.model.ids import Position, ProductId
 from attribune.model.policy import Policy
 from attribune.registry.view import Registry
+from attribune.wire.beginnings import refuse_pruned
 from attribune.wire.parts import Parts
 from attribune.wire.roles import limits, lookups
 
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 def replay(
     parts: Parts, upto: Position, policy: Policy | None = None, product: ProductId | None = None
 ) -> Replayed:
-    """What would be decided under other rules, or again under those in force then. Writes nothing."""
+    """What would be decided under other rules, or again under those in force then. Writes nothing. Raises JournalPruned."""
     from attribune.attribute.replay import Bench, WhatIf
     from attribune.attribute.replay import replay as judge_again
     from attribune.collect.links import read_touch
 
+    refuse_pruned(parts, "a replay")
     with parts.scratch_store() as store:
         bench = Bench(
             journal=parts.journal,

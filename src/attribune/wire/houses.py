@@ -64,14 +64,19 @@ def url(host: str, port: int) -> str:
 def remove_views(data: Path, views: Iterable[str]) -> bool:
     """Remove views that the journal can make again, unopened, so that damaged ones can be rebuilt too.
 
-    False, and nothing is done, when somebody serves the folder. Raises FolderTooNew, Invalid.
+    False, and nothing is done, when somebody serves the folder. Raises FolderTooNew, Invalid, and JournalPruned when it cannot.
     """
+    from attribune.wire.beginnings import refuse_pruned_folder
     from attribune.wire.keepers import remove
 
     folder = folder_.prepare(data)
     try:
         with folder_.held(folder, "command `attribune rebuild`"):
-            for view in views:
+            wanted = tuple(views)
+            for view in wanted:
+                if view != "registry":
+                    refuse_pruned_folder(folder, f"a rebuild of {view}")
+            for view in wanted:
                 remove(folder, view)
     except FolderHeld:
         return False

@@ -15,7 +15,8 @@ from attribune.model.ids import Position
 from attribune.model.status import Disk, Progress, RoleState, Status
 from attribune.roles import folder as folder_
 from attribune.roles.base import Role, settle
-from attribune.wire import checking, disks
+from attribune.roles.supervisor import RESTART_FOLDER
+from attribune.wire import beginnings, checking, disks
 from attribune.wire.parts import Parts
 from attribune.wire.roles import attributor, recorder, registrar
 
@@ -35,7 +36,6 @@ _FILES: Final = {"registry": ("registry.db*",), "stores": STORES, "facts": ("fac
 #: How long an answer waits for the views to reach the journal's end.
 _SETTLE_WAIT_S: Final = 5.0
 _SETTLE_POLL_S: Final = 0.01
-_RESTART: Final = "run/restart"
 
 
 def _keys_used_at_ms(parts: Parts) -> dict[str, int]:
@@ -86,7 +86,8 @@ class OfflineKeeper:
         return _keys_used_at_ms(self._parts)
 
     def rebuild(self, view: str) -> None:
-        """Make a view again, at once and to the end."""
+        """Make a view again, at once and to the end. Raises JournalPruned."""
+        _refuse_pruned(self._parts, view)
         if view == "facts":
             self._recorder.forget()
         elif view == "registry":
@@ -104,7 +105,7 @@ class OfflineKeeper:
         return Progress(view=view, is_done=True, position=end, end=end)
 
     def replay(self, policy: Policy | None, product: ProductId | None) -> Replayed:
-        """What would be decided under other rules."""
+        """What would be decided under other rules. Raises JournalPruned."""
         self.settle()
         return checking.replay(self._parts, self._attributor.position, policy, product)
 
@@ -137,6 +138,12 @@ class OfflineKeeper:
     @cached_property
     def _recorder(self) -> RecorderRole:
         return recorder(self._parts)
+
+
+def _refuse_pruned(parts: Parts, view: str) -> None:
+    """What people changed is kept for ever; of all else the beginning may be gone."""
+    if view != "registry":
+        beginnings.refuse_pruned(parts, f"a rebuild of {view}")
 
 
 def remove(folder: Path, view: str) -> None:
@@ -196,7 +203,13 @@ class ServingKeeper:
         return _keys_used_at_ms(self._parts)
 
     def rebuild(self, view: str) -> None:
-        """Begin to make a view again."""
+        """Begin to make a view again. Raises JournalPruned."""
+        # A prune sees a rebuild that was begun before it: the view's role says that it stands at the beginning.
+        with folder_.journal_kept(self._parts.folder):
+            _refuse_pruned(self._parts, view)
+            self._begin(view)
+
+    def _begin(self, view: str) -> None:
         self._ends[view] = self._parts.journal.end()
         self._begun_ms[view] = self._parts.clock.now_ms()
         if view == "facts":
@@ -204,7 +217,7 @@ class ServingKeeper:
         elif view == "registry":
             self._registrar.forget(lambda: remove(self._parts.folder, view))
         else:
-            marker = self._parts.folder / _RESTART / "attributor"
+            marker = self._parts.folder / RESTART_FOLDER / "attributor"
             folder_.write_whole(marker, "\n".join(STORES).encode())
 
     def progress(self, view: str) -> Progress:
@@ -226,16 +239,18 @@ class ServingKeeper:
         return found.position or 0, found.lag == 0
 
     def replay(self, policy: Policy | None, product: ProductId | None) -> Replayed:
-        """What would be decided under other rules, as far as the attributor has come."""
+        """What would be decided under other rules, as far as the attributor has come. Raises JournalPruned."""
         position, _ = self._attributor_stands()
-        return checking.replay(self._parts, position, policy, product)
+        with folder_.journal_kept(self._parts.folder):
+            return checking.replay(self._parts, position, policy, product)
 
     def audit(self) -> AuditReport:
         """Whether everything adds up as far as the roles have come."""
         judged, differences = self._attributor_stands()
         recorded = self._recorder.position()
         registry = checking.registry_at_end(self._parts)
-        return checking.audit(self._parts, registry, judged, recorded, differences)
+        with folder_.journal_kept(self._parts.folder):
+            return checking.audit(self._parts, registry, judged, recorded, differences)
 
     def _attributor_stands(self) -> tuple[Position, int]:
         """Where the attributor stood when it last said so, and what it decided differently after a crash."""

@@ -59,10 +59,10 @@ def read_journal(
     limit: Annotated[int, QueryParameter(ge=1, le=ENTRIES_MAX)] = ENTRIES_MAX,
     topic: FromQuery[Topic | None] = None,
 ) -> JournalAnswer:
-    """Entries after a place, or without one the last few."""
+    """Entries after a place, or without one the last few. A place before the oldest that is kept is answered 410."""
     topics = (topic,) if topic is not None else tuple(Topic)
     end = house.journal.end()
-    start = max(0, after if after is not None else end - last)
+    start = after if after is not None else max(house.journal.start(), end - last)
     entries = house.journal.read(topics, Position(start), limit if after is not None else last)
     next_ = entries[-1].position if entries else max(start, end if after is None else start)
     return JournalAnswer(tuple(show(entry) for entry in entries), next_, end)
