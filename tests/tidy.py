@@ -60,6 +60,11 @@ WORLD_ALLOWED = {
     (f"{PACKAGE}/roles/folder.py", "time.gmtime"): "the same",
     (f"{PACKAGE}/wire/keepers.py", "time.monotonic"): "how long an answer waits for the views",
     (f"{PACKAGE}/wire/keepers.py", "time.sleep"): "the same",
+    (
+        f"{PACKAGE}/wire/pruning.py",
+        "time.monotonic",
+    ): "how long a role is waited for until it says where it stands",
+    (f"{PACKAGE}/wire/pruning.py", "time.sleep"): "the same",
     (f"{PACKAGE}/wire/serving.py", "os.environ"): "a child learns who its supervisor is",
 }
 #: Modules that nothing in the package imports → who does.
