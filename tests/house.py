@@ -20,6 +20,7 @@ from attribune.cli.main import run
 
 READY_WAIT_S = 30.0
 STOP_WAIT_S = 15.0
+_PAGE_BYTES = 4096
 
 
 class CommandFailed(AssertionError):
@@ -192,6 +193,12 @@ def wait_for(condition: Any, within_s: float = 10.0, why: str = "it did not happ
     while not condition():
         assert time.monotonic() < give_up, f"{why} within {within_s} s"
         time.sleep(0.05)
+
+
+def own_bytes(pid: int) -> int:
+    """Memory of a process without files mapped into it: the journal's pages are the kernel's, which takes them back."""
+    _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+    return (int(resident) - int(shared)) * _PAGE_BYTES
 
 
 def is_alive(pid: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from fire.senders import Addresses, Person, Server, addresses
 from fire.soak import Timed
-from house import RunningHouse, wait_for
+from house import RunningHouse, own_bytes, wait_for
 
 #: Roles that stand for their process; registrar and recorder live in the web role's.
 PROCESSES: Final = ("collector-1", "attributor", "web")
@@ -17,7 +17,6 @@ PROCESSES: Final = ("collector-1", "attributor", "web")
 _WARM_UP: Final = 40
 _PAUSE_S: Final = 0.01
 _SAMPLE_S: Final = 0.1
-_PAGE_BYTES: Final = 4096
 
 
 class Siege:
@@ -100,12 +99,6 @@ class Siege:
         most = self.sockets[role] + 6
         pid = self.pids[role]
         wait_for(lambda: open_sockets(pid) <= most, within_s, f"{role} keeps connections")
-
-
-def own_bytes(pid: int) -> int:
-    """Memory of a process without files mapped into it: the journal's pages are the kernel's, which takes them back."""
-    _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
-    return (int(resident) - int(shared)) * _PAGE_BYTES
 
 
 def open_sockets(pid: int) -> int:

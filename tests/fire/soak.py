@@ -20,7 +20,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent))
 
 from fire.senders import Person, Sender, Server, addresses  # noqa: E402
-from house import RunningHouse  # noqa: E402
+from house import RunningHouse, own_bytes  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.progress import Progress  # noqa: E402
 from rich.table import Table  # noqa: E402
@@ -33,7 +33,6 @@ NOISE_BYTES: Final = 24 << 20
 #: Entries that may wait at any moment, in seconds of the traffic.
 LAG_S_MAX: Final = 10
 _SAMPLE_S: Final = 0.5
-_PAGE_BYTES: Final = 4096
 
 
 class Soaked(NamedTuple):
@@ -89,7 +88,7 @@ def soak(house: RunningHouse, seconds: float, on_sample: object = None) -> Soake
     try:
         while (passed := time.monotonic() - begun) < seconds:
             for role, pid in house.pids().items():
-                memory.setdefault(role, []).append(rss_bytes(pid))
+                memory.setdefault(role, []).append(own_bytes(pid))
             asked = time.perf_counter()
             lags.append(house.cli("report", "--by", "partner")["lag"])
             latencies["report"].append((time.perf_counter() - asked) * 1000)
@@ -114,11 +113,6 @@ def soak(house: RunningHouse, seconds: float, on_sample: object = None) -> Soake
         events=(sent, house.cli("report", "--metrics", "events")["totals"]["events"]),
         seconds=seconds,
     )
-
-
-def rss_bytes(pid: int) -> int:
-    """Memory in use by a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
 
 
 def growth(samples: list[int]) -> tuple[float, float]:
