@@ -87,11 +87,12 @@ JSON_COMMANDS = {
     ("rebuild",): ("facts",),
     ("backup",): ("{file}.backup",),
 }
-#: They need what only a story brings (tests/serve, tests/backup), run on, or print a text.
+#: They need what only a story brings (tests/serve, tests/backup, tests/prune), run on, or print a text.
 NOT_HERE = {
     ("correct",),
     ("door", "disable"),
     ("restore",),
+    ("journal", "prune"),
     ("serve",),
     ("run",),
     ("help",),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from faults.world import World
 
 VERBS = {
-    "journal": ("append", "read", "get", "end", "close"),
+    "journal": ("append", "read", "get", "start", "end", "close"),
     "store": ("position", "get", "in_buckets", "rows", "commit", "drop", "close"),
     "answers": ("get", "put", "position", "close"),
     "registry": ("history", "add", "position", "close"),

@@ -283,6 +283,7 @@ def test_a_handle_that_nobody_knows_has_no_story(house: House) -> None:
         "handle": "nobody",
         "stories": [],
         "is_truncated": False,
+        "pruned": None,
     }
 
 
