@@ -77,6 +77,8 @@ def test_what_is_appended_to_stays_whatever_its_size() -> None:
         ({"keep_ms": 5 * DAY_MS}, 5, "younger than 5 days"),
         ({"readers": {"attributor": 1000, "recorder": 399}}, 3, "the recorder has read to 399"),
         ({"readers": {"attributor": 0, "recorder": 1000}}, 0, "the attributor has read to 0"),
+        ({"set_aside": 301}, 3, "attribune journal retell"),
+        ({"set_aside": 300}, 2, "(entry 300)"),
     ],
 )
 def test_what_something_needs_stays_and_so_does_all_behind_it(

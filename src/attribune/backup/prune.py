@@ -70,6 +70,8 @@ class House(Struct, frozen=True, kw_only=True):
     keep_ms: int
     #: Up to which place each reader has read, as of now; waits for them to say so. Raises NotPrunable.
     readers: Callable[[], Mapping[str, int]]
+    #: The place of the oldest record that was set aside and is to be told again; None when there is none.
+    set_aside: int | None = None
 
 
 class GoneSegment(Struct, frozen=True, kw_only=True):
@@ -117,6 +119,7 @@ class Known(NamedTuple):
     #: The backup, and the files of closed segments that it holds.
     backup: Path
     backed: Mapping[tuple[object, ...], BackedFile]
+    set_aside: int | None = None
 
 
 def plan(stands: Sequence[Stand], wish: Wish, known: Known) -> tuple[list[Stand], str | None]:
@@ -156,6 +159,11 @@ def _held_back(stand: Stand, known: Known) -> str | None:
                 f"segment {segment.name} ends at {segment.last} and the {reader} has read to {place}; "
                 "wait until `attribune status` shows no lag"
             )
+    if known.set_aside is not None and known.set_aside <= segment.last:
+        return (
+            f"segment {segment.name} holds a record that was set aside (entry {known.set_aside}); "
+            "run `attribune journal retell` first"
+        )
     if key_of(segment) not in known.backed:
         return f"segment {segment.name} does not stand in {known.backup}; take a backup first"
     return None
@@ -177,7 +185,7 @@ def prune(
     with folder_.pruning(folder):
         left = 0 if wish.is_dry_run else segments.sweep()  # by one that was killed
         backup, backed = _backed(folder, wish)
-        known = Known(house.now_ms, house.keep_ms, house.readers(), backup, backed)
+        known = Known(house.now_ms, house.keep_ms, house.readers(), backup, backed, house.set_aside)
         going, held_back = plan(_stands(segments), wish, known)
         if held_back and not going:
             raise NotPrunable(f"nothing was pruned: {held_back}")

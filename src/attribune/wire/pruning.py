@@ -67,7 +67,7 @@ def _alone(folder: Path, settings: Settings) -> House:
     try:
         keeper.settle()
         end = parts.journal.end()
-        readers = dict.fromkeys(_READERS, int(end)) | _set_aside(parts)
+        readers = dict.fromkeys(_READERS, int(end))
         return _said(parts, lambda: readers)
     finally:
         keeper.close()
@@ -77,8 +77,7 @@ def _alone(folder: Path, settings: Settings) -> House:
 def _served(folder: Path, settings: Settings) -> House:
     parts = Parts(folder, settings)
     try:
-        aside = _set_aside(parts)
-        return _said(parts, lambda: _stand(folder, settings) | aside)
+        return _said(parts, lambda: _stand(folder, settings))
     finally:
         parts.close()
 
@@ -86,13 +85,13 @@ def _served(folder: Path, settings: Settings) -> House:
 def _said(parts: Parts, readers: Callable[[], Mapping[str, int]]) -> House:
     rules = checking.registry_at_end(parts).every_policy()
     keep_ms = max(disks.keep_ms(parts.settings), *map(longest_ms, rules))
-    return House(now_ms=parts.clock.now_ms(), keep_ms=keep_ms, readers=readers)
-
-
-def _set_aside(parts: Parts) -> dict[str, int]:
-    """Records that a mistake kept from being judged are still to be told again, and must be there then."""
-    left = untold(parts.journal)
-    return {"reader of the records that were set aside": left[0].position - 1} if left else {}
+    aside = untold(parts.journal)
+    return House(
+        now_ms=parts.clock.now_ms(),
+        keep_ms=keep_ms,
+        readers=readers,
+        set_aside=aside[0].position if aside else None,
+    )
 
 
 def _stand(folder: Path, settings: Settings) -> dict[str, int]:
