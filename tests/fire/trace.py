@@ -7,7 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -33,14 +33,22 @@ class Call(NamedTuple):
     ended: float
 
 
+#: See everything that matters to a sync, with what is written and when.
+_WATCHING: Final = ("-y", "-ttt", "-s", str(_SHOWN_BYTES), "-e", f"trace={_CALLS}")
+
+
+def refusing(call: str, error: str, n: int) -> tuple[str, ...]:
+    """Have the kernel refuse the n-th call of a kind of each thread."""
+    return ("-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={n}")
+
+
 @contextmanager
-def traced(pid: int, out: Path) -> Iterator[None]:
+def traced(pid: int, out: Path, words: Sequence[str] = _WATCHING) -> Iterator[None]:
     """Trace a process and its threads into a file while the block runs."""
     strace = shutil.which("strace")
     assert strace, "strace is missing; install it (apt-get install strace) to run this test"
-    words = ["-f", "-y", "-ttt", "-s", str(_SHOWN_BYTES), "-e", f"trace={_CALLS}"]
     watcher = subprocess.Popen(
-        [strace, *words, "-o", str(out), "-p", str(pid)], stderr=subprocess.PIPE, text=True
+        [strace, "-f", *words, "-o", str(out), "-p", str(pid)], stderr=subprocess.PIPE, text=True
     )
     assert watcher.stderr is not None
     try:

@@ -66,7 +66,10 @@ class ClickhouseFacts:
 
     def __init__(self, path: Path | str, *, memory_bytes_max: int, threads: int) -> None:
         self._path = Path(path)
-        self._path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise StoreUnavailable(f"the facts {path} cannot be made: {fault}") from fault
         asking = {
             "max_memory_usage": memory_bytes_max,
             "max_bytes_before_external_group_by": memory_bytes_max // 2,
@@ -81,10 +84,12 @@ class ClickhouseFacts:
         }
         self._asking, self._inserting = Lock(), Lock()
         self._position: Position | None = None
+        self._clients: list[Client] = []
         try:
             self._reader = self._try(lambda: self._client(asking))
             self._writer = self._try(lambda: self._client(inserting))
         except StoreUnavailable as fault:
+            self.close()
             raise StoreUnavailable(
                 f"{fault.message}; if its files are damaged, stop the house and make them again with "
                 "`attribune rebuild facts`"
@@ -183,13 +188,15 @@ class ClickhouseFacts:
     def close(self) -> None:
         """Let go of files and locks."""
         with self._asking, self._inserting:
-            for client in (self._reader, self._writer):
-                client.close()
+            while self._clients:
+                self._clients.pop(0).close()
 
     def _client(self, settings: dict[str, Any]) -> Client:
-        return clickhouse_connect.get_client(
+        client = clickhouse_connect.get_client(
             interface="chdb", path=str(self._path), settings=settings
         )
+        self._clients.append(client)
+        return client
 
     def _prepare(self) -> None:
         self._writer.command(_TABLE)

@@ -11,6 +11,7 @@ from typing import Final
 import lmdb
 
 from attribune.engines.lmdb_copy import cut_short
+from attribune.engines.lmdb_segment import DRIVER
 from attribune.model.errors import FolderTooNew, StoreUnavailable
 from attribune.model.ids import START, DeviceId, Position, ProductId, digest
 
@@ -37,24 +38,13 @@ class LmdbAnswers:
 
     def __init__(self, folder: Path | str) -> None:
         self._folder = Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._env = lmdb.open(
-                str(self._folder),
-                map_size=MAP_BYTES,
-                max_readers=READERS_MAX,
-                mode=0o600,
-                metasync=False,
-                meminit=False,
-                lib_version=0,
-            )
-            self._env.reader_check()
-        except lmdb.Error as fault:
-            raise self._said(fault) from fault
+        self._is_closed = False
+        #: None after LMDB gave it up.
+        self._env: lmdb.Environment | None = self._open()
         try:
             self.position()
         except BaseException:
-            self._env.close()
+            self.close()
             raise
 
     def get(self, product: ProductId, device: DeviceId) -> bytes | None:
@@ -67,8 +57,9 @@ class LmdbAnswers:
         """Keep the newest answers and the position they come from, all or nothing; None takes an answer away."""
         # In order of key LMDB finds neighbours on pages that it has at hand.
         pairs = sorted(((_key(*who), answer) for who, answer in answers.items()), key=itemgetter(0))
+        env = self._usable()
         try:
-            with self._env.begin(write=True) as txn:
+            with env.begin(write=True) as txn:
                 for key, answer in pairs:
                     if answer is None:
                         txn.delete(key)
@@ -76,6 +67,8 @@ class LmdbAnswers:
                         txn.put(key, answer)
                 txn.put(_POSITION_KEY, _position.pack(FORMAT, position))
         except lmdb.Error as fault:
+            if isinstance(fault, (lmdb.PanicError, lmdb.BadTxnError)):
+                self._let_go()  # after a page that could not be written LMDB wants to be opened anew
             raise self._said(fault) from fault
 
     def position(self) -> Position:
@@ -84,25 +77,60 @@ class LmdbAnswers:
 
     def close(self) -> None:
         """Let go of files and locks."""
-        self._env.close()
+        self._is_closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        env, self._env = self._env, None
+        if env is not None:
+            env.close()
+
+    def _open(self) -> lmdb.Environment:
+        env = None
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            env = lmdb.open(
+                str(self._folder),
+                map_size=MAP_BYTES,
+                max_readers=READERS_MAX,
+                mode=0o600,
+                metasync=False,
+                meminit=False,
+                lib_version=0,
+            )
+            env.reader_check()
+        except DRIVER as fault:
+            if env is not None:
+                env.close()
+            raise self._said(fault) from fault
+        return env
+
+    def _usable(self) -> lmdb.Environment:
+        if self._is_closed:
+            raise StoreUnavailable(f"the answers {self._folder} are closed")
+        if self._env is None:
+            self._env = self._open()
+        return self._env
 
     def _read(self, key: bytes) -> bytes | None:
+        env = self._usable()
         try:
-            with self._begin() as txn:
+            with _begun(env) as txn:
                 return txn.get(key)
         except lmdb.Error as fault:
             raise self._said(fault) from fault
 
-    def _begin(self) -> lmdb.Transaction[bytes]:
-        try:
-            return self._env.begin()
-        except lmdb.ReadersFullError:
-            # Slots of killed readers stay taken until somebody looks.
-            self._env.reader_check()
-            return self._env.begin()
-
-    def _said(self, fault: lmdb.Error) -> StoreUnavailable:
+    def _said(self, fault: lmdb.Error | OSError) -> StoreUnavailable:
         return _said(self._folder, fault)
+
+
+def _begun(env: lmdb.Environment) -> lmdb.Transaction[bytes]:
+    try:
+        return env.begin()
+    except lmdb.ReadersFullError:
+        # Slots of killed readers stay taken until somebody looks.
+        env.reader_check()
+        return env.begin()
 
 
 def look(path: Path) -> Position:
@@ -133,7 +161,7 @@ def _read_position(folder: Path, raw: bytes | None) -> Position:
     return Position(position)
 
 
-def _said(folder: Path, fault: lmdb.Error) -> StoreUnavailable:
+def _said(folder: Path, fault: lmdb.Error | OSError) -> StoreUnavailable:
     damage = ""
     if isinstance(fault, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.InvalidError):
         damage = "; they are damaged: make them again with `attribune rebuild stores`"

@@ -26,7 +26,7 @@ from weakref import WeakValueDictionary
 import lmdb
 
 from attribune.engines import lmdb_carried
-from attribune.engines.lmdb_segment import Segment, State, said
+from attribune.engines.lmdb_segment import DRIVER, Segment, State, said
 from attribune.model.errors import JournalDamaged, JournalPruned, JournalUnavailable
 from attribune.model.ids import START, Position
 from attribune.model.position import Entry, Topic
@@ -35,6 +35,8 @@ from attribune.ports import Clock
 #: Segments kept open; older ones are opened again when somebody reads them.
 OPEN_MAX: Final = 8
 _DIGITS: Final = 10
+#: After these a segment can only be used when it is opened anew: its first page could not be written, or it was outgrown.
+_OPENED_ANEW: Final = (lmdb.PanicError, lmdb.BadTxnError, lmdb.MapResizedError)
 
 _here: WeakValueDictionary[tuple[int, int], LmdbJournal] = WeakValueDictionary()
 _here_lock: Final = Lock()
@@ -91,8 +93,12 @@ class LmdbJournal:
         self._carried: Segment | None = None
         #: The oldest segment when it was last looked at, and the place before its first entry.
         self._oldest: tuple[int, Position] = (1, START)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        status = self._folder.stat()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            status = self._folder.stat()
+            self._numbers = self._listed()
+        except OSError as fault:
+            raise said(fault, f"journal {self._folder}") from fault
         self._identity = (status.st_dev, status.st_ino)
         with _here_lock:
             if self._identity in _here:
@@ -100,7 +106,6 @@ class LmdbJournal:
                     f"this process, or the one it was forked from, has the journal {self._folder} open; share that object"
                 )
             _here[self._identity] = self
-        self._numbers = self._listed()
         #: The segment appended to, and its number; None after it had to be closed.
         self._appending = self._numbers[-1] if self._numbers else 1
         self._newest: Segment | None = None
@@ -119,13 +124,18 @@ class LmdbJournal:
             return ()
         with self._writing:
             self._check()
+            has_panicked = False
             while True:
                 segment = self._newest or self._go_to(self._appending)
                 now_ms = self._clock.now_ms()
                 try:
                     places = segment.append(entries, now_ms, self._bytes_max, self._age_max_ms)
                 except lmdb.Error as fault:
-                    self._let_go(segment, fault)
+                    if isinstance(fault, _OPENED_ANEW):
+                        self._let_go(segment)
+                    if isinstance(fault, lmdb.PanicError) and not has_panicked:
+                        has_panicked = True  # of an earlier commit; this one was not even begun
+                        continue
                     raise said(fault, f"journal {self._folder}") from fault
                 if places is not None:
                     return places
@@ -145,7 +155,7 @@ class LmdbJournal:
                         return self._found(wanted, after, limit)
                     except _Gone:
                         continue
-            except lmdb.Error as fault:
+            except DRIVER as fault:
                 raise said(fault, f"journal {self._folder}") from fault
 
     def get(self, topic: Topic, position: Position) -> Entry | None:
@@ -158,17 +168,17 @@ class LmdbJournal:
                         return self._got(topic, position)
                     except _Gone:
                         continue
-            except lmdb.Error as fault:
+            except DRIVER as fault:
                 raise said(fault, f"journal {self._folder}") from fault
 
     def start(self) -> Position:
         """The place before the oldest entry that is kept; START while none was pruned."""
         with self._reading:
             self._check()
-            self._list()
             try:
+                self._list()
                 return self._base_of_oldest()
-            except lmdb.Error as fault:
+            except DRIVER as fault:
                 raise said(fault, f"journal {self._folder}") from fault
 
     def end(self) -> Position:
@@ -177,18 +187,18 @@ class LmdbJournal:
             self._check()
             try:
                 return self._last()
-            except lmdb.Error as fault:
+            except DRIVER as fault:
                 raise said(fault, f"journal {self._folder}") from fault
 
     def segments(self) -> list[SegmentInfo]:
         """All segments, oldest first."""
         with self._reading:
             self._check()
-            self._list()
             try:
+                self._list()
                 listed = (self._info(number) for number in self._numbers)
                 return [info for info in listed if info]
-            except lmdb.Error as fault:
+            except DRIVER as fault:
                 raise said(fault, f"journal {self._folder}") from fault
 
     def close(self) -> None:
@@ -395,10 +405,10 @@ class LmdbJournal:
                 # Its name must be as durable as what will be appended to it, whoever made it.
                 lmdb_carried.sync(self._path(number))
                 lmdb_carried.sync(self._folder)
-            except OSError as fault:
+                numbers = self._listed()
+            except DRIVER as fault:
                 raise said(fault, f"journal {self._folder}") from fault
-            self._appending, self._newest = number, segment
-            self._numbers = self._listed()
+            self._appending, self._newest, self._numbers = number, segment, numbers
             return segment
 
     def _begin(self, number: int) -> Segment:
@@ -422,10 +432,8 @@ class LmdbJournal:
         assert state.is_sealed, "a segment is begun after the one before it was sealed"
         return state.last
 
-    def _let_go(self, segment: Segment, fault: lmdb.Error) -> None:
-        """Close a segment that LMDB wants opened anew: after it failed to write a first page, or was outgrown."""
-        if not isinstance(fault, (lmdb.PanicError, lmdb.BadTxnError, lmdb.MapResizedError)):
-            return
+    def _let_go(self, segment: Segment) -> None:
+        """Close a segment, so that the next append opens it anew."""
         with self._reading, self._files:
             self._newest = None
             self._open.pop(segment.number).close()

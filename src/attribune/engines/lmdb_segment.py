@@ -46,6 +46,8 @@ _CRC_BYTES: Final = 4
 _WORD: Final = 0xFFFFFFFF
 _pack_key = struct.Struct(">Q").pack
 _state = struct.Struct(">BBQQQ")
+#: What LMDB, or the system beneath it, raises.
+DRIVER: Final = (lmdb.Error, OSError)
 #: What the disk says when there is no room: full, over the quota, over the file size limit.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -83,10 +85,10 @@ class Segment:
         None when it is not there, or when who made it was stopped before it was whole. Raises JournalUnavailable,
         JournalFull, JournalDamaged, FolderTooNew.
         """
-        if begin is None and not (path / FILE_NAME).exists():
-            return None
         env = None
         try:
+            if begin is None and not (path / FILE_NAME).exists():
+                return None
             env = lmdb.open(
                 str(path),
                 map_size=bytes_max + SLACK_BYTES,
@@ -99,24 +101,17 @@ class Segment:
             )
             env.reader_check()
             opened = _databases(env, begin)
-        except lmdb.Error as fault:
-            if env is not None:
-                env.close()
+            segment = None if opened is None else cls(number, env, *opened)
+            if segment is not None:
+                segment.state()
+                env = None  # it is the segment's from here on
+        except DRIVER as fault:
             if begin is None and not (path / FILE_NAME).exists():  # pruned a moment ago
                 return None
             raise said(fault, f"segment {path}") from fault
-        if opened is None:
-            env.close()
-            return None
-        segment = cls(number, env, *opened)
-        try:
-            segment.state()
-        except lmdb.Error as fault:
-            env.close()
-            raise said(fault, f"segment {path}") from fault
-        except AttribuneError:
-            env.close()
-            raise
+        finally:
+            if env is not None:
+                env.close()
         return segment
 
     def close(self) -> None:

@@ -116,7 +116,10 @@ class RocksStore:
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise StoreUnavailable(f"the store {path} cannot be made: {fault}") from fault
         try:
             self._db = _open(self._path, AccessType.read_write())
         except Exception as fault:
@@ -217,7 +220,11 @@ class RocksStore:
             raise self._said(fault) from fault
 
     def _read_position(self) -> Position:
-        return _read_position(self._path, self._db.get(_POSITION_KEY))
+        try:
+            raw = self._db.get(_POSITION_KEY)
+        except Exception as fault:
+            raise self._said(fault) from fault
+        return _read_position(self._path, raw)
 
     def _said(self, fault: Exception) -> StoreUnavailable:
         return _said(self._path, fault)
@@ -229,17 +236,18 @@ def look(path: Path) -> Position:
     The driver writes a file of its own beside RocksDB's whenever it opens them, so it is led to them through links.
     """
     with tempfile.TemporaryDirectory(prefix="attribune-look-") as room:
-        for file in path.iterdir():
-            if file.name != _OF_THE_DRIVER:
-                (Path(room) / file.name).symlink_to(file.resolve())
         try:
+            for file in path.iterdir():
+                if file.name != _OF_THE_DRIVER:
+                    (Path(room) / file.name).symlink_to(file.resolve())
             database = _open(Path(room), AccessType.read_only())
+            try:
+                raw = database.get(_POSITION_KEY)
+            finally:
+                database.close()
         except Exception as fault:
             raise _said(path, fault) from fault
-        try:
-            return _read_position(path, database.get(_POSITION_KEY))
-        finally:
-            database.close()
+        return _read_position(path, raw)
 
 
 def _read_position(path: Path, raw: bytes | None) -> Position:

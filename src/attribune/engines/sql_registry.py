@@ -52,16 +52,20 @@ class SqlRegistryStore:
         self._is_reader = is_reader
         self._is_made = not is_reader
         if not is_url and not is_reader:
-            Path(text).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                Path(text).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as fault:
+                raise StoreUnavailable(f"the registry {text} cannot be made: {fault}") from fault
         self._engine = sa.create_engine(self._url)
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", self._tune)
+            sa.event.listen(self._engine, "begin", _begin)
         try:
             if not is_reader:
                 self._migrate()
         except BaseException as fault:
             self._engine.dispose()
-            if isinstance(fault, SQLAlchemyError):
+            if isinstance(fault, (SQLAlchemyError, OSError)):
                 raise self._said(fault) from fault
             raise
 
@@ -149,9 +153,16 @@ class SqlRegistryStore:
             if set(standing) != set(scripts.get_heads()):
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
+            # Alembic takes a folder of steps that it cannot read for an empty one.
+            if not sa.inspect(connection).has_table(_position.name):
+                raise OSError(
+                    f"its tables cannot be made, the steps in {_MIGRATIONS} cannot be read"
+                )
 
     def _tune(self, connection: Any, _record: Any) -> None:
         """SQLite: readers beside one writer; a power cut may take the last commits, which the journal has."""
+        # The driver would begin a transaction with the first row that is written, and leave tables that are made out of it.
+        connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         if self._is_reader:
@@ -162,6 +173,7 @@ class SqlRegistryStore:
         cursor.close()
 
     def _said(self, fault: Exception) -> StoreUnavailable:
+        self._engine.dispose()  # a connection that failed may go on failing when the fault has ended
         why = getattr(fault, "orig", None) or fault
         damage = ""
         if isinstance(fault, DatabaseError) and not isinstance(fault, OperationalError):
@@ -169,3 +181,7 @@ class SqlRegistryStore:
         return StoreUnavailable(
             f"the registry {self._engine.url} cannot be used now: {why}{damage}"
         )
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")

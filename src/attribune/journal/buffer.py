@@ -12,6 +12,8 @@ from queue import SimpleQueue
 from threading import Event, Lock, Thread
 from typing import Any, Final
 
+import structlog
+
 from attribune.model.codec import Record, encode
 from attribune.model.errors import AttribuneError, JournalUnavailable
 from attribune.model.position import Topic
@@ -24,8 +26,10 @@ _STOP: Final = None
 #: one write for all of them costs less than two for half of them each. A lone request never waits for it.
 _GATHER_S: Final = 0.0002
 
+log = structlog.get_logger()
 
-class _Commit(asyncio.Future[AttribuneError | None]):
+
+class _Commit(asyncio.Future[JournalUnavailable | None]):
     """One commit that many wait for; its result is what went wrong, or None.
 
     It cannot be cancelled: a request that goes away must take neither the commit nor its neighbours with it, and learns
@@ -143,15 +147,17 @@ class CommitBuffer:
             self.waiting -= len(commit.entries)
         commit.get_loop().call_soon_threadsafe(commit.set_result, fault)
 
-    def _append(self, entries: list[tuple[Topic, bytes]]) -> AttribuneError | None:
+    def _append(self, entries: list[tuple[Topic, bytes]]) -> JournalUnavailable | None:
         try:
             self._journal.append(entries)
-        except AttribuneError as fault:
+        except JournalUnavailable as fault:
             self.failures += 1
             return fault
-        except Exception as fault:  # noqa: BLE001 - whatever it is, who waits must hear of it
+        except Exception as fault:  # whatever it is, who waits must hear of it
             self.failures += 1
-            wrapped = JournalUnavailable(f"the journal failed: {fault!r}")
+            log.exception("commit_failed", entries=len(entries))
+            said = fault.message if isinstance(fault, AttribuneError) else repr(fault)
+            wrapped = JournalUnavailable(f"the journal failed: {said}")
             wrapped.__cause__ = fault
             return wrapped
         self.commits += 1
