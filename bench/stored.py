@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -27,17 +28,21 @@ from attribune.model.activity import Device, Event, Open, Platform, Referrer, Re
 from attribune.model.codec import Record, decode, encode
 from attribune.model.ids import AppId, DeviceId, LinkId, Position, ProductId, RecordId
 from attribune.model.money import Money
-from attribune.model.outcome import Attribution
+from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.model.position import Topic
 from attribune.ports import Row
+from attribune.roles.base import Stepping
 from attribune.wire.parts import Parts
-from attribune.wire.roles import attributor
+from attribune.wire.roles import attributor, recorder
 
 RATIO_MIN, RATIO_MIN_MANY = 0.5, 0.8
 #: Judged before the clock starts, in parts of what is timed: caches fill meanwhile.
 _WARM_PARTS = 3
 #: Entries of one append; a segment must have room for them at their worst.
 _APPENDED = 1000
+#: What else is measured beside, without a yardstick: how many rows the recorder writes of touches, and how many events the
+#: attributor credits to the devices of new opens.
+BESIDE = {"index": "rows", "decide": "events"}
 #: Four in five opens should find a touch; when fewer do, something else is measured than deciding.
 _WON_MIN = 0.7
 
@@ -59,15 +64,20 @@ def measure(plan: Plan) -> list[Result]:
                 f"over {plan.stored_many:,}: {many[-1]:,.0f}/s",
             )
         unit = "touches/s" if kind == "index" else "opens/s"
+        beside = BESIDE[kind]
+        along = [_run("real", beside, plan.stored, count, trace) for _ in range(plan.runs)]
+        more = {f"{beside}_per_s": round(median(along))}
+        say(beside, f"{median(along):,.0f}/s")
         results += [
-            _said(compared(kind, unit, few, yard, RATIO_MIN), plan.stored),
+            _said(compared(kind, unit, few, yard, RATIO_MIN), plan.stored, more),
             _said(compared(f"{kind}_10m", unit, many, few, RATIO_MIN_MANY), plan.stored_many),
         ]
     return results
 
 
-def _said(result: Result, stored: int) -> Result:
-    return msgspec.structs.replace(result, details={"stored": stored, **result.details})
+def _said(result: Result, stored: int, more: Mapping[str, float] | None = None) -> Result:
+    details = {"stored": stored, **result.details, **(more or {})}
+    return msgspec.structs.replace(result, details=details)
 
 
 def _run(way: str, kind: str, stored: int, count: int, trace: Path) -> float:
@@ -115,43 +125,48 @@ class Recording:
 
 
 def judged(folder: Path, kind: str, count: int, trace: Path | None) -> float:
-    """Let the real attributor judge, and say how many a second; with ``trace`` write down what it asks of its store."""
+    """Let the real role work, and say how many a second; with ``trace`` write down what it asks of its store."""
     parts = Parts(folder, settings_.load(folder))
     recording = None
     if trace is not None:
         recording = parts.__dict__["store"] = Recording(parts.store)  # type: ignore[arg-type]  # a store around the store
-    role = attributor(parts)
     warm = count // _WARM_PARTS
-    _append(parts, kind, seen(folder), 0, warm)
-    _judge(role, warm)
+    _append(parts, "decide" if kind == "events" else kind, seen(folder), 0, warm)
+    role: Stepping = recorder(parts) if kind == "rows" else attributor(parts)
+    _step(role, warm)
     marked = len(recording.calls) if recording else 0
     before = parts.journal.end()
     _append(parts, kind, seen(folder), warm, warm + count)
     begun = time.perf_counter()
-    _judge(role, count)
+    _step(role, count)
     took = time.perf_counter() - begun
     if kind == "decide":
         _check_won(parts, before, count)
+    if kind == "events":
+        _check_credited(parts, before, count)
     if recording and trace:
         trace.write_bytes(msgspec.msgpack.encode([marked, recording.calls]))
     parts.close()
     return count / took
 
 
-def _judge(role: Any, count: int) -> None:
+def _step(role: Stepping, count: int) -> None:
     left = count
     while left > 0:
         left -= role.step()
 
 
 def _append(parts: Parts, kind: str, what: Filled, begin: int, end: int) -> None:
-    made: Iterator[tuple[Topic, Record]] = (
-        ((Topic.TOUCHES, new_touch(n, what)) for n in range(begin, end))
-        if kind == "index"
-        else ((Topic.ACTIVITY, new_open(n, what)) for n in range(begin, end))
-    )
-    while some := [(topic, encode(record)) for topic, record in islice(made, _APPENDED)]:
+    topic = Topic.ACTIVITY if kind in {"decide", "events"} else Topic.TOUCHES
+    records = (_new(kind, n, what, begin) for n in range(begin, end))
+    while some := [(topic, encode(record)) for record in islice(records, _APPENDED)]:
         parts.journal.append(some)
+
+
+def _new(kind: str, n: int, what: Filled, devices: int) -> Record:
+    if kind == "decide":
+        return new_open(n, what)
+    return new_event(n, what, n % devices) if kind == "events" else new_touch(n, what)
 
 
 def new_touch(n: int, what: Filled) -> Record:
@@ -190,8 +205,8 @@ def new_open(n: int, what: Filled) -> Record:
     )
 
 
-def new_event(n: int, what: Filled) -> Record:
-    """A purchase on the installation of the first new open."""
+def new_event(n: int, what: Filled, device: int = 0) -> Record:
+    """A purchase on the installation of a new open."""
     at_ms = what.newest_ms + 120_000 + n
     return Event(
         id=RecordId(f"bench-event-{n}"),
@@ -200,7 +215,7 @@ def new_event(n: int, what: Filled) -> Record:
         sender=Sender.APP,
         received_at_ms=at_ms,
         occurred_at_ms=at_ms,
-        device=Device(id=DeviceId("bench-new-device-0"), platform=Platform.ANDROID),
+        device=Device(id=DeviceId(f"bench-new-device-{device}"), platform=Platform.ANDROID),
         name="purchase",
         revenue=Money(amount_minor=100 + n % 9000, currency="EUR"),
         transaction_id=f"order-{n}",
@@ -216,6 +231,13 @@ def _check_won(parts: Parts, after: Position, count: int) -> None:
     won = sum(record.credit is not None for record in decided)
     if len(decided) != count or won < _WON_MIN * count:
         raise RuntimeError(f"of {count} opens {len(decided)} were decided and {won} found a touch")
+
+
+def _check_credited(parts: Parts, after: Position, count: int) -> None:
+    found = parts.journal.read((Topic.OUTCOMES,), after, 2 * count)
+    credited = sum(isinstance(record, CreditedEvent) for record in map(decode, found))
+    if credited != count:
+        raise RuntimeError(f"of {count} events {credited} were credited")
 
 
 def replayed(folder: Path, count: int, trace: Path) -> float:
@@ -257,7 +279,7 @@ def _replay(store: RocksStore, calls: list[Any]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("way", choices=["real", "record", "replay"])
-    parser.add_argument("kind", choices=["index", "decide"])
+    parser.add_argument("kind", choices=["index", "decide", *BESIDE.values()])
     parser.add_argument("folder", type=Path)
     parser.add_argument("count", type=int)
     parser.add_argument("trace", type=Path)

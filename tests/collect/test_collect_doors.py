@@ -31,7 +31,7 @@ from front import (
 
 from attribune.model.codec import encode
 from attribune.model.control import Change, Link
-from attribune.model.errors import JournalFull
+from attribune.model.errors import JournalDamaged, JournalFull
 from attribune.model.ids import LinkId, PartnerId, time_of
 from attribune.model.position import Topic
 from attribune.model.refusal import RefusalReason
@@ -210,9 +210,10 @@ def test_the_partners_referrer_stays_in_plays(door: Front):
     assert len(words["attribune_click"]) == 1
 
 
-def test_a_click_that_cannot_be_kept_still_sends_the_person_on():
+@pytest.mark.parametrize("fault", [JournalFull(), JournalDamaged("a page is not what was written")])
+def test_a_click_that_cannot_be_kept_still_sends_the_person_on(fault):
     with front() as door:
-        door.journal.fault = JournalFull()
+        door.journal.fault = fault
         answer = door.get("/c/plain?click_id=1")
         assert answer.status == 302
         assert answer.headers["location"] == PLAY

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from threading import Thread
 
 import pytest
 from journal.slow_journal import SlowJournal
@@ -174,6 +175,27 @@ def test_whatever_goes_wrong_is_heard_by_who_waits():
         for _ in range(2):
             with pytest.raises(JournalUnavailable, match="a mistake of ours"):
                 await asyncio.wait_for(keeps.keep_encoded(one(1)), 5)
+        await keeps.close()
+
+    asyncio.run(journey())
+
+
+def test_a_writing_thread_that_cannot_begin_leaves_nobody_waiting(monkeypatch):
+    """The system may have no thread left: who asks hears of it, and the next is served when it has one again."""
+
+    def no_thread(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def journey() -> None:
+        journal = MemoryJournal()
+        keeps = buffer(journal)
+        with monkeypatch.context() as patch:
+            patch.setattr(Thread, "start", no_thread)
+            with pytest.raises(RuntimeError):
+                await asyncio.wait_for(keeps.keep_encoded(one(1)), 5)
+        await asyncio.wait_for(keeps.keep_encoded(one(2)), 5)
+        assert payloads(journal) == [b"2"]
+        assert keeps.waiting == 0
         await keeps.close()
 
     asyncio.run(journey())
