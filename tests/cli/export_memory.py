@@ -1,4 +1,7 @@
-"""Fills a facts folder, or exports from it and says how much memory that took. Run alone by a test."""
+"""Fills a facts folder, or exports from it and says how much memory that took. Each is run alone by a test.
+
+export_memory.py fill FOLDER ROWS | export FOLDER FORMAT
+"""
 
 from __future__ import annotations
 
@@ -31,10 +34,16 @@ def click(number: int) -> Fact:
     )  # fmt: skip
 
 
-def main(folder: Path, rows: int, format_: str) -> None:
+def fill(folder: Path, rows: int) -> None:
     facts = ClickhouseFacts(folder / "facts", memory_bytes_max=256 << 20, threads=2)
     for begin in range(1, rows + 1, INSERT):
         facts.insert([click(n) for n in range(begin, min(begin + INSERT, rows + 1))])
+    facts.close()
+
+
+def export_(folder: Path, format_: str) -> None:
+    """Say on stderr: exit code, peak memory in bytes, rows."""
+    facts = ClickhouseFacts(folder / "facts", memory_bytes_max=256 << 20, threads=2)
     api = Api(folder)
     api.house.facts = lambda: facts
 
@@ -43,13 +52,17 @@ def main(folder: Path, rows: int, format_: str) -> None:
         yield Client(InProcess(api.app))
 
     export.connect = connect
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     words = ["touches", "--from", "2026-03-01", "--to", "2026-03-01", "--format", format_]
     code = run(["export", *words, "--out", str(folder / "out"), "--data", str(folder), "--json"])
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    sys.stderr.write(f"{code} {(after - before) << 10}\n")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    rows = (folder / "out").read_bytes().count(b"\n") - 1
+    sys.stderr.write(f"{code} {peak} {rows}\n")
     facts.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    verb, where, what = sys.argv[1:]
+    if verb == "fill":
+        fill(Path(where), int(what))
+    else:
+        export_(Path(where), what)

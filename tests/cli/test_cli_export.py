@@ -9,6 +9,7 @@ import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from api.asking import Api
@@ -16,20 +17,23 @@ from house import RunningHouse, http, wait_for
 from pyarrow import parquet
 
 from attribune.cli import row_files
+from attribune.cli.export import What
 from attribune.cli.main import run
 from attribune.model.errors import Conflict
 from attribune.report.export import COLUMNS, NAMES
 
-#: What ten times as many rows may take beyond, of some 50 MiB for one page.
+#: What four times as many rows may take beyond; held in memory they would take some 200 MiB more.
 GROWTH_BYTES_MAX = 40 << 20
 WIDE = ("--from", "2026-01-01", "--to", "2099-12-31")
+EVENTS = 1000
+ATTRIBUNE = (sys.executable, "-m", "attribune")
 FORMULA = "=HYPERLINK(0)"
 PHONE = {"user-agent": "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/126.0"}
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Any:
-    with RunningHouse(tmp_path_factory.mktemp("export") / "data", export_rows_max=3) as house:
+    with RunningHouse(tmp_path_factory.mktemp("export") / "data", export_rows_max=60) as house:
         words = ("--name", "Game", "--platform", "android", "--store-id", "com.example.game")
         house.cli("app", "add", *words)
         house.cli("partner", "add", "--name", "acme")
@@ -39,8 +43,39 @@ def served(tmp_path_factory) -> Any:
         for number in range(8):
             answer = http("GET", f"{url}?campaign={FORMULA if number else 'spring'}", headers=PHONE)
             assert answer.status == 302
+        key = house.cli("key", "add", "--app", "Game", "--kind", "server")["key"]["secret"]
+        for begin in range(0, len(sent := [*opens(answer.headers["location"]), *buys()]), 200):
+            body = {"records": sent[begin : begin + 200]}
+            answer = http("POST", f"{house.collector_url}/v1/batch", body, key=key)
+            assert {result["status"] for result in answer.json()["results"]} == {"accepted"}
         house.settle()
         yield house
+
+
+def opens(location: str) -> list[dict[str, Any]]:
+    """First opens of two devices: one that came by the last click, one by itself."""
+    referrer = parse_qs(urlsplit(location).query)["referrer"][0]
+    devices = [{"id": f"d{n}", "platform": "android", "os_version": "14"} for n in range(2)]
+    came = {"source": "play", "value": referrer}
+    return [
+        {"type": "open", "id": "o0", "device": devices[0], "referrers": [came]},
+        {"type": "open", "id": "o1", "device": devices[1]},
+    ]
+
+
+def buys() -> list[dict[str, Any]]:
+    """More events than a pipe holds rows of."""
+    money = {"amount": "1.20", "currency": "EUR"}
+    return [
+        {
+            "type": "event",
+            "id": f"e{n}",
+            "name": "=buy" if n else "buy",
+            "device": {"id": f"d{n % 2}", "platform": "android"},
+            **({"revenue": money} if n % 3 else {}),
+        }
+        for n in range(EVENTS)
+    ]
 
 
 def in_text(row: dict[str, Any]) -> dict[str, str]:
@@ -60,20 +95,19 @@ def of_parquet(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.server
-def test_the_three_formats_hold_the_same_rows_that_the_report_counts(served, tmp_path) -> None:
+@pytest.mark.parametrize(("what", "count"), [("touches", 8), ("installs", 2), ("events", EVENTS)])
+def test_the_three_formats_hold_the_same_rows(served, tmp_path, what: str, count: int) -> None:
     files = {name: tmp_path / name for name in ("csv", "ndjson", "parquet")}
     for name, file in files.items():
         words = ("--format", name, "--out", str(file))
-        said = served.cli("export", "touches", *WIDE, *words)["export"]
-        assert (said["rows"], said["lag"], said["format"]) == (8, 0, name)
+        said = served.cli("export", what, *WIDE, *words)["export"]
+        assert (said["rows"], said["lag"], said["format"]) == (count, 0, name)
         assert file.stat().st_mode & 0o777 == 0o600
         assert not file.with_name(f"{name}.partial").exists()
     rows = [json.loads(line) for line in files["ndjson"].read_text().splitlines()]
-    assert sum(row["campaign"] == FORMULA for row in rows) == 7
     assert [of_parquet(row) for row in parquet.read_table(files["parquet"]).to_pylist()] == rows
     with files["csv"].open(newline="") as lines:
         assert list(csv.DictReader(lines)) == [in_text(row) for row in rows]
-    assert served.cli("report", "--metrics", "clicks")["totals"] == {"clicks": 8}
     types = {field.name: str(field.type) for field in parquet.read_schema(files["parquet"])}
     assert types["at"] == "timestamp[ms, tz=UTC]"
     assert (types["own_day"], types["place"], types["is_primary"]) == (
@@ -84,20 +118,46 @@ def test_the_three_formats_hold_the_same_rows_that_the_report_counts(served, tmp
 
 
 @pytest.mark.server
-def test_a_pipe_that_is_closed_early_ends_quietly(served) -> None:
-    command = [sys.executable, "-m", "attribune", "export", "touches", *WIDE]
-    shell = " ".join(map(repr, [*command, "--data", str(served.folder)])) + " | head -n 1"
-    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ",".join(NAMES)
-    assert done.stderr == ""
+def test_the_rows_are_those_that_the_report_counts(served) -> None:
+    touches, installs, events = (rows_of(served, what) for what in What)
+    assert sum(row["campaign"] == FORMULA for row in touches) == 7
+    assert sorted((row["source"], row["campaign"]) for row in installs) == [
+        ("attributed", FORMULA),
+        ("organic", None),
+    ]
+    assert {row["record"] for row in events} == {f"e{n}" for n in range(EVENTS)}
+    assert {row["currency"] for row in events} == {None, "EUR"}
+    revenue = sum(row["amount_minor"] for row in events)
+    said = served.cli("report", "--metrics", "clicks,installs,events,revenue")["totals"]
+    assert (said["clicks"], said["installs"], said["events"]) == (8, 2, EVENTS)
+    assert said["revenue"] == {"EUR": f"{revenue / 100:.2f}"}
+
+
+def rows_of(house: RunningHouse, what: str) -> list[dict[str, Any]]:
+    """An export as it comes out of a pipe."""
+    command = [*ATTRIBUNE, "export", what, *WIDE, "--format", "ndjson", "--data", house.folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.server
-def test_a_key_is_needed_and_too_many_at_a_time_are_told_to_come_again(served) -> None:
+def test_a_pipe_that_is_closed_early_ends_quietly(served) -> None:
+    command = [*ATTRIBUNE, "export", "events", *WIDE, "--data", str(served.folder)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout.readline().strip() == ",".join(NAMES)
+        run.stdout.close()  # far more is to come than a pipe holds
+        assert run.stderr.read() == ""
+    assert run.returncode == 1
+
+
+@pytest.mark.server
+def test_a_page_needs_a_key_and_has_a_limit(served) -> None:
     address = f"{served.web_url}/api/export/touches?first_day=2026-01-01&last_day=2099-01-01"
     assert http("GET", address).status == 401
     key = served.cli("key", "add", "--kind", "api", "--scopes", "read")["key"]["secret"]
-    assert len(http("GET", address, key=key).json()["rows"]) == 3
+    assert len(http("GET", address, key=key).json()["rows"]) == 8
 
 
 def test_pages_beyond_the_limit_are_answered_429(tmp_path) -> None:
@@ -154,23 +214,29 @@ def test_no_cell_is_a_formula(cell: str) -> None:
     assert row_files.harmless("a=1") == "a=1"
 
 
-def test_ten_times_the_rows_take_no_more_memory(tmp_path) -> None:
+def test_four_times_the_rows_take_no_more_memory(tmp_path) -> None:
     taken = {}
-    for rows in (20_000, 200_000):
+    for rows in (80_000, 320_000):  # ClickHouse's own caches have filled by then
         folder = tmp_path / str(rows)
         folder.mkdir()
-        here = Path(__file__).parent
-        done = subprocess.run(
-            [sys.executable, here / "export_memory.py", folder, str(rows), "csv"],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={"PYTHONPATH": f"{here.parent}:{here.parent / 'api'}"},
-        )
-        assert json.loads(done.stdout)["export"]["rows"] == rows
-        code, taken[rows] = map(int, done.stderr.split())
-        assert code == 0
-    assert taken[200_000] - taken[20_000] < GROWTH_BYTES_MAX, taken
+        alone("fill", folder, str(rows))
+        code, peak, exported = map(int, alone("export", folder, "csv").split())
+        assert (code, exported) == (0, rows)
+        taken[rows] = peak
+    assert taken[320_000] - taken[80_000] < GROWTH_BYTES_MAX, taken
+
+
+def alone(*words: str | Path) -> str:
+    """What a step of the memory test says, done in a process of its own so that only what it takes is counted."""
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, here / "export_memory.py", *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": f"{here.parent}:{here.parent / 'api'}"},
+    )
+    return done.stderr
 
 
 def test_every_type_of_a_column_is_one_that_parquet_knows() -> None:
