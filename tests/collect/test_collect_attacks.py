@@ -11,17 +11,24 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 from front import APP_KEY, SERVER_KEY, WRITE_KEY, Front, front
 
 from attribune.collect import plain
 from attribune.collect.address import plain_address
+from attribune.collect.keeping import keep_judged
+from attribune.collect.means import Counters
+from attribune.collect.refuse import About, Head, Keeper, Refused
 from attribune.collect.request import PACKED_PIECES_MAX
-from attribune.collect.turns import PIECE_BYTES, Turn
+from attribune.collect.turns import PIECE_BYTES, RECORD_COST_BYTES, Turn
+from attribune.collect.verdict import Judged
+from attribune.engines.system import SystemChance
 from attribune.model.codec import encode
 from attribune.model.errors import JournalFull
 from attribune.model.position import Topic
+from attribune.model.refusal import RefusalReason
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 
@@ -187,6 +194,35 @@ def test_long_work_is_done_one_after_another_and_short_work_between():
     # Each does a piece before it is known to be long; then b waits until a is over.
     after_a = len(done) - done[::-1].index("a")
     assert (done[:after_a].count("b"), done[after_a:]) == (1, ["b"] * 4)
+
+
+def test_refusals_of_a_long_request_are_made_in_turns():
+    """A thousand refusals are as much work as a thousand records, and come after all of them were read."""
+
+    async def journey() -> None:
+        kept: list[object] = []
+        long = asyncio.Lock()
+        await long.acquire()
+        means = SimpleNamespace(
+            chance=SystemChance(),
+            keeper=Keeper(body_bytes_max=1000, bytes_per_s_max=1 << 20),
+            sink=SimpleNamespace(keep=lambda entries: asyncio.sleep(0, kept.extend(entries))),
+            counters=Counters(),
+        )
+        words = {"method": "POST", "path": "/v1/batch", "query": "", "headers": ()}
+        head = Head(**words, received_at_ms=1, ip=None, user_agent=None)
+        request = SimpleNamespace(head=lambda: head, turn=Turn(long), about=About())
+        refused = Refused(RefusalReason.MALFORMED, "not a record")
+        count = PIECE_BYTES // RECORD_COST_BYTES
+        work = asyncio.create_task(keep_judged(means, request, [Judged(refused, b"1")] * count))
+        await asyncio.sleep(0.01)
+        assert not kept, "other long work was under way"
+        long.release()
+        await asyncio.wait_for(work, 5)
+        assert len(kept) == count
+        assert not long.locked(), "only waiting for the disk is left"
+
+    asyncio.run(journey())
 
 
 def test_beyond_the_quota_heads_are_cut_too_and_counted():
