@@ -29,6 +29,8 @@ RATIO_MAX = 1.25
 _LOAD_S = 2
 _IDLE_S = 180
 _MIB = 1 << 20
+#: What is weighed: an open is of a new device that came by itself, an event of one that is known.
+MADE = {"click": new_touch, "open": new_open, "event": new_event}
 
 
 def measure(plan: Plan) -> list[Result]:
@@ -38,11 +40,11 @@ def measure(plan: Plan) -> list[Result]:
     details: dict[str, float] = {"stored_few": plan.stored, "stored_many": plan.stored_many}
     for role in many:
         details[f"mib_{role}_few"], details[f"mib_{role}_many"] = few[role], many[role]
-    for kind in ("click", "event"):
+    for kind in MADE:
         with tempfile.TemporaryDirectory(prefix="attribune-bench-") as folder:
             taken = worker("size.py", Path(folder) / "data", kind, plan.weighed)
         details |= {f"bytes_{kind}_{part}": size for part, size in taken.items()}
-        say("size", f"{sum(taken.values()):,.0f} bytes of disk a{'n' * (kind == 'event')} {kind}")
+        say("size", f"{sum(taken.values()):,.0f} bytes of disk a{'n' * (kind != 'click')} {kind}")
     return [
         Result(
             name="size",
@@ -97,13 +99,12 @@ def _anonymous(process: int) -> int:
 def weighed(folder: Path, kind: str, count: int) -> dict[str, float]:
     """Bytes on the disk that an entry takes in each view and in the journal, all roles having handled it."""
     known = register(folder)
-    what = Filled(1, known, int(time.time() * 1000))
+    what = Filled(1000, known, int(time.time() * 1000))
     if kind == "event":  # the events of a device that is known; its open is weighed by nobody
         _append(folder, [(Topic.ACTIVITY, new_open(0, what))])
     before = _blocks(folder)
-    make = new_touch if kind == "click" else new_event
     topic = Topic.TOUCHES if kind == "click" else Topic.ACTIVITY
-    _append(folder, [(topic, make(n, what)) for n in range(count)])
+    _append(folder, [(topic, MADE[kind](n, what)) for n in range(1, count + 1)])
     return {
         part: round((size - before.get(part, 0)) / count, 1)
         for part, size in _blocks(folder).items()
@@ -136,7 +137,7 @@ def _blocks(folder: Path) -> dict[str, int]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("kind", choices=["click", "event"])
+    parser.add_argument("kind", choices=list(MADE))
     parser.add_argument("count", type=int)
     given = parser.parse_args()
     print(json.dumps(weighed(given.folder, given.kind, given.count)))

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from attribune.engines import lmdb_answers
 from attribune.engines.lmdb_answers import LmdbAnswers
 from attribune.model.errors import FolderTooNew, StoreUnavailable
 from attribune.model.ids import START, DeviceId, Position, ProductId
@@ -109,3 +110,22 @@ def test_a_later_format_is_refused(tmp_path, monkeypatch):
         answers.close()
     with pytest.raises(FolderTooNew, match="install the later one"):
         LmdbAnswers(tmp_path)
+
+
+def test_a_map_that_is_full_changes_nothing_and_a_larger_one_takes_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(lmdb_answers, "MAP_BYTES", 256 << 10)
+    small = LmdbAnswers(tmp_path)
+    small.put({(GAME, PHONE): b"first"}, Position(1))
+    many = {(GAME, DeviceId(str(n))): bytes(1000) for n in range(1000)}
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="MAP_FULL"):
+            small.put({**many, (GAME, PHONE): b"second"}, Position(2))
+        assert (small.get(GAME, PHONE), small.position()) == (b"first", 1)
+    small.put({(GAME, PHONE): b"third"}, Position(2))
+    small.close()
+    monkeypatch.undo()
+    large = LmdbAnswers(tmp_path)
+    assert (large.get(GAME, PHONE), large.position()) == (b"third", 2)
+    large.put(many, Position(3))
+    assert (large.get(GAME, DeviceId("999")), large.position()) == (bytes(1000), 3)
+    large.close()

@@ -1,6 +1,7 @@
-"""A disk that is full: the documented answers, nothing lost that was accepted, and recovery without a hand.
+"""A disk that is full, or that no longer syncs: the documented answers, nothing lost that was accepted, and recovery without a hand.
 
-``RLIMIT_FSIZE`` of 0 on every process of the house: each write to a file fails, as on a full disk, and sockets still work.
+Full: ``RLIMIT_FSIZE`` of 0 on every process of the house, so that each write to a file fails and sockets still work. Not
+syncing: strace has the kernel answer each ``fdatasync`` of the collectors with an error.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import json
 import resource
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,14 +27,16 @@ from fire.senders import (
     is_ready,
     records,
 )
+from fire.trace import traced
 from house import RunningHouse, wait_for
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(120)]
 
-FULL_S = 3.0
+FAULT_S = 3.0
 
 
-def test_a_full_disk_loses_nothing_and_needs_no_hand(tmp_path) -> None:
+@pytest.mark.parametrize("fault", ["full", "unsynced"])
+def test_a_bad_disk_loses_nothing_and_needs_no_hand(fault, tmp_path) -> None:
     with RunningHouse(tmp_path / "data", collectors=2, restart_wait_max_ms=1000) as house:
         at = addresses(house)
         stop = threading.Event()
@@ -40,11 +45,10 @@ def test_a_full_disk_loses_nothing_and_needs_no_hand(tmp_path) -> None:
         person.start()
         try:
             wait_for(lambda: server.count > 3 and person.answered)
-            before = fill(house)
-            check_answers(at)
-            time.sleep(FULL_S)
-            during = server.count
-            limit(house, before)
+            with full(house) if fault == "full" else unsynced(house, tmp_path):
+                check_answers(at, "journal_full" if fault == "full" else "journal_unavailable")
+                time.sleep(FAULT_S)
+                during = server.count
             wait_for(lambda: server.count > during + 3, 20, "batches were not accepted again")
             kept = len(person.answered)
             wait_for(lambda: len(person.answered) > kept + 3, 20, "clicks were not kept again")
@@ -66,13 +70,13 @@ def test_a_full_disk_loses_nothing_and_needs_no_hand(tmp_path) -> None:
     assert set(person.answered) <= set(found["click"])
 
 
-def check_answers(at: Addresses) -> None:
+def check_answers(at: Addresses, code: str) -> None:
     """What the wire promises while nothing can be written: records are refused to be sent again, people go on."""
     body = json.dumps({"records": records("full", at.link)})
     refused = ask(at.host, "POST", "/v1/batch", body, {"authorization": f"Bearer {at.key}"})
     assert refused.status == 503
     assert int(refused.headers["retry-after"]) >= 1
-    assert json.loads(refused.body)["error"]["code"] == "journal_full"
+    assert json.loads(refused.body)["error"]["code"] == code
     clicked = ask(at.host, "GET", at.click_path, None, BROWSER)
     assert clicked.status == 302
     assert "id=com.example.g" in clicked.headers["location"]
@@ -86,11 +90,25 @@ def health(at: Addresses) -> tuple[int, str]:
     return answer.status, json.loads(answer.body)["status"]
 
 
-def fill(house: RunningHouse) -> int:
-    """Let no process of the house write to a file any more; the limit that was."""
+@contextmanager
+def full(house: RunningHouse) -> Iterator[None]:
+    """Let no process of the house write to a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     limit(house, 0)
-    return before
+    yield
+    limit(house, before)
+
+
+@contextmanager
+def unsynced(house: RunningHouse, folder: Path) -> Iterator[None]:
+    """Let no commit of a collector reach the disk."""
+    refusing = ("-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO")
+    with ExitStack() as watched:
+        for role, pid in house.pids().items():
+            if role.startswith("collector"):
+                watched.enter_context(traced(pid, folder / f"{role}.calls", refusing))
+        yield
+    assert all("(INJECTED)" in calls.read_text() for calls in folder.glob("*.calls"))
 
 
 def limit(house: RunningHouse, file_bytes: int) -> None:
