@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
 
+import macros
 import typer
 from fill import filled, table
 from said import comments, first_line, markdown, members
@@ -331,6 +332,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/refusal-reasons.md": refusals_page,
     "docs/reference/loss-reasons.md": losses_page,
+    "docs/reference/macros.md": lambda: page("Macros", *macros.parts()),
     "docs/reference/metrics.md": metrics_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/export.md": export_page,

@@ -26,6 +26,7 @@ from attribune.cli import (
     link,
     partner,
     policy,
+    postback,
     product,
     rebuild,
     replay,
@@ -46,7 +47,7 @@ commands: Final = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for noun in (app, product, partner, link, key, door, device, policy, import_, journal):
+for noun in (app, product, partner, link, key, door, device, policy, import_, journal, postback):
     commands.add_typer(noun.commands)
 for single in (
     serve,

@@ -46,7 +46,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) 
         shown.add_column(column, justify="right" if is_numeric else "left", overflow="fold")
     for row in found:
         shown.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else _FILE_WIDTH).print(shown)
+    # What stands in a cell is somebody's words, and no markup.
+    Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, markup=False).print(shown)
 
 
 def fields(thing: Mapping[str, Any]) -> None:

@@ -1,0 +1,147 @@
+"""``attribune postback``: what partners would be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from attribune.cli import show
+from attribune.cli.exit_codes import FAILED
+from attribune.cli.options import Json
+from attribune.model.errors import Invalid
+
+if TYPE_CHECKING:
+    from attribune.postback.library import PartnerFolder
+
+commands = typer.Typer(
+    name="postback", help="Postbacks: what partners are told, and how.", no_args_is_help=True
+)
+
+Partner = Annotated[
+    str,
+    typer.Argument(help="A shipped partner, or a folder with a partner.toml.", metavar="PARTNER"),
+]
+
+
+@commands.command(epilog="Example: attribune postback templates")
+def templates(json_: Json = False) -> None:
+    """List the partners whose language is known, and what each needs to be set."""
+    from attribune.postback import library  # noqa: PLC0415 - other commands need no templates
+
+    found = [library.find(name) for name in library.names()]
+    if json_:
+        return show.as_json({"templates": [_told(folder) for folder in found]})
+    rows = (
+        [folder.name, folder.data.title, ", ".join(_triggers(folder)), ", ".join(_needed(folder))]
+        for folder in found
+    )
+    return show.table(("name", "partner", "told of", "settings"), rows, empty="")
+
+
+@commands.command(
+    epilog="Example: attribune postback preview generic-get --set url='https://partner.example/pb?cid={partner_click_id}'"
+)
+def preview(
+    partner: Partner,
+    given: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting, as name=value.")
+    ] = None,
+    events: Annotated[
+        list[str] | None, typer.Option("--event", help="An event's name, as ours=theirs.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Show what a partner would be told with these settings, in the cases of its own cases.toml. Sends nothing."""
+    from attribune.postback import library  # noqa: PLC0415 - as above
+
+    folder = library.find(partner)
+    settings, names = _pairs(given, "set"), _pairs(events, "event")
+    shown = [library.shown(folder, case, settings, names) for case in folder.cases]
+    if json_:
+        return show.as_json({"previews": shown})
+    for one in shown:
+        _say_preview(one)
+    return None
+
+
+@commands.command(epilog="Example: attribune postback check partners/mine")
+def check(partner: Partner, json_: Json = False) -> None:
+    """Check a partner's folder, and that each of its cases comes out as cases.toml says."""
+    from attribune.postback import library  # noqa: PLC0415 - as above
+
+    folder = library.find(partner)
+    found = [
+        {"case": case.name, "ok": why is None, "why": why}
+        for case in folder.cases
+        for why in [library.fails(folder, case)]
+    ]
+    is_ok = all(one["ok"] for one in found)
+    if json_:
+        show.as_json({"partner": folder.name, "ok": is_ok, "cases": found})
+    else:
+        _say_cases(folder, found)
+    if not is_ok:
+        raise typer.Exit(FAILED)
+
+
+def _say_preview(one: dict[str, Any]) -> None:
+    show.line(f"{one['case']} ({one['trigger']})")
+    request = one["request"]
+    if request is None:
+        show.line(f"  nothing is sent: {one['skipped']}")
+        return
+    show.line(f"  {request['method']} {request['url']}")
+    for name, value in request["headers"].items():
+        show.line(f"  {name}: {value}")
+    if request["body"]:
+        show.line(f"  {request['body']}")
+
+
+def _say_cases(folder: PartnerFolder, found: Iterable[dict[str, Any]]) -> None:
+    rows = [["ok" if one["ok"] else "wrong", one["case"], one["why"] or ""] for one in found]
+    empty = f"{folder.name} has no cases; write {folder.path / 'cases.toml'}"
+    show.table(("", "case", "what is wrong"), rows, empty=empty)
+
+
+def _told(folder: PartnerFolder) -> dict[str, Any]:
+    settings = {
+        name: {
+            "help": one.help,
+            "shape": one.shape,
+            "required": one.required,
+            "default": one.default,
+        }
+        for name, one in folder.data.settings.items()
+    }
+    return {
+        "name": folder.name,
+        "title": folder.data.title,
+        "source": folder.data.source,
+        "dialect": folder.data.dialect,
+        "triggers": _triggers(folder),
+        "settings": settings,
+        "without_sharing": folder.data.without_sharing,
+    }
+
+
+def _triggers(folder: PartnerFolder) -> list[str]:
+    return [trigger for request in folder.data.requests for trigger in request.triggers]
+
+
+def _needed(folder: PartnerFolder) -> list[str]:
+    return [
+        name if one.required and one.default is None else f"({name})"
+        for name, one in folder.data.settings.items()
+    ]
+
+
+def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for one in given or ():
+        name, is_, value = one.partition("=")
+        if not name or not is_:
+            raise Invalid(f"--{option} takes name=value, not {one!r}", param=option)
+        pairs[name] = value
+    return pairs

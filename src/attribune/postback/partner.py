@@ -1,0 +1,198 @@
+"""What a partner wants to hear, as data: ``partners/<name>/partner.toml``, read and checked here. Pure.
+
+A partner's folder holds ``partner.toml``, ``cases.toml`` (what it is told in given cases, which is tested) and ``README.md``. One that
+a user writes is read by the same rules; nobody needs Python for it.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from attribune.model.errors import Invalid
+from attribune.postback.dialects import Dialect
+from attribune.postback.macros import Reach
+
+#: Parameters of a request, headers among them.
+PARAMETERS_MAX: Final = 100
+REQUESTS_MAX: Final = 20
+SETTINGS_MAX: Final = 40
+
+
+class Trigger(StrEnum):
+    """What a partner can be told of."""
+
+    #: A new installation that it drove.
+    INSTALL = "install"
+    #: A known person installed again.
+    REINSTALL = "reinstall"
+    #: A return that gave the device a new source.
+    REATTRIBUTION = "reattribution"
+    #: A silent device came back through a retargeting touch.
+    REENGAGEMENT = "reengagement"
+    #: A named event of somebody it drove.
+    EVENT = "event"
+    #: An installation that it drove and that was refused.
+    REJECTED_INSTALL = "rejected_install"
+    #: What it was told is no longer so: given to another, refunded, refused.
+    REVERSAL = "reversal"
+    #: A later revision that stays with it, with other words.
+    ATTRIBUTION_UPDATE = "attribution_update"
+
+
+class Absent(StrEnum):
+    """What becomes of a parameter when one of its macros has no value."""
+
+    #: It is left out, name and all.
+    DROP = "drop"
+    #: It is sent with nothing in the macro's place.
+    EMPTY = "empty"
+    #: Nothing is sent, and the log says why.
+    SKIP = "skip"
+
+
+class SettingShape(StrEnum):
+    """What a setting's value may be."""
+
+    TEXT = "text"
+    #: A host name, without scheme or path.
+    HOST = "host"
+    #: Kept encrypted and never shown again.
+    SECRET = "secret"  # noqa: S105 - a shape, not a password
+    #: A whole URL with macros in it.
+    URL = "url"
+
+
+class Setting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that only the operator knows."""
+
+    help: str
+    shape: SettingShape = SettingShape.TEXT
+    required: bool = True
+    default: str | None = None
+
+
+class Parameter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One parameter of a request: a template, and what an absent value means."""
+
+    value: str
+    absent: Absent = Absent.DROP
+    #: The partner takes no longer one; then nothing is sent, since a part of an id is another id.
+    characters_max: int | None = None
+
+
+class Basic(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """HTTP Basic authentication."""
+
+    user: str
+    password: str
+
+
+#: A parameter as written: the template alone, or with more.
+Parameters = dict[str, str | Parameter]
+
+
+class RequestData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is sent for some triggers."""
+
+    triggers: list[Trigger]
+    #: ``GET``, ``POST``, ``PUT`` or ``DELETE``.
+    method: str = "GET"
+    #: A template; with ``{setting.url}`` alone, the operator's own.
+    url: str
+    query: Parameters = field(default_factory=dict)
+    headers: Parameters = field(default_factory=dict)
+    #: At most one of these two.
+    form: Parameters = field(default_factory=dict)
+    json: Parameters = field(default_factory=dict)
+    basic: Basic | None = None
+    #: Of each list one parameter at least must have a value, or nothing is sent.
+    one_of: list[list[str]] = field(default_factory=list)
+
+
+class Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What counts as told."""
+
+    status: list[int] = field(default_factory=lambda: [200, 201, 202, 204])
+    #: A pattern that the answer's body must hold, for those who answer 200 to what they refuse.
+    body: str | None = None
+    #: A pattern that says that it was told before.
+    repeated: str | None = None
+
+
+class PartnerData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One partner."""
+
+    title: str
+    dialect: Dialect = Dialect.ATTRIBUNE
+    #: Where what is written here comes from.
+    source: str
+    settings: dict[str, Setting] = field(default_factory=dict)
+    requests: list[RequestData]
+    #: The app's event name → the partner's; others go by their own name.
+    events: dict[str, str] = field(default_factory=dict)
+    success: Success = field(default_factory=Success)
+    #: How much is told of a person who does not share; None tells nothing.
+    without_sharing: Reach | None = None
+
+
+_METHODS: Final = ("GET", "POST", "PUT", "DELETE")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+
+
+def read_partner(text: str) -> PartnerData:
+    """Read ``partner.toml``. Raises Invalid that says which field is wrong."""
+    try:
+        data = msgspec.toml.decode(text, type=PartnerData)
+    except msgspec.MsgspecError as fault:
+        raise Invalid(f"partner.toml: {fault}", param="partner.toml") from None
+    _check(data)
+    return data
+
+
+def _check(data: PartnerData) -> None:
+    _at_most(len(data.settings), SETTINGS_MAX, "settings")
+    _at_most(len(data.requests), REQUESTS_MAX, "requests")
+    for name in data.settings:
+        if not _NAME.match(name):
+            raise _wrong("settings", f"{name!r} is no name: small letters, digits and _")
+    told: set[Trigger] = set()
+    for request in data.requests:
+        told |= _checked(request, told)
+    for what, pattern in (("body", data.success.body), ("repeated", data.success.repeated)):
+        try:
+            re.compile(pattern or "")
+        except re.error as fault:
+            raise _wrong(f"success.{what}", f"{pattern!r} is no pattern: {fault}") from None
+
+
+def _checked(request: RequestData, told: set[Trigger]) -> set[Trigger]:
+    """The triggers of a request, once it is found to be whole."""
+    if not request.triggers:
+        raise _wrong("requests.triggers", "a request needs one at least")
+    if again := told & set(request.triggers):
+        raise _wrong("requests.triggers", f"{', '.join(sorted(again))} stands in two requests")
+    if request.method not in _METHODS:
+        raise _wrong("requests.method", f"{request.method!r} is none of {', '.join(_METHODS)}")
+    if request.form and request.json:
+        raise _wrong("requests.json", "a request has a form or JSON, not both")
+    if request.method == "GET" and (request.form or request.json):
+        raise _wrong("requests.method", "GET has no body; use POST")
+    parameters: dict[str, Any] = request.query | request.headers | request.form | request.json
+    _at_most(len(parameters), PARAMETERS_MAX, "requests")
+    if unknown := {name for names in request.one_of for name in names} - parameters.keys():
+        raise _wrong("requests.one_of", f"{', '.join(sorted(unknown))} is no parameter of it")
+    return set(request.triggers)
+
+
+def _at_most(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise _wrong(what, f"at most {most}, not {count}")
+
+
+def _wrong(param: str, message: str) -> Invalid:
+    return Invalid(f"partner.toml: {param}: {message}", param=param)

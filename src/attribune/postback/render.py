@@ -1,0 +1,284 @@
+"""From a partner's data, its settings and the values of one telling to the request that is sent, or why none is. Pure."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+from urllib.parse import quote, quote_plus, urlsplit
+
+import msgspec
+
+from attribune.model.errors import Invalid
+from attribune.postback.functions import Value
+from attribune.postback.partner import (
+    Absent,
+    Basic,
+    Parameter,
+    Parameters,
+    PartnerData,
+    RequestData,
+    SettingShape,
+    Trigger,
+)
+from attribune.postback.template import Template, allowed, read
+
+#: Longest address that is sent; longer ones are refused by many servers.
+URL_CHARACTERS_MAX: Final = 8000
+_SETTING: Final = "setting."
+_HOST: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_MACRO_OF_HOST: Final = re.compile(r"\{setting\.([a-z0-9_]+)\}")
+
+
+class Request(NamedTuple):
+    """What is sent."""
+
+    method: str
+    url: str
+    #: Without those that delivery adds.
+    headers: dict[str, str]
+    body: bytes
+
+
+class Skipped(NamedTuple):
+    """That nothing is sent, and why."""
+
+    reason: str
+
+
+class _Field(NamedTuple):
+    name: str
+    template: Template
+    absent: Absent
+    characters_max: int | None = None
+
+
+class _Way(NamedTuple):
+    """One request, all its templates read."""
+
+    data: RequestData
+    #: Scheme and host, in which no macro stands; then the path.
+    origin: str
+    path: Template
+    query: tuple[_Field, ...]
+    headers: tuple[_Field, ...]
+    form: tuple[_Field, ...]
+    json: tuple[_Field, ...]
+    basic: tuple[Template, Template] | None
+
+
+class Prepared:
+    """A partner with its settings, ready to render any number of tellings."""
+
+    def __init__(
+        self,
+        data: PartnerData,
+        settings: Mapping[str, str],
+        events: Mapping[str, str] | None = None,
+    ) -> None:
+        """Read every template. Raises Invalid that names the setting or the field that is wrong.
+
+        ``events`` are the operator's own names of events for this partner, beside the partner's.
+        """
+        self._data = data
+        self._events = {**data.events, **(events or {})}
+        self._settings = _settings(data, settings)
+        self._constants: dict[str, Value | None] = {
+            f"{_SETTING}{name}": value for name, value in self._settings.items()
+        }
+        self._ways = {
+            trigger: way
+            for request in data.requests
+            for way in [self._way(request)]
+            for trigger in request.triggers
+        }
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every host that is told something, with its port when one is named."""
+        return frozenset(urlsplit(way.origin).netloc for way in self._ways.values())
+
+    def request(
+        self, trigger: Trigger, values: Mapping[str, Value | None], *, shares: bool = True
+    ) -> Request | Skipped:
+        """What is sent for a trigger. ``shares`` is False of a person who does not want partners to be told of them."""
+        way = self._ways.get(trigger)
+        if way is None:
+            return Skipped(f"the partner is not told of {trigger}")
+        told = {**values, "event_name": self._event_name(values), **self._constants}
+        if not shares:
+            limit = self._data.without_sharing
+            if limit is None:
+                return Skipped("the person does not share, and the partner is then told nothing")
+            told = allowed(told, limit)
+        return _rendered(way, told)
+
+    def _event_name(self, values: Mapping[str, Value | None]) -> Value | None:
+        event = values.get("event")
+        return self._events.get(str(event), event) if event else None
+
+    def _way(self, data: RequestData) -> _Way:
+        origin, path, query = _address(self._url_of(data), self._settings)
+        own = tuple(self._field(name, value, "url") for name, value in query)
+        return _Way(
+            data=data,
+            origin=origin,
+            path=self._read(path, "url"),
+            query=own + self._fields(data.query, "query"),
+            headers=self._fields(data.headers, "headers"),
+            form=self._fields(data.form, "form"),
+            json=self._fields(data.json, "json"),
+            basic=self._basic(data.basic),
+        )
+
+    def _basic(self, data: Basic | None) -> tuple[Template, Template] | None:
+        if data is None:
+            return None
+        return self._read(data.user, "basic.user"), self._read(data.password, "basic.password")
+
+    def _url_of(self, data: RequestData) -> str:
+        """The template of the address: the partner's, or the operator's when the data leaves it to a setting."""
+        alone = _MACRO_OF_HOST.fullmatch(data.url)
+        if alone is None:
+            return data.url
+        return self._settings[alone.group(1)]
+
+    def _fields(self, parameters: Parameters, what: str) -> tuple[_Field, ...]:
+        return tuple(
+            self._field(name, value, f"{what}.{name}") for name, value in parameters.items()
+        )
+
+    def _field(self, name: str, value: str | Parameter, param: str) -> _Field:
+        if isinstance(value, str):
+            return _Field(name, self._read(value, param), Absent.DROP)
+        return _Field(name, self._read(value.value, param), value.absent, value.characters_max)
+
+    def _read(self, text: str, param: str) -> Template:
+        template = read(text, self._data.dialect, param)
+        unknown = {
+            name.removeprefix(_SETTING) for name in template.macros if name.startswith(_SETTING)
+        } - self._data.settings.keys()
+        if unknown:
+            raise Invalid(f"{param}: there is no setting {', '.join(sorted(unknown))}", param=param)
+        return template
+
+
+def _settings(data: PartnerData, given: Mapping[str, str]) -> dict[str, str]:
+    """Every setting that has a value, checked. Raises Invalid."""
+    if unknown := sorted(given.keys() - data.settings.keys()):
+        known = ", ".join(data.settings) or "none"
+        raise Invalid(f"there is no setting {unknown[0]!r}; there are {known}", param=unknown[0])
+    found = {}
+    for name, setting in data.settings.items():
+        value = given.get(name, setting.default)
+        if value is None or value == "":
+            if setting.required:
+                raise Invalid(f"give {name}: {setting.help}", param=name)
+            continue
+        if _CONTROL.search(value):
+            raise Invalid(f"{name} holds a line break or another control character", param=name)
+        if setting.shape is SettingShape.HOST and not _HOST.match(value):
+            raise Invalid(
+                f"{name} is a host name such as track.example.com, not {value!r}", param=name
+            )
+        found[name] = value
+    return found
+
+
+def _address(text: str, settings: Mapping[str, str]) -> tuple[str, str, list[tuple[str, str]]]:
+    """Origin, template of the path, and (name, template) of each parameter. Raises Invalid."""
+    scheme, between, rest = text.partition("://")
+    if scheme not in {"http", "https"} or not between:
+        raise Invalid("url: it begins with https:// or http://", param="url")
+    end = min((rest.find(sign) for sign in "/?#" if sign in rest), default=len(rest))
+    host = _MACRO_OF_HOST.sub(lambda found: settings.get(found.group(1), ""), rest[:end])
+    if not _HOST.match(host):
+        raise Invalid(
+            f"url: {rest[:end]!r} is no host; only {{setting.…}} macros may stand in it",
+            param="url",
+        )
+    path, _, query = rest[end:].partition("?")
+    if "#" in rest[end:]:
+        raise Invalid("url: what stands behind # is never sent; leave it out", param="url")
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    return f"{scheme}://{host}", path or "/", [(name, value) for name, _, value in pairs]
+
+
+def _rendered(way: _Way, values: Mapping[str, Value | None]) -> Request | Skipped:
+    path = way.path.fill(values, _in_path)
+    if path.absent:
+        return Skipped(f"{path.absent[0]} has no value, and it stands in the address")
+    parts: dict[str, list[tuple[str, str]]] = {}
+    sent: set[str] = set()
+    for what, fields, mark in (
+        ("query", way.query, _in_query),
+        ("headers", way.headers, _in_header),
+        ("form", way.form, quote_plus),
+        ("json", way.json, str),
+    ):
+        pairs, reason = _pairs(fields, values, mark)
+        if reason:
+            return Skipped(reason)
+        parts[what] = pairs
+        sent |= {name for name, _ in pairs}
+    for names in way.data.one_of:
+        if sent.isdisjoint(names):
+            return Skipped(f"none of {', '.join(names)} has a value")
+    query = "&".join(f"{name}={value}" for name, value in parts["query"])
+    url = way.origin + path.text + (f"?{query}" if query else "")
+    if len(url) > URL_CHARACTERS_MAX:
+        return Skipped(
+            f"the address would have {len(url)} characters; at most {URL_CHARACTERS_MAX} are sent"
+        )
+    headers = dict(parts["headers"]) | _authorization(way, values)
+    body, kind = _body(way, parts)
+    if kind:
+        headers["content-type"] = kind
+    return Request(way.data.method, url, headers, body)
+
+
+def _pairs(
+    fields: tuple[_Field, ...], values: Mapping[str, Value | None], mark: Callable[[str], str]
+) -> tuple[list[tuple[str, str]], str | None]:
+    """(name, text) of what is sent, and why nothing may be sent at all."""
+    pairs = []
+    for name, template, absent, most in fields:
+        filled = template.fill(values, mark)
+        if filled.absent and absent is Absent.SKIP:
+            return [], f"{filled.absent[0]} has no value, and {name} needs one"
+        if most is not None and (size := len(template.fill(values).text)) > most:
+            return [], f"{name} would have {size} characters, and the partner takes {most}"
+        if not filled.absent or absent is Absent.EMPTY:
+            pairs.append((name, filled.text))
+    return pairs, None
+
+
+def _body(way: _Way, parts: Mapping[str, list[tuple[str, str]]]) -> tuple[bytes, str | None]:
+    if way.form:
+        pairs = (f"{quote_plus(name)}={value}" for name, value in parts["form"])
+        return "&".join(pairs).encode(), "application/x-www-form-urlencoded"
+    if way.json:
+        return msgspec.json.encode(dict(parts["json"])), "application/json"
+    return b"", None
+
+
+def _authorization(way: _Way, values: Mapping[str, Value | None]) -> dict[str, str]:
+    if way.basic is None:
+        return {}
+    user, password = (template.fill(values).text for template in way.basic)
+    return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def _in_path(value: str) -> str:
+    """As one piece of a path: a value can neither add a piece nor climb."""
+    return quote(value, safe="") if value not in {".", ".."} else value.replace(".", "%2E")
+
+
+def _in_query(value: str) -> str:
+    return quote(value, safe="")
+
+
+def _in_header(value: str) -> str:
+    return _CONTROL.sub(" ", value)

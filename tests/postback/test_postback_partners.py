@@ -1,0 +1,128 @@
+"""The partners that are shipped: each says what its own cases say, and what its source asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+
+from attribune.model.errors import Invalid, NotFound
+from attribune.postback import library
+from attribune.postback.library import Case, PartnerFolder
+from attribune.postback.partner import Trigger
+from attribune.postback.render import Prepared, Request
+
+FOLDERS = {name: library.find(name) for name in library.names()}
+CASES = [(folder, case) for folder in FOLDERS.values() for case in folder.cases]
+
+#: What impact's Conversions API requires, its keys of events and of attribution, and how long they may be.
+IMPACT_REQUIRED = {"CampaignId", "EventDate", "OrderId"}
+IMPACT_EVENT_KEYS = {"ActionTrackerId", "EventTypeId", "EventTypeCode"}
+IMPACT_ATTRIBUTION_KEYS = {
+    *("ClickId", "CustomerId", "CustomProfileId", "CustomClickId", "PromoCode", "MediaId"),
+    *("MediaPartnerId", "UniqueUrl", "CallerId", "GoogAId", "AndroidId", "AppleIfa", "AppleIfv"),
+}
+IMPACT_KNOWN = {
+    *IMPACT_REQUIRED,
+    *IMPACT_EVENT_KEYS,
+    *IMPACT_ATTRIBUTION_KEYS,
+    *("CurrencyCode", "PropertyId", "AppPackage", "AppInstallRef", "AppVer", "DeviceMfr"),
+    *("DeviceModel", "IpAddress", "TrackingConsent", "Amount"),
+}
+IMPACT_LENGTHS = {"ClickId": 64, "OrderId": 64, "CustomerId": 255}
+IMPACT_DISPOSITIONS = {
+    *("REJECTED", "CONS_INFO_INVALID", "CONS_ERROR", "CONS_FRAUD", "ITEM_RETURNED"),
+    *("ITEM_OUT_OF_STOCK", "ORDER_ERROR", "PUB_ACT_DISPUTE", "NOT_COMPLIANCE_TERMS"),
+    *("MP_RETURNED", "OTHER", "CREDITED_DIFFERENT_MP", "ADV_ACT_DISPUTE", "TEST_ACTION"),
+}
+
+
+def test_these_are_shipped() -> None:
+    assert set(FOLDERS) == {
+        *("affise", "everflow", "generic-get", "generic-json"),
+        *("impact", "track360", "tune", "webhook"),
+    }
+
+
+@pytest.mark.parametrize(("folder", "case"), CASES, ids=lambda one: one.name)
+def test_each_case_comes_out_as_it_says(folder: PartnerFolder, case: Case) -> None:
+    assert library.fails(folder, case) is None
+
+
+@pytest.mark.parametrize("folder", FOLDERS.values(), ids=lambda one: one.name)
+def test_a_partner_has_cases_for_what_it_is_told_of_and_words_for_people(folder) -> None:
+    words = (folder.path / "README.md").read_text()
+    assert words.startswith(f"# {folder.data.title}\n")
+    for name in folder.data.settings:
+        assert f"`{name}`" in words
+    told = {case.trigger for case in folder.cases if case.sends}
+    for request in folder.data.requests:
+        assert told & set(request.triggers), f"no case shows {request.triggers}"
+
+
+def impact(**values: object) -> dict[str, list[str]]:
+    settings = {"account_sid": "s", "auth_token": "t", "campaign_id": "1", "app_id": "2"}
+    given = {"at": 0, "conversion_id": "k", "record_id": "r", "event": "e", **values}
+    trigger = Trigger.EVENT if "revenue" in values else Trigger.INSTALL
+    found = Prepared(FOLDERS["impact"].data, settings).request(trigger, given)
+    assert isinstance(found, Request), found
+    return parse_qs(found.body.decode())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"partner_click_id": "c"},
+        {"gaid": "g"},
+        {"user_id": "u", "revenue": "1.00", "currency": "EUR"},
+        {"idfa": "i", "idfv": "v", "android_id": "a", "ip": "192.0.2.1", "app_version": "1"},
+    ],
+)
+def test_impact_is_sent_what_its_api_asks_for_and_nothing_that_it_does_not_know(values) -> None:
+    sent = impact(**values)
+    assert sent.keys() >= IMPACT_REQUIRED
+    assert len(sent.keys() & IMPACT_EVENT_KEYS) == 1
+    assert sent.keys() & IMPACT_ATTRIBUTION_KEYS
+    assert sent.keys() <= IMPACT_KNOWN
+    assert ("Amount" in sent) == ("CurrencyCode" in sent)
+    assert all(len(value) <= IMPACT_LENGTHS.get(name, 255) for name, (value,) in sent.items())
+
+
+def test_impact_learns_no_name_of_a_person() -> None:
+    (customer,) = impact(user_id="anna@example.org")["CustomerId"]
+    assert "anna" not in customer
+
+
+def test_impacts_reversal_names_a_disposition_that_it_knows() -> None:
+    assert FOLDERS["impact"].data.settings["disposition"].default in IMPACT_DISPOSITIONS
+
+
+@pytest.mark.parametrize(
+    ("body", "is_success"),
+    [("success=true;", True), ("success=false; err_msg=Invalid Trans. ID #1;", False)],
+)
+def test_tunes_200_is_no_yes_by_itself(body: str, is_success: bool) -> None:
+    pattern = FOLDERS["tune"].data.success.body
+    assert (pattern in body) is is_success
+
+
+def test_an_operators_own_folder_is_read_by_the_same_rules(tmp_path: Path) -> None:
+    (tmp_path / "partner.toml").write_text(
+        'title = "Mine"\nsource = "me"\n[[requests]]\ntriggers = ["install"]\n'
+        'url = "https://mine.example/?c={partner_click_id}"\n'
+    )
+    assert library.find(str(tmp_path)).cases == []
+    (tmp_path / "cases.toml").write_text(
+        '[[case]]\nname = "one"\ntrigger = "install"\nvalues = { partner_click_id = "1" }\n'
+        'sends = { url = "https://mine.example/?c=2" }\n'
+    )
+    folder = library.find(str(tmp_path))
+    assert library.fails(folder, folder.cases[0]) == (
+        "url is 'https://mine.example/?c=1', not 'https://mine.example/?c=2'"
+    )
+    with pytest.raises(NotFound):
+        library.find("../partners/tune/../nothing")
+    (tmp_path / "partner.toml").write_bytes(b"\xff")
+    with pytest.raises(Invalid):
+        library.find(str(tmp_path))
