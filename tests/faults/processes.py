@@ -387,6 +387,9 @@ class SteppedBuffer(CommitBuffer):
         self._waiting_commits: list[Any] = []
         self._is_writing = False
 
+    def _begin(self) -> None:
+        """The world gives the turns: no thread of its own."""
+
     def _hand_over(self, commit: Any) -> None:
         self._waiting_commits.append(commit)
         world = self._collector.world

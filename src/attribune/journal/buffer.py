@@ -99,10 +99,7 @@ class CommitBuffer:
     def _add(self, entries: Sequence[tuple[Topic, bytes]]) -> _Commit:
         """Put entries into the commit that is filling, or begin one."""
         size = len(entries)
-        if self._thread is None and not self._is_closed:
-            thread = Thread(target=self._write_all, name="commit-buffer", daemon=True)
-            thread.start()
-            self._thread = thread
+        self._begin()
         with self._lock:
             if self._is_closed:
                 raise JournalUnavailable("this process is stopping; send again")
@@ -119,9 +116,19 @@ class CommitBuffer:
             commit = _Commit(asyncio.get_running_loop())
             commit.entries += entries
             self._filling = commit
-        # What comes in until the thread begins to write still joins it.
-        self._commits.put(commit)
+        self._hand_over(commit)
         return commit
+
+    def _begin(self) -> None:
+        """Have a thread that writes, before anything waits for it."""
+        if self._thread is None and not self._is_closed:
+            thread = Thread(target=self._write_all, name="commit-buffer", daemon=True)
+            thread.start()
+            self._thread = thread
+
+    def _hand_over(self, commit: _Commit) -> None:
+        """Let the writing thread have a commit; what comes in until it begins to write still joins it."""
+        self._commits.put(commit)
 
     def _write_all(self) -> None:
         """Write one commit after another; the writing thread's whole life."""
