@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from house import CommandFailed, RunningHouse, http, wait_for
 
 from attribune.cli.main import run
+
+PHONE = {"user-agent": "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/126.0"}
+GAID = "38400000-8cf0-11bd-b23e-10b96e40000d"
 
 
 def said(capsys, *words: str, code: int = 0) -> dict:
@@ -66,3 +72,106 @@ def test_a_folder_of_ones_own_is_checked(capsys, tmp_path: Path) -> None:
     answer = said(capsys, "check", str(tmp_path), code=1)
     assert not answer["ok"]
     assert "not 'https://n.example/'" in answer["cases"][0]["why"]
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory) -> Iterator[RunningHouse]:
+    """A house in which somebody came by a click, bought, and gave it back."""
+    with RunningHouse(tmp_path_factory.mktemp("postback") / "data") as house:
+        house.cli(
+            "app", "add", "--name", "Game", "--platform", "android", "--store-id", "com.example.g"
+        )
+        house.cli("partner", "add", "--name", "acme")
+        link = house.cli("link", "add", "--app", "game-android", "--partner", "acme")["link"]
+        key = house.cli("key", "add", "--app", "game-android", "--kind", "server")["key"]["secret"]
+        url = f"{link['click_url']}?click_id=aff-1&promo=spring"
+        wait_for(lambda: http("HEAD", url, headers=PHONE).status == 302)
+        location = http("GET", url, headers=PHONE).headers["location"]
+        referrer = parse_qs(urlsplit(location).query)["referrer"][0]
+        device = {"id": "d1", "platform": "android", "gaid": GAID}
+        money = {"amount": "12.50", "currency": "EUR"}
+        came = {"source": "play", "value": referrer}
+        records = [
+            {"type": "open", "id": "o1", "device": device, "referrers": [came]},
+            {
+                "type": "event",
+                "id": "e1",
+                "device": device,
+                "name": "buy",
+                "revenue": money,
+                "transaction_id": "n1",
+            },
+            {
+                "type": "event",
+                "id": "e2",
+                "device": device,
+                "name": "refund",
+                "transaction_id": "n1",
+            },
+        ]
+        answer = http("POST", f"{house.collector_url}/v1/batch", {"records": records}, key=key)
+        assert {one["status"] for one in answer.json()["results"]} == {"accepted"}
+        house.settle()
+        yield house
+
+
+@pytest.mark.server
+def test_a_preview_tells_what_really_happened(lived: RunningHouse) -> None:
+    words = ("--set", "domain=x.affise.com", "--set", "secure=hush", "--event", "buy=sale")
+    previews = lived.cli("postback", "preview", "affise", "--of", "d1", *words)["previews"]
+    installed, bought, gave_back = previews[:3]  # another test corrects them
+    conversion = installed["outcome_id"]
+    query = f"clickid=aff-1&action_id={conversion}&goal=install&status=1&secure=SECURE"
+    assert installed["request"]["url"] == f"https://x.affise.com/postback?{query}"
+    assert (installed["trigger"], installed["partner"]) == ("install", "acme")
+    query = "clickid=aff-1&action_id=n1&goal=sale&sum=12.50&status=1&secure=SECURE"
+    assert bought["request"]["url"] == f"https://x.affise.com/postback?{query}"
+    query = "clickid=aff-1&action_id=n1&goal=sale&status=3&secure=SECURE"
+    assert gave_back["request"]["url"] == f"https://x.affise.com/postback?{query}"
+    assert gave_back["trigger"] == "reversal"
+
+
+@pytest.mark.server
+def test_a_preview_follows_a_correction_and_reads_the_click_as_it_came(lived: RunningHouse) -> None:
+    address = "https://p.example/{trigger}?c={partner_click_id}&p={extra.promo}&g={gaid}&app={store_id}&id={delivery_id}"
+    words = ("postback", "preview", "generic-get", "--of", "d1", "--set", f"url={address}")
+    before = lived.cli(*words)["previews"]
+    said = f"c=aff-1&p=spring&g={GAID}&app=com.example.g&id=preview"
+    assert before[0]["request"]["url"] == f"https://p.example/install?{said}"
+    lived.cli("correct", before[0]["outcome_id"], "--to", "organic", "--reason", "a test")
+    lived.settle()
+    after = lived.cli(*words)["previews"]
+    assert after[: len(before)] == before
+    taken = [(one["trigger"], one["revision"]) for one in after[len(before) :]]
+    assert taken == [("reversal", 2)] * 2, (
+        "the install and the purchase; the refund took back already"
+    )
+    assert after[len(before)]["request"]["url"] == f"https://p.example/reversal?{said}"
+
+
+@pytest.mark.server
+def test_a_preview_needs_to_know_where_and_refuses_what_is_wrong(
+    lived: RunningHouse, capsys
+) -> None:
+    assert said(capsys, "preview", "tune", "--of", "d1", code=4)["error"]["param"] == "data"
+    assert (
+        lived.cli(
+            "postback", "preview", "webhook", "--of", "nobody", "--set", "url=https://x.example/"
+        )["previews"]
+        == []
+    )
+    with pytest.raises(CommandFailed) as failed:
+        lived.cli(
+            "postback",
+            "preview",
+            "generic-get",
+            "--of",
+            "d1",
+            "--set",
+            "url=https://{gaid}.example/",
+        )
+    assert failed.value.error["param"] == "url"
+    key = lived.cli("key", "add", "--kind", "api", "--scopes", "write")["key"]["secret"]
+    asked = {"partner": "", "handle": "d1"}
+    assert http("POST", f"{lived.web_url}/api/postbacks/preview", asked).status == 401
+    assert http("POST", f"{lived.web_url}/api/postbacks/preview", asked, key=key).status == 403

@@ -25,6 +25,7 @@ from attribune.api.routes import (
     keys,
     links,
     policies,
+    postbacks,
     running,
 )
 from attribune.model.errors import AttribuneError
@@ -50,6 +51,7 @@ def create(house: House) -> ASGIApp:
                 *exports.HANDLERS,
                 *corrections.HANDLERS,
                 *checks.HANDLERS,
+                *postbacks.HANDLERS,
                 *running.HANDLERS,
             )
         ),

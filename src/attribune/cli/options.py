@@ -17,6 +17,10 @@ Data = Annotated[
         show_envvar=True,
     ),
 ]
+MaybeData = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="ATTRIBUNE_DATA", metavar="DIR", help="The data folder."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 App = Annotated[str, typer.Option("--app", help="Id or name of the app.")]
 MaybeApp = Annotated[str | None, typer.Option("--app", help="Id or name of the app.")]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attribune.cli import show
+from attribune.cli.client import connect
 from attribune.cli.exit_codes import FAILED
-from attribune.cli.options import Json
+from attribune.cli.options import Json, MaybeData
 from attribune.model.errors import Invalid
 
 if TYPE_CHECKING:
@@ -51,19 +53,46 @@ def preview(
     events: Annotated[
         list[str] | None, typer.Option("--event", help="An event's name, as ours=theirs.")
     ] = None,
+    handle: Annotated[
+        str | None,
+        typer.Option("--of", help="What really happened to a device, touch, event … in --data."),
+    ] = None,
+    data: MaybeData = None,
     json_: Json = False,
 ) -> None:
-    """Show what a partner would be told with these settings, in the cases of its own cases.toml. Sends nothing."""
+    """Show what a partner would be told with these settings: of a handle, or in its own cases. Sends nothing."""
     from attribune.postback import library  # noqa: PLC0415 - as above
 
     folder = library.find(partner)
     settings, names = _pairs(given, "set"), _pairs(events, "event")
-    shown = [library.shown(folder, case, settings, names) for case in folder.cases]
+    if handle is None:
+        shown = [library.shown(folder, case, settings, names) for case in folder.cases]
+    else:
+        shown = _of(handle, data, folder, library.hidden(folder, settings), names)
     if json_:
         return show.as_json({"previews": shown})
     for one in shown:
         _say_preview(one)
+    if not shown:
+        show.line(f"Nobody is credited with anything that {handle} leads to.")
     return None
+
+
+def _of(
+    handle: str,
+    data: Path | None,
+    folder: PartnerFolder,
+    settings: dict[str, str],
+    events: dict[str, str],
+) -> list[dict[str, Any]]:
+    if data is None:
+        raise Invalid("give --data DIR: --of asks what happened there", param="data")
+    words = {"handle": handle, "partner": folder.text, "settings": settings, "events": events}
+    with connect(data) as house:
+        previews: list[dict[str, Any]] = house.call("POST", "/api/postbacks/preview", words)[
+            "previews"
+        ]
+    return previews
 
 
 @commands.command(epilog="Example: attribune postback check partners/mine")
@@ -87,7 +116,8 @@ def check(partner: Partner, json_: Json = False) -> None:
 
 
 def _say_preview(one: dict[str, Any]) -> None:
-    show.line(f"{one['case']} ({one['trigger']})")
+    about = one.get("case") or f"{one['outcome_id']} revision {one['revision']}, {one['partner']}"
+    show.line(f"{about} ({one['trigger']})")
     request = one["request"]
     if request is None:
         show.line(f"  nothing is sent: {one['skipped']}")

@@ -55,6 +55,8 @@ class PartnerFolder(Struct, frozen=True, kw_only=True):
 
     name: str
     path: Path
+    #: The text of its ``partner.toml``, and what it says.
+    text: str
     data: PartnerData
     cases: list[Case]
 
@@ -71,8 +73,9 @@ def find(name: str) -> PartnerFolder:
         raise NotFound(
             f"there is no partner {name!r}; there are {', '.join(names())}, or give a folder with a partner.toml"
         )
-    data = read_partner(_text(path / "partner.toml"))
-    return PartnerFolder(name=path.name, path=path, data=data, cases=_cases(path / "cases.toml"))
+    text = _text(path / "partner.toml")
+    data, cases = read_partner(text), _cases(path / "cases.toml")
+    return PartnerFolder(name=path.name, path=path, text=text, data=data, cases=cases)
 
 
 def fails(folder: PartnerFolder, case: Case) -> str | None:
@@ -91,16 +94,22 @@ def fails(folder: PartnerFolder, case: Case) -> str | None:
     return _difference(case.sends, found)
 
 
+def hidden(folder: PartnerFolder, settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings with each secret's name in capitals in its place, so that a request can be shown, given or not."""
+    secrets = {
+        name: name.upper()
+        for name, setting in folder.data.settings.items()
+        if setting.shape is SettingShape.SECRET and (setting.required or name in settings)
+    }
+    return {**settings, **secrets}
+
+
 def shown(
     folder: PartnerFolder, case: Case, settings: Mapping[str, str], events: Mapping[str, str]
 ) -> dict[str, Any]:
     """What a case gives with an operator's settings before its own, secrets hidden. Raises Invalid for a wrong setting."""
-    known = folder.data.settings
-    hidden = {
-        name: name.upper() if name in known and known[name].shape is SettingShape.SECRET else value
-        for name, value in {**case.settings, **settings}.items()
-    }
-    prepared = Prepared(folder.data, hidden, {**case.events, **events})
+    told = hidden(folder, {**case.settings, **settings})
+    prepared = Prepared(folder.data, told, {**case.events, **events})
     found = prepared.request(case.trigger, case.values, shares=case.shares)
     return {
         "case": case.name,

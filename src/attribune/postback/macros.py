@@ -146,9 +146,14 @@ def macro(name: str) -> Macro:
     if found is not None:
         return found
     family, dot, member = name.partition(".")
-    if dot and family in FAMILIES and _MEMBER.match(member):
+    if dot and family in FAMILIES and is_member(member):
         return FAMILIES[family]._replace(name=name)
     raise Invalid(f"there is no macro {name!r}{_nearest(name, [*MACROS, *FAMILIES])}")
+
+
+def is_member(name: str) -> bool:
+    """Whether a parameter's or setting's name can be written in a template."""
+    return bool(_MEMBER.match(name))
 
 
 def reaches(reach: Reach, limit: Reach) -> bool:

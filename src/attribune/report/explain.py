@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from attribune.model.activity import Event
 from attribune.model.codec import Record, decode
 from attribune.model.fact import Trace
-from attribune.model.ids import Position
+from attribune.model.ids import Position, TouchId
 from attribune.model.outcome import (
     Attribution,
     Candidate,
@@ -78,6 +78,45 @@ def stories(handle: str, sources: Sources) -> Explained:
         is_truncated=reach.is_truncated,
         pruned=_pruned(reach, sources.journal.start()),
     )
+
+
+class Decided(Struct, kw_only=True):
+    """What was decided of a handle, and the touches beside it."""
+
+    #: Every revision of its conversions and events, in the journal's order.
+    outcomes: list[Attribution | CreditedEvent] = field(default_factory=list)
+    touches: dict[TouchId, Touch] = field(default_factory=dict)
+
+
+def decided(handle: str, sources: Sources) -> Decided:
+    """The decisions that a handle leads to, as they stand in the journal. Raises as ``stories`` does."""
+    reach = _follow(handle, sources)
+    outcomes = [
+        record
+        for position, record in _records(reach, sources)
+        if isinstance(record, Attribution | CreditedEvent)
+        and (record.device in reach.devices or position in reach.named)
+    ]
+    credits_ = (credit for one in outcomes for credit in (one.credit, one.previous) if credit)
+    touches = dict.fromkeys(credit.touch for credit in credits_)
+    return Decided(outcomes=outcomes, touches=_touches(list(touches)[:TOUCHES_MAX], sources))
+
+
+def _touches(names: Iterable[TouchId], sources: Sources) -> dict[TouchId, Touch]:
+    """Touches as their links said them, by id; one that has been pruned, or whose link nobody knows, is left out."""
+    found = {}
+    for name in names:
+        rows = sources.facts.trace(sources.handle_hash(name), ROWS_MAX)
+        place = next(
+            (row.position for row in rows if row.touch == name and row.device is None), None
+        )
+        entry = None if place is None else sources.journal.get(Topic.TOUCHES, place)
+        record = decode(entry) if entry else None
+        if isinstance(record, LinkHit | Touch) and entry:
+            read = telling.read(entry.position, record, sources.directory, sources.read_touch)
+            if read is not None:
+                found[name] = read
+    return found
 
 
 def _pruned(reach: _Reach, start: Position) -> ToldPruned | None:

@@ -159,33 +159,41 @@ def open_(open_: CreditedOpen) -> ToldOpen:
     )
 
 
+def read(
+    position: Position, record: LinkHit | Touch, directory: Directory, read_touch: ReadTouch
+) -> Touch | None:
+    """A touch as its link said it at its place; None when nobody knows the link."""
+    if isinstance(record, Touch):
+        return record
+    link = directory.link(record.link, at=position)
+    return read_touch(record, link) if link else None
+
+
 def touch(
     position: Position, record: LinkHit | Touch, directory: Directory, read_touch: ReadTouch
 ) -> ToldTouch:
-    """A touch as its link says it; one whose link nobody knows as it came in."""
-    if isinstance(record, LinkHit):
-        link = directory.link(record.link, at=position)
-        if link is None:
-            return ToldTouch(
-                touch_id=record.id,
-                partner=None,
-                kind=record.kind.value,
-                at=moment(record.received_at_ms),
-                at_ms=record.received_at_ms,
-                link=record.link,
-                signature_fault=record.signature_fault,
-            )
-        record = read_touch(record, link)
+    """A touch for who asks; one whose link nobody knows as it came in."""
+    known = read(position, record, directory, read_touch)
+    if known is None:
+        return ToldTouch(
+            touch_id=record.id,
+            partner=None,
+            kind=record.kind.value,
+            at=moment(record.received_at_ms),
+            at_ms=record.received_at_ms,
+            link=record.link,
+            signature_fault=record.signature_fault,
+        )
     return ToldTouch(
-        touch_id=record.id,
-        partner=record.partner,
-        kind=record.kind.value,
-        at=moment(record.occurred_at_ms),
-        at_ms=record.occurred_at_ms,
-        link=record.link,
-        campaign=record.campaign,
-        partner_click_id=record.partner_click_id,
-        signature_fault=record.signature_fault,
+        touch_id=known.id,
+        partner=known.partner,
+        kind=known.kind.value,
+        at=moment(known.occurred_at_ms),
+        at_ms=known.occurred_at_ms,
+        link=known.link,
+        campaign=known.campaign,
+        partner_click_id=known.partner_click_id,
+        signature_fault=known.signature_fault,
     )
 
 

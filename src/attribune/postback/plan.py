@@ -1,0 +1,207 @@
+"""The plan: what an outcome gives to tell, whom, and with which values. Pure.
+
+Only primary credit is told of: a secondary one (the install's source during a re-engagement) earns nothing. A correction takes back what the
+partner before was told and tells the new one; one that stays with its partner is an update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import msgspec
+
+from attribune.model.activity import Event, Open
+from attribune.model.ids import PartnerId, TouchId
+from attribune.model.outcome import Attribution, ConversionKind, Credit, CreditedEvent, Source
+from attribune.model.touch import Touch
+from attribune.postback.functions import Value
+from attribune.postback.macros import is_member
+from attribune.postback.partner import Trigger
+
+#: Events that undo the one whose ``transaction_id`` they carry.
+UNDOING: Final = ("refund", "chargeback")
+
+_TRIGGERS: Final = {
+    ConversionKind.INSTALL: Trigger.INSTALL,
+    ConversionKind.REINSTALL: Trigger.REINSTALL,
+    ConversionKind.REATTRIBUTION: Trigger.REATTRIBUTION,
+    ConversionKind.REENGAGEMENT: Trigger.REENGAGEMENT,
+}
+#: Identifiers of a device that have a macro of their own.
+_IDS: Final = ("gaid", "idfa", "idfv", "android_id", "oaid", "app_set_id")
+
+
+class Looked(NamedTuple):
+    """What an outcome does not carry itself."""
+
+    #: The open or event that the outcome is about; None when it has been pruned.
+    record: Open | Event | None = None
+    #: The touches that are credited, or were before, by id.
+    touches: Mapping[TouchId, Touch] = MappingProxyType({})
+    store_id: str | None = None
+    #: When the conversion happened that an event belongs to. Milliseconds, UTC.
+    conversion_at_ms: int | None = None
+    #: Of an event that undoes another: the one that it undoes.
+    undone: CreditedEvent | None = None
+
+
+class Telling(NamedTuple):
+    """One thing to tell one partner."""
+
+    partner: PartnerId
+    trigger: Trigger
+    #: What it is about: the conversion, or the event's record. With the revision and the trigger the same for ever.
+    outcome_id: str
+    revision: int
+    #: By the macros' names.
+    values: dict[str, Value | None]
+
+
+def tellings(outcome: Attribution | CreditedEvent, looked: Looked) -> list[Telling]:
+    """What is to be told of an outcome; nothing when nobody is or was credited."""
+    return [
+        Telling(
+            partner=credit.partner,
+            trigger=trigger,
+            outcome_id=_outcome_id(outcome),
+            revision=outcome.revision,
+            values=_values(outcome, trigger, credit, looked),
+        )
+        for credit, trigger in _deeds(outcome, looked)
+    ]
+
+
+def _outcome_id(outcome: Attribution | CreditedEvent) -> str:
+    return outcome.conversion if isinstance(outcome, Attribution) else outcome.record
+
+
+def _deeds(
+    outcome: Attribution | CreditedEvent, looked: Looked
+) -> Iterator[tuple[Credit, Trigger]]:
+    """Who hears of it, and as what."""
+    credit, previous = outcome.credit, outcome.previous
+    is_same = credit is not None and previous is not None and credit.partner == previous.partner
+    if _is_undoing(outcome, looked):
+        # Who loses the event that it undoes hears of that, and needs no more.
+        if credit is not None and not is_same:
+            yield credit, Trigger.REVERSAL
+        return
+    if previous is not None and not is_same:
+        yield previous, Trigger.REVERSAL
+    if credit is None:
+        return
+    if is_same and not _is_other_kind(outcome):
+        yield credit, Trigger.ATTRIBUTION_UPDATE
+    else:
+        if is_same and previous is not None:
+            yield previous, Trigger.REVERSAL
+        yield credit, _trigger(outcome)
+
+
+def _is_undoing(outcome: Attribution | CreditedEvent, looked: Looked) -> bool:
+    """Whether an event takes back another that is known."""
+    is_event = isinstance(outcome, CreditedEvent) and outcome.name in UNDOING
+    return is_event and looked.undone is not None
+
+
+def _is_other_kind(outcome: Attribution | CreditedEvent) -> bool:
+    """Whether a correction made a conversion one of another kind, such as an install a reinstall."""
+    return isinstance(outcome, Attribution) and outcome.previous_kind not in {None, outcome.kind}
+
+
+def _trigger(outcome: Attribution | CreditedEvent) -> Trigger:
+    return _TRIGGERS[outcome.kind] if isinstance(outcome, Attribution) else Trigger.EVENT
+
+
+def _values(
+    outcome: Attribution | CreditedEvent, trigger: Trigger, credit: Credit, looked: Looked
+) -> dict[str, Value | None]:
+    values: dict[str, Value | None] = {
+        "trigger": trigger.value,
+        "revision": outcome.revision,
+        "source": Source.ATTRIBUTED.value,
+        "product": outcome.product,
+        "app": outcome.app,
+        "store_id": looked.store_id,
+        "platform": outcome.platform.value,
+        "record_id": outcome.record,
+        "conversion_id": outcome.conversion,
+        "country": outcome.country,
+        "os_version": outcome.os_version,
+        "app_version": outcome.app_version,
+        "device_id": outcome.device,
+        "user_id": outcome.user_id,
+        "at": outcome.at_ms,
+        "reason": outcome.cause.reason or outcome.cause.kind if outcome.cause else None,
+    }
+    values |= _of_kind(outcome, looked)
+    values |= _of_credit(credit)
+    values |= _of_record(looked.record)
+    touch = looked.touches.get(credit.touch)
+    return values | (_named("extra", touch.extra) if touch else {})
+
+
+def _of_kind(outcome: Attribution | CreditedEvent, looked: Looked) -> dict[str, Value | None]:
+    if isinstance(outcome, Attribution):
+        return {"kind": outcome.kind.value, "conversion_at": outcome.at_ms}
+    money = outcome.revenue
+    undone = looked.undone if outcome.name in UNDOING else None
+    values: dict[str, Value | None] = {
+        "kind": "event",
+        "event": outcome.name,
+        "transaction_id": outcome.transaction_id,
+        "revenue": str(money) if money else None,
+        "revenue_minor": money.amount_minor if money else None,
+        "currency": money.currency if money else None,
+        "conversion_at": looked.conversion_at_ms,
+    }
+    if undone is not None:
+        # The partner is told by the words that it knows it by.
+        values |= {"event": undone.name, "record_id": undone.record, "reason": outcome.name}
+    return values
+
+
+def _of_credit(credit: Credit) -> dict[str, Value | None]:
+    return {
+        "partner": credit.partner,
+        "touch_id": credit.touch,
+        "touch_kind": credit.kind.value,
+        "touch_at": credit.touch_at_ms,
+        "method": credit.method.value,
+        "link": credit.link,
+        "campaign": credit.campaign,
+        "campaign_id": credit.campaign_id,
+        "adgroup": credit.adgroup,
+        "adgroup_id": credit.adgroup_id,
+        "creative": credit.creative,
+        "creative_id": credit.creative_id,
+        "site_id": credit.site_id,
+        "sub_site_id": credit.sub_site_id,
+        "partner_click_id": credit.partner_click_id,
+    }
+
+
+def _of_record(record: Open | Event | None) -> dict[str, Value | None]:
+    if record is None:
+        return {}
+    values: dict[str, Value | None] = {"ip": record.ip, "user_agent": record.user_agent}
+    device = record.device
+    if device is not None:
+        values |= {"model": device.model, "language": device.locale}
+        values |= {name: device.ids.get(name) for name in _IDS}
+    if isinstance(record, Event):
+        values |= _named("param", {name: _plain(text) for name, text in record.params.items()})
+    return values
+
+
+def _named(family: str, words: dict[str, str]) -> dict[str, Value | None]:
+    """Values of a family; a name that no template could write is left out."""
+    return {f"{family}.{name}": text for name, text in words.items() if is_member(name)}
+
+
+def _plain(text: str) -> str:
+    """A parameter, which is kept as JSON text, as a partner wants to read it."""
+    value = msgspec.json.decode(text)
+    return value if isinstance(value, str) else text
