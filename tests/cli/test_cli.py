@@ -96,6 +96,7 @@ NOT_HERE = {
     ("postback", "templates"),
     ("postback", "preview"),
     ("postback", "check"),
+    ("postback", "test"),
     ("serve",),
     ("run",),
     ("help",),

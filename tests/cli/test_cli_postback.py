@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -175,3 +178,73 @@ def test_a_preview_needs_to_know_where_and_refuses_what_is_wrong(
     asked = {"partner": "", "handle": "d1"}
     assert http("POST", f"{lived.web_url}/api/postbacks/preview", asked).status == 401
     assert http("POST", f"{lived.web_url}/api/postbacks/preview", asked, key=key).status == 403
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """A partner that answers 200 to everything, and says no when the click is not known."""
+
+    heard: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.heard.append(self.path)
+        body = b"success=true;" if "known" in self.path else b"success=false; \x1b[31mno such click"
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    Receiver.heard.clear()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def mine(tmp_path: Path, base: str, click: str) -> str:
+    (tmp_path / "partner.toml").write_text(
+        'title = "Mine"\nsource = "me"\n[settings.token]\nhelp = "t"\nshape = "secret"\n'
+        f'[[requests]]\ntriggers = ["install"]\nurl = "{base}/pb?c={{partner_click_id}}&t={{setting.token}}"\n'
+        '[success]\nbody = "success=true"\n'
+    )
+    (tmp_path / "cases.toml").write_text(
+        f'[[case]]\nname = "one"\ntrigger = "install"\nvalues = {{ partner_click_id = "{click}" }}\n'
+        'sends = { url = "not what is tried here" }\n'
+        '[[case]]\nname = "two"\ntrigger = "reversal"\nskips = "the partner is not told of reversal"\n'
+    )
+    return str(tmp_path)
+
+
+@pytest.mark.enable_socket
+def test_a_test_sends_for_real_and_the_partners_words_decide(capsys, tmp_path, receiver) -> None:
+    words = ("--set", "token=hush", "--allow-host", "127.0.0.1")
+    tried = said(capsys, "test", mine(tmp_path, receiver, "known-1"), *words)["test"]
+    assert (tried["came"], tried["answer"]["status"]) == ("delivered", 200)
+    assert Receiver.heard == ["/pb?c=known-1&t=hush"]
+    assert tried["request"]["url"].endswith("t=TOKEN")
+    assert "hush" not in json.dumps(tried)
+    folder = mine(tmp_path, receiver, "strange")
+    assert said(capsys, "test", folder, *words, code=1)["test"]["came"] == "refused"
+    assert run(["postback", "test", folder, *words]) == 1
+    shown = capsys.readouterr().out
+    assert "no such click" in shown
+    assert "\x1b" not in shown, "an answer cannot steer the terminal"
+
+
+@pytest.mark.enable_socket
+def test_a_test_goes_nowhere_that_was_not_allowed(capsys, tmp_path, receiver) -> None:
+    folder = mine(tmp_path, receiver, "known-1")
+    tried = said(capsys, "test", folder, "--set", "token=t", code=1)["test"]
+    assert "not of the public internet" in tried["answer"]["error"]
+    assert Receiver.heard == []
+    assert (
+        said(capsys, "test", folder, "--set", "token=t", "--case", "two", code=4)["error"]["param"]
+        == "case"
+    )
+    assert said(capsys, "test", folder, "--case", "three", code=3)["error"]["type"] == "not_found"

@@ -129,6 +129,49 @@ def _say_preview(one: dict[str, Any]) -> None:
         show.line(f"  {request['body']}")
 
 
+@commands.command(
+    "test",
+    epilog="Example: attribune postback test generic-get --set url='http://127.0.0.1:9000/pb?cid={partner_click_id}' --allow-host 127.0.0.1",
+)
+def try_out(
+    partner: Partner,
+    given: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting, as name=value.")
+    ] = None,
+    events: Annotated[
+        list[str] | None, typer.Option("--event", help="An event's name, as ours=theirs.")
+    ] = None,
+    case: Annotated[
+        str | None,
+        typer.Option(help="Which of the partner's cases; the first that sends when left out."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A host that need not be of the public internet, such as your own."),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Send one of a partner's cases for real, with these settings, and say what it answered. The partner may book it."""
+    from attribune.postback import library, trial  # noqa: PLC0415 - only this command sends
+
+    folder = library.find(partner)
+    chosen = library.case(folder, case)
+    hosts = frozenset(allow_host or ())
+    tried = trial.sent(folder, chosen, _pairs(given, "set"), _pairs(events, "event"), hosts)
+    if json_:
+        show.as_json({"test": tried})
+    else:
+        _say_preview(tried)
+        answer = tried["answer"]
+        show.line(
+            f"  {tried['came']} after {answer['took_ms']} ms: {answer['error'] or answer['status']}"
+        )
+        if answer["body"]:
+            show.line(f"  {show.plain(answer['body'])}")
+    if tried["came"] not in {"delivered", "repeated"}:
+        raise typer.Exit(FAILED)
+
+
 def _say_cases(folder: PartnerFolder, found: Iterable[dict[str, Any]]) -> None:
     rows = [["ok" if one["ok"] else "wrong", one["case"], one["why"] or ""] for one in found]
     empty = f"{folder.name} has no cases; write {folder.path / 'cases.toml'}"

@@ -60,6 +60,11 @@ def fields(thing: Mapping[str, Any]) -> None:
         line(f"{name:<{width}}  {value}")
 
 
+def plain(text: str) -> str:
+    """Somebody else's words on one line, without what a terminal would obey."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
 def moment(at_ms: int | None) -> str | None:
     """A time as people read it, to the second, UTC."""
     if at_ms is None:

@@ -78,6 +78,15 @@ def find(name: str) -> PartnerFolder:
     return PartnerFolder(name=path.name, path=path, text=text, data=data, cases=cases)
 
 
+def case(folder: PartnerFolder, name: str | None) -> Case:
+    """A case by its name, or the first that sends something. Raises NotFound."""
+    found = [one for one in folder.cases if (one.name == name if name else one.sends is not None)]
+    if not found:
+        known = ", ".join(repr(one.name) for one in folder.cases) or "none"
+        raise NotFound(f"{folder.name} has no case {name or 'that sends anything'}; it has {known}")
+    return found[0]
+
+
 def fails(folder: PartnerFolder, case: Case) -> str | None:
     """Why a case is not as it says, in one line; None when it is."""
     if (case.sends is None) == (case.skips is None):
@@ -104,13 +113,19 @@ def hidden(folder: PartnerFolder, settings: Mapping[str, str]) -> dict[str, str]
     return {**settings, **secrets}
 
 
+def made(
+    folder: PartnerFolder, case: Case, settings: Mapping[str, str], events: Mapping[str, str]
+) -> Request | Skipped:
+    """What a case gives with these settings. Raises Invalid for a wrong one."""
+    prepared = Prepared(folder.data, settings, {**case.events, **events})
+    return prepared.request(case.trigger, case.values, shares=case.shares)
+
+
 def shown(
     folder: PartnerFolder, case: Case, settings: Mapping[str, str], events: Mapping[str, str]
 ) -> dict[str, Any]:
     """What a case gives with an operator's settings before its own, secrets hidden. Raises Invalid for a wrong setting."""
-    told = hidden(folder, {**case.settings, **settings})
-    prepared = Prepared(folder.data, told, {**case.events, **events})
-    found = prepared.request(case.trigger, case.values, shares=case.shares)
+    found = made(folder, case, hidden(folder, {**case.settings, **settings}), events)
     return {
         "case": case.name,
         "trigger": case.trigger,

@@ -1,0 +1,162 @@
+"""One delivery: a request goes out once, and what came of it is judged."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Set as AbstractSet
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Final, NamedTuple, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from attribune.postback.addresses import AddressRefused, PublicResolver, check
+from attribune.postback.partner import Success
+from attribune.postback.render import Request
+
+#: Most of an answer that is read; what is longer is cut.
+ANSWER_BYTES_MAX: Final = 2 << 20
+#: How long a partner may take for all of it, and for the connection.
+WAIT_S: Final = 10.0
+CONNECT_WAIT_S: Final = 5.0
+#: Answers that mean *later*, beside those of 500 and more.
+_LATER: Final = frozenset({408, 425, 429})
+_CHUNK_BYTES: Final = 65_536
+
+
+class Came(StrEnum):
+    """What came of a delivery."""
+
+    #: The partner took it.
+    DELIVERED = "delivered"
+    #: The partner had it already.
+    REPEATED = "repeated"
+    #: The partner does not want it, and will not want it later.
+    REFUSED = "refused"
+    #: It may be taken another time.
+    FAILED = "failed"
+
+
+class Answer(NamedTuple):
+    """What a partner answered, or why it did not."""
+
+    status: int | None
+    body: bytes
+    #: A sentence when there was no answer.
+    error: str | None
+    took_ms: int
+    #: Never to be tried again: the address is not allowed.
+    is_final: bool = False
+
+
+def judge(answer: Answer, success: Success) -> Came:
+    """What an answer means, by the partner's own words."""
+    if answer.status is None:
+        return Came.REFUSED if answer.is_final else Came.FAILED
+    body = answer.body.decode(errors="replace")
+    if success.repeated and re.search(success.repeated, body):
+        return Came.REPEATED
+    if answer.status in success.status:
+        is_wanted = success.body is None or re.search(success.body, body)
+        return Came.DELIVERED if is_wanted else Came.REFUSED
+    return Came.FAILED if answer.status >= 500 or answer.status in _LATER else Came.REFUSED
+
+
+class Deliverer:
+    """Sends requests. An async context; many may be under way at once.
+
+    Redirects are not followed and no proxy of the environment is used. Hosts that are not of the public internet are refused
+    unless ``allowed`` names them.
+    """
+
+    def __init__(self, allowed: AbstractSet[str] = frozenset(), *, wait_s: float = WAIT_S) -> None:
+        """Take the hosts that may lead anywhere, and how long a partner may take."""
+        self._allowed = allowed
+        self._wait_s = wait_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open connections as they are needed."""
+        resolver = PublicResolver(self._allowed)
+        # No cache of names: each connection asks anew, and what it is told is checked.
+        connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=0)
+        timeout = aiohttp.ClientTimeout(total=self._wait_s, sock_connect=CONNECT_WAIT_S)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, auto_decompress=False, trust_env=False
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let go of the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, request: Request) -> Answer:
+        """Send once. Never raises for what the partner or the network does."""
+        began = _now_s()
+        try:
+            status, body = await self._exchange(request)
+        except (aiohttp.ClientError, OSError, ValueError) as fault:
+            refused = _refusal(fault)
+            error = str(refused) if refused else _why(fault, self._wait_s)
+            is_final = refused is not None or isinstance(fault, aiohttp.InvalidURL)
+            return Answer(None, b"", error, _ms_since(began), is_final)
+        return Answer(status, body, None, _ms_since(began))
+
+    async def _exchange(self, request: Request) -> tuple[int, bytes]:
+        assert self._session is not None, "entered as a context"
+        host = urlsplit(request.url).hostname or ""
+        if _is_address(host):  # these are not resolved
+            check(host, host, self._allowed)
+        headers = {"accept-encoding": "identity", "user-agent": "Attribune", **request.headers}
+        async with self._session.request(
+            request.method,
+            URL(request.url, encoded=True),  # what was rendered goes out as it is
+            data=request.body or None,
+            headers=headers,
+            allow_redirects=False,
+        ) as answer:
+            return answer.status, await _read(answer)
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """The answer's beginning, of which no more is taken than is kept."""
+    body = b""
+    while len(body) < ANSWER_BYTES_MAX:
+        piece = await answer.content.read(min(_CHUNK_BYTES, ANSWER_BYTES_MAX - len(body)))
+        if not piece:
+            break
+        body += piece
+    return body
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _why(fault: BaseException, wait_s: float) -> str:
+    if isinstance(fault, TimeoutError):
+        return f"no answer within {wait_s:g} s"
+    return f"{type(fault).__name__}: {fault}"
+
+
+def _refusal(fault: BaseException | None) -> AddressRefused | None:
+    """The refusal of an address that a client's error was made of."""
+    while fault is not None and not isinstance(fault, AddressRefused):
+        fault = fault.__cause__ or getattr(fault, "os_error", None)
+    return fault
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _ms_since(began: float) -> int:
+    return round((_now_s() - began) * 1000)
