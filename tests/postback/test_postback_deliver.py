@@ -72,7 +72,7 @@ async def fine(_: web.Request) -> web.Response:
 
 
 def test_what_was_rendered_goes_out_as_it_is() -> None:
-    path = "/a%2Fb?c=%20x%26y&d=a%2Bb"
+    path = "/a%2Fb?c=%20x%26y&d=a%2Bb&e=%7e"
     answer, (heard,) = sent(fine, path, method="POST", headers={"x-a": "1"}, body=b"a=1")
     assert (answer.status, answer.body, answer.error) == (200, b"success=true;", None)
     assert heard.raw_path == path
