@@ -162,6 +162,11 @@ def test_no_value_stands_in_the_host(url: str) -> None:
         ("json = {", 'form = { a = "b" }\njson = {', "not both"),
         ("json = {", 'one_of = [["nothing"]]\njson = {', "no parameter"),
         ('help = "a token"', "", "help"),
+        ("x-click =", '"x click" =', "no header's name"),
+        ("x-click =", '"x\\nclick" =', "no header's name"),
+        ("x-click =", "Host =", "not set here"),
+        ("x-click =", "Authorization =", "not set here"),
+        ("x-click =", "content-length =", "not set here"),
     ],
 )
 def test_data_that_is_wrong_is_named_by_its_field(before: str, after: str, words: str) -> None:
@@ -173,6 +178,28 @@ def test_data_that_is_wrong_is_named_by_its_field(before: str, after: str, words
 def test_a_pattern_that_is_none_is_named() -> None:
     with pytest.raises(Invalid, match=r"success\.body"):
         read_partner(DATA + '\n[success]\nbody = "("\n')
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("query = { cid", 'query = { "{campaign}"'),
+        ('form = { "a b"', 'form = { "a{"'),
+        ("json = { click", 'json = { "{event}x"'),
+        ("/json", "/json?{campaign}=1"),
+    ],
+)
+def test_no_macro_stands_in_a_name(before: str, after: str) -> None:
+    assert before in DATA
+    with pytest.raises(Invalid):
+        made(DATA.replace(before, after, 1))
+
+
+def test_a_name_in_a_query_is_encoded_as_values_are() -> None:
+    odd = made(DATA.replace("query = { cid", 'query = { "a b&c[]"'))
+    found = odd.request(Trigger.INSTALL, {"campaign": "c", "partner_click_id": "1"})
+    assert isinstance(found, Request)
+    assert parse_qsl(urlsplit(found.url).query) == [("a b&c[]", "1")]
 
 
 def test_a_setting_that_is_not_in_the_data_cannot_be_used() -> None:

@@ -142,6 +142,11 @@ class PartnerData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 _METHODS: Final = ("GET", "POST", "PUT", "DELETE")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+_HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+#: Headers that belong to the connection, or that ``basic`` makes.
+_NOT_THEIRS: Final = frozenset(
+    {"authorization", "connection", "content-length", "cookie", "host", "te", "transfer-encoding"}
+)
 
 
 def read_partner(text: str) -> PartnerData:
@@ -182,6 +187,11 @@ def _checked(request: RequestData, told: set[Trigger]) -> set[Trigger]:
         raise _wrong("requests.json", "a request has a form or JSON, not both")
     if request.method == "GET" and (request.form or request.json):
         raise _wrong("requests.method", "GET has no body; use POST")
+    for name in request.headers:
+        if not _HEADER.match(name):
+            raise _wrong("requests.headers", f"{name!r} is no header's name")
+        if name.lower() in _NOT_THEIRS - ({"authorization"} if request.basic is None else set()):
+            raise _wrong("requests.headers", f"{name} is not set here")
     parameters: dict[str, Any] = request.query | request.headers | request.form | request.json
     _at_most(len(parameters), PARAMETERS_MAX, "requests")
     if unknown := {name for names in request.one_of for name in names} - parameters.keys():

@@ -126,7 +126,7 @@ class Prepared:
             data=data,
             origin=origin,
             path=self._read(path, "url"),
-            query=own + self._fields(data.query, "query"),
+            query=own + tuple(map(_named_in_query, self._fields(data.query, "query"))),
             headers=self._fields(data.headers, "headers"),
             form=self._fields(data.form, "form"),
             json=self._fields(data.json, "json"),
@@ -151,6 +151,8 @@ class Prepared:
         )
 
     def _field(self, name: str, value: str | Parameter, param: str) -> _Field:
+        if self._read(name, param).macros:
+            raise Invalid(f"{param}: no macro may stand in the name {name!r}", param=param)
         if isinstance(value, str):
             return _Field(name, self._read(value, param), Absent.DROP)
         return _Field(name, self._read(value.value, param), value.absent, value.characters_max)
@@ -269,6 +271,11 @@ def _authorization(way: _Way, values: Mapping[str, Value | None]) -> dict[str, s
         return {}
     user, password = (template.fill(values).text for template in way.basic)
     return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def _named_in_query(field: _Field) -> _Field:
+    """A parameter whose name is as it stands in a query; those of an address are so already."""
+    return field._replace(name=quote(field.name, safe="~$[]"))
 
 
 def _in_path(value: str) -> str:
