@@ -1,6 +1,7 @@
 """Lives of the engines, each in a process of its own, for tests that have the kernel refuse one of its calls.
 
 lives.py DESCRIPTOR   takes ``{"engine", "folder"}`` with a socket from that descriptor, again and again, and lives each in a fork
+lives.py DESCRIPTOR facts FOLDER   one life of the facts, whose threads would not outlive a fork; the descriptor is its socket
 
 A life says over its socket that it is ready, waits for a word, does its deeds and tells how they went; after another word it
 opens the engine anew and tells what it holds. Sockets only, since the other calls may be the ones that are refused.
@@ -15,6 +16,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -24,11 +26,12 @@ from attribune.engines.rocksdb_store import RocksStore
 from attribune.engines.sql_registry import SqlRegistryStore
 from attribune.engines.system import SystemClock
 from attribune.model.errors import AttribuneError
+from attribune.model.fact import Fact, FactKind
 from attribune.model.ids import START, DeviceId, Position, ProductId
 from attribune.model.position import Topic
 
-#: How often a deed is tried before it is said that it never works again.
-TRIES: Final = 6
+#: How often a deed is tried before it is said that it never works again: at most each of ClickHouse's threads fails it once.
+TRIES: Final = 30
 #: After so many tries an engine whose process would be begun anew is opened anew.
 TRIES_OF_ONE: Final = 2
 DEEDS: Final = 4
@@ -172,11 +175,44 @@ class Store:
         return [opened.position(), [int.from_bytes(row, "big") for row, _ in rows]]
 
 
+class Facts:
+    """The recorder inserts rows, and after a failure goes on from what stands. Opened before anything is refused."""
+
+    is_reopened = True
+
+    def open(self, folder: Path) -> Any:
+        from attribune.engines.clickhouse_facts import ClickhouseFacts  # noqa: PLC0415 - loads ClickHouse
+
+        return ClickhouseFacts(folder / "facts", memory_bytes_max=1 << 30, threads=1)
+
+    def deeds(self) -> Iterator[tuple[str, Deed]]:
+        for n in range(1, DEEDS):
+            yield "insert", lambda facts, n=n: self.insert(facts, n)
+
+    def insert(self, facts: Any, n: int) -> None:
+        """A failed insert may have been written: the facts know."""
+        if facts.position() < n:
+            facts.insert([self.row(n, ordinal) for ordinal in range(3)])
+        assert (facts.position(), facts.count()) == (n, 3 * n)
+
+    @staticmethod
+    def row(n: int, ordinal: int) -> Fact:
+        day = date(2026, 3, 1)
+        return Fact(
+            position=Position(n), ordinal=ordinal, kind=FactKind.CLICK, product=ProductId("p"),
+            at_ms=n, received_at_ms=n, day=day, own_day=day, about=Position(n),
+        )  # fmt: skip
+
+    def held(self, opened: Any) -> list[int]:
+        return [opened.position(), opened.count()]
+
+
 ENGINES: Final[dict[str, Engine]] = {
     "journal": Journal(),
     "answers": Answers(),
     "registry": Registry(),
     "store": Store(),
+    "facts": Facts(),
 }
 
 
@@ -220,11 +256,12 @@ class Life:
             self.failures.append(f"{what}: {type(fault).__name__}: {fault.message}")
 
 
-def tell(talk: socket.socket, engine: Engine, folder: Path) -> None:
+def tell(talk: socket.socket, engine: Engine, folder: Path, opened: Any = None) -> None:
     """Live, and tell over a socket."""
     talk.send(str(os.getpid()).encode())
     talk.recv(1)
     life = Life(engine, folder)
+    life.opened = opened
     try:
         life.live()
         said: dict[str, Any] = {"failures": life.failures}
@@ -241,12 +278,16 @@ def tell(talk: socket.socket, engine: Engine, folder: Path) -> None:
 
 def main() -> None:
     """Live what is asked for, each time in a fork, until nobody asks."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    if len(sys.argv) > 2:
+        engine, folder = ENGINES[sys.argv[2]], Path(sys.argv[3])
+        tell(control, engine, folder, engine.open(folder))
+        return
     # What a life would import only when it needs it is loaded before anything is refused. RocksDB's threads would not
     # outlive a fork, so that engine is not tried.
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("journal", "answers", "registry"):
             Life(ENGINES[name], Path(scratch)).live()
-    control = socket.socket(fileno=int(sys.argv[1]))
     control.send(b"!")
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 4096, 1)
