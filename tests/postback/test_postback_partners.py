@@ -8,12 +8,12 @@ from urllib.parse import parse_qs
 import pytest
 
 from attribune.model.errors import Invalid, NotFound
-from attribune.postback import library
-from attribune.postback.library import Case, PartnerFolder
+from attribune.postback import folders
+from attribune.postback.folders import Case, PartnerFolder
 from attribune.postback.partner import Trigger
 from attribune.postback.render import Prepared, Request
 
-FOLDERS = {name: library.find(name) for name in library.names()}
+FOLDERS = {name: folders.find(name) for name in folders.names()}
 CASES = [(folder, case) for folder in FOLDERS.values() for case in folder.cases]
 
 #: What impact's Conversions API requires, its keys of events and of attribution, and how long they may be.
@@ -47,7 +47,7 @@ def test_these_are_shipped() -> None:
 
 @pytest.mark.parametrize(("folder", "case"), CASES, ids=lambda one: one.name)
 def test_each_case_comes_out_as_it_says(folder: PartnerFolder, case: Case) -> None:
-    assert library.fails(folder, case) is None
+    assert folders.fails(folder, case) is None
 
 
 @pytest.mark.parametrize("folder", FOLDERS.values(), ids=lambda one: one.name)
@@ -112,17 +112,17 @@ def test_an_operators_own_folder_is_read_by_the_same_rules(tmp_path: Path) -> No
         'title = "Mine"\nsource = "me"\n[[requests]]\ntriggers = ["install"]\n'
         'url = "https://mine.example/?c={partner_click_id}"\n'
     )
-    assert library.find(str(tmp_path)).cases == []
+    assert folders.find(str(tmp_path)).cases == []
     (tmp_path / "cases.toml").write_text(
         '[[case]]\nname = "one"\ntrigger = "install"\nvalues = { partner_click_id = "1" }\n'
         'sends = { url = "https://mine.example/?c=2" }\n'
     )
-    folder = library.find(str(tmp_path))
-    assert library.fails(folder, folder.cases[0]) == (
+    folder = folders.find(str(tmp_path))
+    assert folders.fails(folder, folder.cases[0]) == (
         "url is 'https://mine.example/?c=1', not 'https://mine.example/?c=2'"
     )
     with pytest.raises(NotFound):
-        library.find("../partners/tune/../nothing")
+        folders.find("../partners/tune/../nothing")
     (tmp_path / "partner.toml").write_bytes(b"\xff")
     with pytest.raises(Invalid):
-        library.find(str(tmp_path))
+        folders.find(str(tmp_path))

@@ -15,7 +15,7 @@ from attribune.cli.options import Json, MaybeData
 from attribune.model.errors import Invalid
 
 if TYPE_CHECKING:
-    from attribune.postback.library import PartnerFolder
+    from attribune.postback.folders import PartnerFolder
 
 commands = typer.Typer(
     name="postback", help="Postbacks: what partners are told, and how.", no_args_is_help=True
@@ -30,9 +30,9 @@ Partner = Annotated[
 @commands.command(epilog="Example: attribune postback templates")
 def templates(json_: Json = False) -> None:
     """List the partners whose language is known, and what each needs to be set."""
-    from attribune.postback import library  # noqa: PLC0415 - other commands need no templates
+    from attribune.postback import folders  # noqa: PLC0415 - other commands need no templates
 
-    found = [library.find(name) for name in library.names()]
+    found = [folders.find(name) for name in folders.names()]
     if json_:
         return show.as_json({"templates": [_told(folder) for folder in found]})
     rows = (
@@ -61,14 +61,14 @@ def preview(
     json_: Json = False,
 ) -> None:
     """Show what a partner would be told with these settings: of a handle, or in its own cases. Sends nothing."""
-    from attribune.postback import library  # noqa: PLC0415 - as above
+    from attribune.postback import folders  # noqa: PLC0415 - as above
 
-    folder = library.find(partner)
+    folder = folders.find(partner)
     settings, names = _pairs(given, "set"), _pairs(events, "event")
     if handle is None:
-        shown = [library.shown(folder, case, settings, names) for case in folder.cases]
+        shown = [folders.shown(folder, case, settings, names) for case in folder.cases]
     else:
-        shown = _of(handle, data, folder, library.hidden(folder, settings), names)
+        shown = _of(handle, data, folder, folders.hidden(folder, settings), names)
     if json_:
         return show.as_json({"previews": shown})
     for one in shown:
@@ -98,13 +98,13 @@ def _of(
 @commands.command(epilog="Example: attribune postback check partners/mine")
 def check(partner: Partner, json_: Json = False) -> None:
     """Check a partner's folder, and that each of its cases comes out as cases.toml says."""
-    from attribune.postback import library  # noqa: PLC0415 - as above
+    from attribune.postback import folders  # noqa: PLC0415 - as above
 
-    folder = library.find(partner)
+    folder = folders.find(partner)
     found = [
         {"case": case.name, "ok": why is None, "why": why}
         for case in folder.cases
-        for why in [library.fails(folder, case)]
+        for why in [folders.fails(folder, case)]
     ]
     is_ok = all(one["ok"] for one in found)
     if json_:
@@ -152,10 +152,10 @@ def try_out(
     json_: Json = False,
 ) -> None:
     """Send one of a partner's cases for real, with these settings, and say what it answered. The partner may book it."""
-    from attribune.postback import library, trial  # noqa: PLC0415 - only this command sends
+    from attribune.postback import folders, trial  # noqa: PLC0415 - only this command sends
 
-    folder = library.find(partner)
-    chosen = library.case(folder, case)
+    folder = folders.find(partner)
+    chosen = folders.case(folder, case)
     hosts = frozenset(allow_host or ())
     tried = trial.sent(folder, chosen, _pairs(given, "set"), _pairs(events, "event"), hosts)
     if json_:

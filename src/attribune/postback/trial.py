@@ -8,9 +8,9 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from attribune.model.errors import Invalid
-from attribune.postback import library
+from attribune.postback import folders
 from attribune.postback.deliver import Answer, Deliverer, judge
-from attribune.postback.library import Case, PartnerFolder
+from attribune.postback.folders import Case, PartnerFolder
 from attribune.postback.render import Request, Skipped
 
 #: As much of an answer as a person reads.
@@ -25,7 +25,7 @@ def sent(
     allowed: AbstractSet[str],
 ) -> dict[str, Any]:
     """Send a case; the request with secrets hidden, the answer, and what came of it. Raises Invalid when nothing would be sent."""
-    request = library.made(folder, case, {**case.settings, **settings}, events)
+    request = folders.made(folder, case, {**case.settings, **settings}, events)
     if isinstance(request, Skipped):
         raise Invalid(f"nothing is sent in the case {case.name!r}: {request.reason}", param="case")
     answer = asyncio.run(_send(request, allowed))
@@ -35,7 +35,7 @@ def sent(
         "error": answer.error,
         "took_ms": answer.took_ms,
     }
-    shown = library.shown(folder, case, settings, events)
+    shown = folders.shown(folder, case, settings, events)
     return {**shown, "answer": said, "came": judge(answer, folder.data.success).value}
 
 
