@@ -104,10 +104,6 @@ def test_a_trigger_that_is_not_in_the_data_is_not_told() -> None:
     assert made().request(Trigger.REVERSAL, {}) == Skipped("the partner is not told of reversal")
 
 
-def test_the_hosts_are_known_before_anything_is_sent() -> None:
-    assert made().hosts == {"p.example"}
-
-
 @pytest.mark.parametrize(
     ("settings", "param"),
     [

@@ -26,6 +26,11 @@ Partner = Annotated[
     typer.Argument(help="A shipped partner, or a folder with a partner.toml.", metavar="PARTNER"),
 ]
 
+Given = Annotated[list[str] | None, typer.Option("--set", help="A setting, as name=value.")]
+Events = Annotated[
+    list[str] | None, typer.Option("--event", help="An event's name, as ours=theirs.")
+]
+
 
 @commands.command(epilog="Example: attribune postback templates")
 def templates(json_: Json = False) -> None:
@@ -47,12 +52,8 @@ def templates(json_: Json = False) -> None:
 )
 def preview(
     partner: Partner,
-    given: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting, as name=value.")
-    ] = None,
-    events: Annotated[
-        list[str] | None, typer.Option("--event", help="An event's name, as ours=theirs.")
-    ] = None,
+    given: Given = None,
+    events: Events = None,
     handle: Annotated[
         str | None,
         typer.Option("--of", help="What really happened to a device, touch, event … in --data."),
@@ -135,12 +136,8 @@ def _say_preview(one: dict[str, Any]) -> None:
 )
 def try_out(
     partner: Partner,
-    given: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting, as name=value.")
-    ] = None,
-    events: Annotated[
-        list[str] | None, typer.Option("--event", help="An event's name, as ours=theirs.")
-    ] = None,
+    given: Given = None,
+    events: Events = None,
     case: Annotated[
         str | None,
         typer.Option(help="Which of the partner's cases; the first that sends when left out."),

@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -94,11 +94,6 @@ class Prepared:
             for way in [self._way(request)]
             for trigger in request.triggers
         }
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """Every host that is told something, with its port when one is named."""
-        return frozenset(urlsplit(way.origin).netloc for way in self._ways.values())
 
     def request(
         self, trigger: Trigger, values: Mapping[str, Value | None], *, shares: bool = True

@@ -10,7 +10,6 @@ from msgspec import Meta, Struct
 
 from attribune.api.access import OPT
 from attribune.api.here import Here
-from attribune.api.house import House
 from attribune.api.routes.asking import HANDLE_CHARACTERS_MAX, sources
 from attribune.model.activity import Event, Open
 from attribune.model.codec import decode
@@ -79,11 +78,12 @@ def preview(house: Here, data: JSONBody[PreviewRequest]) -> PreviewAnswer:
     """What a partner with this data would be told of what a handle leads to. Sends nothing and keeps nothing."""
     prepared = Prepared(read_partner(data.partner), data.settings, data.events)
     house.keeper.settle()
-    found = explain.decided(data.handle, sources(house))
+    asked = sources(house)
+    found = explain.decided(data.handle, asked)
     previews = [
         _preview(telling, prepared)
         for outcome in found.outcomes
-        for telling in tellings(outcome, _looked(house, outcome, found))
+        for telling in tellings(outcome, _looked(asked, outcome, found))
     ]
     return PreviewAnswer(previews=previews)
 
@@ -107,10 +107,12 @@ def _preview(telling: Telling, prepared: Prepared) -> Preview:
     )
 
 
-def _looked(house: House, outcome: Attribution | CreditedEvent, found: explain.Decided) -> Looked:
-    app = house.up_to_date().app(outcome.app)
+def _looked(
+    asked: explain.Sources, outcome: Attribution | CreditedEvent, found: explain.Decided
+) -> Looked:
+    app = asked.directory.app(outcome.app)
     return Looked(
-        record=_record(house, outcome.about),
+        record=_record(asked, outcome.about),
         touches=found.touches,
         store_id=app.store_id if app else None,
         conversion_at_ms=_conversion_at_ms(outcome.conversion, found.outcomes),
@@ -118,8 +120,8 @@ def _looked(house: House, outcome: Attribution | CreditedEvent, found: explain.D
     )
 
 
-def _record(house: House, place: Position) -> Open | Event | None:
-    entry = house.journal.get(Topic.ACTIVITY, place)
+def _record(asked: explain.Sources, place: Position) -> Open | Event | None:
+    entry = asked.journal.get(Topic.ACTIVITY, place)
     record = decode(entry) if entry else None
     return record if isinstance(record, Open | Event) else None
 
