@@ -7,10 +7,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid, NotFound
 from attribune.postback import folders
 from attribune.postback.folders import Case, PartnerFolder
-from attribune.postback.partner import Trigger
 from attribune.postback.render import Prepared, Request
 
 FOLDERS = {name: folders.find(name) for name in folders.names()}

@@ -10,9 +10,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
+from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid, NotFound
 from attribune.postback.functions import Value
-from attribune.postback.partner import PartnerData, SettingShape, Trigger, read_partner
+from attribune.postback.partner import PartnerData, SettingShape, read_partner
 from attribune.postback.render import Prepared, Request, Skipped
 
 SHIPPED: Final = Path(__file__).parent / "partners"

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
+from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid
 from attribune.postback.dialects import Dialect
 from attribune.postback.macros import Reach
@@ -21,27 +22,6 @@ from attribune.postback.macros import Reach
 PARAMETERS_MAX: Final = 100
 REQUESTS_MAX: Final = 20
 SETTINGS_MAX: Final = 40
-
-
-class Trigger(StrEnum):
-    """What a partner can be told of."""
-
-    #: A new installation that it drove.
-    INSTALL = "install"
-    #: A known person installed again.
-    REINSTALL = "reinstall"
-    #: A return that gave the device a new source.
-    REATTRIBUTION = "reattribution"
-    #: A silent device came back through a retargeting touch.
-    REENGAGEMENT = "reengagement"
-    #: A named event of somebody it drove.
-    EVENT = "event"
-    #: An installation that it drove and that was refused.
-    REJECTED_INSTALL = "rejected_install"
-    #: What it was told is no longer so: given to another, refunded, refused.
-    REVERSAL = "reversal"
-    #: A later revision that stays with it, with other words.
-    ATTRIBUTION_UPDATE = "attribution_update"
 
 
 class Absent(StrEnum):

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from attribune.model.activity import Event, Open
+from attribune.model.delivery import Trigger
 from attribune.model.ids import PartnerId, TouchId
 from attribune.model.outcome import Attribution, ConversionKind, Credit, CreditedEvent, Source
 from attribune.model.touch import Touch
 from attribune.postback.functions import Value
 from attribune.postback.macros import is_member
-from attribune.postback.partner import Trigger
 
 #: Events that undo the one whose ``transaction_id`` they carry.
 UNDOING: Final = ("refund", "chargeback")

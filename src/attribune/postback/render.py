@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid
 from attribune.postback.functions import Value
 from attribune.postback.partner import (
@@ -20,7 +21,6 @@ from attribune.postback.partner import (
     PartnerData,
     RequestData,
     SettingShape,
-    Trigger,
 )
 from attribune.postback.template import Template, allowed, read
 
