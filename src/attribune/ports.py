@@ -262,11 +262,11 @@ class Outbox(Protocol):
         ...
 
     def waiting(self, postback: PostbackId, until_ms: int, limit: int) -> list[OutboxRow]:
-        """Up to ``limit`` rows that wait and were planned until a moment, due or not, the oldest first."""
+        """Up to ``limit`` rows that wait and are tried since a moment or longer, due or not, the oldest first."""
         ...
 
-    def of_outcome(self, postback: PostbackId, outcome_id: str) -> list[OutboxRow]:
-        """Every row of a postback about one outcome or about what it undoes, in order."""
+    def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[OutboxRow]]:
+        """Every row of a postback about some subjects (see ``Planned.subject``), in order."""
         ...
 
     def conversions(self, wanted: Collection[ConversionId]) -> dict[ConversionId, int]:

@@ -40,7 +40,7 @@ IMPACT_DISPOSITIONS = {
 
 def test_these_are_shipped() -> None:
     assert set(FOLDERS) == {
-        *("affise", "everflow", "generic-get", "generic-json"),
+        *("affise", "callback", "everflow", "generic-get", "generic-json"),
         *("impact", "track360", "tune", "webhook"),
     }
 

@@ -32,7 +32,12 @@ class MemoryOutbox:
     def fold(self, page: OutboxPage, position: Position) -> None:
         """Take in what some entries change and move the position; what stands already is left."""
         for planned in page.planned:
-            row = OutboxRow(planned=planned, state=DeliveryState.WAITING, due_at_ms=planned.at_ms)
+            row = OutboxRow(
+                planned=planned,
+                state=DeliveryState.WAITING,
+                due_at_ms=planned.at_ms,
+                since_ms=planned.at_ms,
+            )
             self._rows.setdefault(planned.id, row)
         for one in page.came:
             self._take(one)
@@ -42,6 +47,7 @@ class MemoryOutbox:
                     self._rows[id_],
                     state=DeliveryState.WAITING,
                     due_at_ms=at_ms,
+                    since_ms=at_ms,
                     reason=None,
                     poll_url=None,
                 )
@@ -78,16 +84,16 @@ class MemoryOutbox:
         return min((row.due_at_ms for row in self._of(postback)), default=None)
 
     def waiting(self, postback: PostbackId, until_ms: int, limit: int) -> list[OutboxRow]:
-        """Up to ``limit`` rows that wait and were planned until a moment, due or not, the oldest first."""
-        return [row for row in self._of(postback) if row.planned.at_ms <= until_ms][:limit]
+        """Up to ``limit`` rows that wait and are tried since a moment or longer, due or not, the oldest first."""
+        return [row for row in self._of(postback) if row.since_ms <= until_ms][:limit]
 
-    def of_outcome(self, postback: PostbackId, outcome_id: str) -> list[OutboxRow]:
-        """Every row of a postback about one outcome or about what it undoes, in order."""
-        return [
-            row
-            for row in self._rows.values()
-            if (row.planned.postback, row.planned.subject) == (postback, outcome_id)
-        ]
+    def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[OutboxRow]]:
+        """Every row of a postback about some subjects, in order."""
+        found: dict[str, list[OutboxRow]] = {}
+        for row in self._rows.values():
+            if row.planned.postback == postback and row.planned.subject in subjects:
+                found.setdefault(row.planned.subject, []).append(row)
+        return found
 
     def conversions(self, wanted: Collection[ConversionId]) -> dict[ConversionId, int]:
         """When conversions happened that are known. Milliseconds, UTC."""

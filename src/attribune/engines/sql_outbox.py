@@ -49,6 +49,7 @@ _deliveries: Final = sa.Table(
     sa.Column("state", sa.SmallInteger, nullable=False),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("due_at_ms", sa.BigInteger, nullable=False),
+    sa.Column("since_ms", sa.BigInteger, nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("poll_url", sa.Text),
     sa.Column("method", sa.Text),
@@ -99,11 +100,28 @@ _not_sharing: Final = sa.Table(
 )
 _VIEW: Final = View("outbox", position_table("outbox_position", _tables))
 
+# In statements written as text 0 is the state of what waits.
+assert _WAITING == 0
+#: Rows that are due and have nothing to wait for; in order, nothing of their device either.
+DUE: Final = sa.text(
+    "SELECT d.* FROM deliveries d WHERE d.postback = :postback AND d.state = 0 AND d.due_at_ms <= :now_ms"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.subject = d.subject AND b.postback = d.postback"
+    " AND b.copy = d.copy AND b.state = 0 AND b.number < d.number)"
+    " ORDER BY d.due_at_ms, d.number LIMIT :limit"
+)
+DUE_IN_ORDER: Final = sa.text(
+    "SELECT d.* FROM deliveries d WHERE d.postback = :postback AND d.state = 0 AND d.due_at_ms <= :now_ms"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.subject = d.subject AND b.postback = d.postback"
+    " AND b.copy = d.copy AND b.state = 0 AND b.number < d.number)"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.postback = d.postback AND b.device = d.device"
+    " AND b.state = 0 AND b.number < d.number)"
+    " ORDER BY d.due_at_ms, d.number LIMIT :limit"
+)
 # Prepared once: building a statement costs more than running it.
 _plan: Final = sa.text(
     "INSERT INTO deliveries (id, postback, partner, product, device, outcome_id, revision, trigger, subject, copy, place, undoes,"
-    " at_ms, state, tries, due_at_ms) VALUES (:id, :postback, :partner, :product, :device, :outcome_id, :revision, :trigger,"
-    f" :subject, :copy, :place, :undoes, :at_ms, {_WAITING}, 0, :at_ms) ON CONFLICT (id) DO NOTHING"
+    " at_ms, state, tries, due_at_ms, since_ms) VALUES (:id, :postback, :partner, :product, :device, :outcome_id, :revision, :trigger,"
+    " :subject, :copy, :place, :undoes, :at_ms, 0, 0, :at_ms, :at_ms) ON CONFLICT (id) DO NOTHING"
 )
 _attempt: Final = sa.text(
     "INSERT INTO attempts (delivery, number, at_ms, took_ms, status, error, answer, state, reason) VALUES (:delivery, :number,"
@@ -117,7 +135,7 @@ _settled: Final = sa.text(
     "UPDATE deliveries SET state = :state, due_at_ms = 0, reason = :reason WHERE id = :delivery"
 )
 _again: Final = sa.text(
-    f"UPDATE deliveries SET state = {_WAITING}, due_at_ms = :due_at_ms, reason = NULL, poll_url = NULL WHERE id = :delivery"
+    "UPDATE deliveries SET state = 0, due_at_ms = :due_at_ms, since_ms = :due_at_ms, reason = NULL, poll_url = NULL WHERE id = :delivery"
 )
 _converted: Final = sa.text(
     "INSERT INTO conversions (id, at_ms) VALUES (:id, :at_ms) ON CONFLICT (id) DO UPDATE SET at_ms = excluded.at_ms"
@@ -139,7 +157,6 @@ class SqlOutbox(SqlView):
 
     def __init__(self, url_or_path: str | Path, *, is_reader: bool = False) -> None:
         super().__init__(_VIEW, url_or_path, is_reader=is_reader)
-        self._due = {in_order: _due_query(in_order=in_order) for in_order in (False, True)}
 
     def fold(self, page: OutboxPage, position: Position) -> None:
         """Take in what some entries change and move the position, all or nothing; what stands already is left."""
@@ -153,7 +170,8 @@ class SqlOutbox(SqlView):
     ) -> list[OutboxRow]:
         """Up to ``limit`` rows that wait and are due, the longest due first, none before an earlier one that it waits for."""
         values = {"postback": postback, "now_ms": now_ms, "limit": limit}
-        return [_row(found) for found in self.rows(self._due[in_order], values)]
+        query = DUE_IN_ORDER if in_order else DUE
+        return [_row(found) for found in self.rows(query, values)]
 
     def next_due_ms(self, postback: PostbackId) -> int | None:
         """When the first row that waits is due; None when none waits."""
@@ -165,25 +183,30 @@ class SqlOutbox(SqlView):
         return found[0][0] if found else None
 
     def waiting(self, postback: PostbackId, until_ms: int, limit: int) -> list[OutboxRow]:
-        """Up to ``limit`` rows that wait and were planned until a moment, due or not, the oldest first."""
+        """Up to ``limit`` rows that wait and are tried since a moment or longer, due or not, the oldest first."""
         c = _deliveries.c
         query = (
             sa.select(_deliveries)
-            .where(c.postback == postback, c.state == _WAITING, c.at_ms <= until_ms)
+            .where(c.postback == postback, c.state == _WAITING, c.since_ms <= until_ms)
             .order_by(c.number)
             .limit(limit)
         )
         return [_row(found) for found in self.rows(query)]
 
-    def of_outcome(self, postback: PostbackId, outcome_id: str) -> list[OutboxRow]:
-        """Every row of a postback about one outcome or about what it undoes, in order."""
+    def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[OutboxRow]]:
+        """Every row of a postback about some subjects, in order."""
         c = _deliveries.c
-        query = (
-            sa.select(_deliveries)
-            .where(c.subject == outcome_id, c.postback == postback)
-            .order_by(c.number)
-        )
-        return [_row(found) for found in self.rows(query)]
+        found: dict[str, list[OutboxRow]] = {}
+        for row in self._found(
+            subjects,
+            lambda some: (
+                sa.select(_deliveries)
+                .where(c.subject.in_(some), c.postback == postback)
+                .order_by(c.number)
+            ),
+        ):
+            found.setdefault(row.subject, []).append(_row(row))
+        return found
 
     def conversions(self, wanted: Collection[ConversionId]) -> dict[ConversionId, int]:
         """When conversions happened that are known. Milliseconds, UTC."""
@@ -240,23 +263,6 @@ class SqlOutbox(SqlView):
         keys = list(wanted)
         for start in range(0, len(keys), _CHUNK):
             yield from self.rows(query(keys[start : start + _CHUNK]))
-
-
-def _due_query(*, in_order: bool) -> sa.TextClause:
-    """Rows that are due and have nothing to wait for."""
-    device = (
-        " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.postback = d.postback AND b.device = d.device"
-        f" AND b.state = {_WAITING} AND b.number < d.number)"
-        if in_order
-        else ""
-    )
-    return sa.text(
-        "SELECT d.* FROM deliveries d WHERE d.postback = :postback"
-        f" AND d.state = {_WAITING} AND d.due_at_ms <= :now_ms"
-        " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.subject = d.subject AND b.postback = d.postback"
-        f" AND b.copy = d.copy AND b.state = {_WAITING} AND b.number < d.number){device}"
-        " ORDER BY d.due_at_ms, d.number LIMIT :limit"
-    )
 
 
 def _conditions(wanted: LogQuestion) -> Iterator[sa.ColumnElement[bool]]:
@@ -364,6 +370,7 @@ def _row(found: Any) -> OutboxRow:
         state=_STATES[found.state],
         tries=found.tries,
         due_at_ms=found.due_at_ms,
+        since_ms=found.since_ms,
         reason=found.reason,
         poll_url=found.poll_url,
         request=None

@@ -102,7 +102,7 @@ def _preview(telling: Telling, prepared: Prepared) -> Preview:
         outcome_id=telling.outcome_id,
         revision=telling.revision,
         trigger=telling.trigger,
-        partner=telling.partner,
+        partner=telling.partner or "",
         request=request,
         skipped=skipped,
     )

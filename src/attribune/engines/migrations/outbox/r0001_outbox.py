@@ -60,6 +60,7 @@ def _deliveries() -> None:
         sa.Column("state", sa.SmallInteger, nullable=False),
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("due_at_ms", sa.BigInteger, nullable=False),
+        sa.Column("since_ms", sa.BigInteger, nullable=False),
         sa.Column("reason", sa.Text),
         sa.Column("poll_url", sa.Text),
         sa.Column("method", sa.Text),
