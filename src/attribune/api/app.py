@@ -19,6 +19,7 @@ from attribune.api.routes import (
     asking,
     checks,
     corrections,
+    deliveries,
     devices,
     exports,
     journal,
@@ -52,6 +53,7 @@ def create(house: House) -> ASGIApp:
                 *corrections.HANDLERS,
                 *checks.HANDLERS,
                 *postbacks.HANDLERS,
+                *deliveries.HANDLERS,
                 *running.HANDLERS,
             )
         ),

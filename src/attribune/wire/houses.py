@@ -43,6 +43,8 @@ def house(parts: Parts, keeper: Keeper) -> House:
         keeper=keeper,
         enricher=lambda: parts.enricher,
         facts=lambda: parts.facts,
+        outbox=lambda: parts.outbox_reader,
+        vault=parts.vault,
         dialects=tuple(DIALECTS),
     )
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from attribune.model.ids import Position
-from attribune.model.status import Disk, Progress, RoleState, Status
+from attribune.model.status import Disk, Progress, RoleState, RoleStatus, Status
 from attribune.roles import folder as folder_
 from attribune.roles.base import Role, settle
 from attribune.roles.supervisor import RESTART_FOLDER
 from attribune.wire import beginnings, checking, disks
-from attribune.wire.parts import Parts
-from attribune.wire.roles import attributor, recorder, registrar
+from attribune.wire.parts import OUTBOX_FILE, Parts
+from attribune.wire.roles import attributor, postbacker, recorder, registrar
 
 if TYPE_CHECKING:
     from attribune.attribute.replay import Replayed
@@ -26,13 +26,24 @@ if TYPE_CHECKING:
     from attribune.model.policy import Policy
     from attribune.report.audit import AuditReport
     from attribune.roles.attributor import AttributorRole
+    from attribune.roles.postbacker import PostbackerRole
     from attribune.roles.recorder import RecorderRole
     from attribune.roles.registrar import RegistrarRole
 
 #: What the attributor makes of the journal: its store, and the answers it keeps for those who ask.
 STORES: Final = ("store", "answers")
 #: What each view lies in; the journal can make all of it again.
-_FILES: Final = {"registry": ("registry.db*",), "stores": STORES, "facts": ("facts",)}
+_FILES: Final = {
+    "registry": ("registry.db*",),
+    "stores": STORES,
+    "facts": ("facts",),
+    "outbox": (f"{OUTBOX_FILE}*",),
+}
+#: Views that a role in a process of its own keeps, and what is removed of each while that role is down.
+_OF_CHILDREN: Final = {
+    "stores": ("attributor", STORES),
+    "outbox": ("postbacker", (OUTBOX_FILE, f"{OUTBOX_FILE}-wal", f"{OUTBOX_FILE}-shm")),
+}
 #: How long an answer waits for the views to reach the journal's end.
 _SETTLE_WAIT_S: Final = 5.0
 _SETTLE_POLL_S: Final = 0.01
@@ -69,6 +80,11 @@ class OfflineKeeper:
         """Bring every view up to the journal's end."""
         settle(self._registrar, self._attributor, self._recorder)
 
+    def settle_outbox(self) -> None:
+        """Bring the outbox up to the journal's end."""
+        self.settle()
+        settle(self._postbacker)
+
     def lag(self) -> int:
         """None: whoever asks for numbers settles first."""
         return 0
@@ -93,11 +109,12 @@ class OfflineKeeper:
         elif view == "registry":
             self._registrar.forget(lambda: remove(self._parts.folder, view))
         else:
-            self.__dict__.pop("_attributor", None)
-            for name in STORES:
+            role, engines = _OFFLINE[view]
+            self.__dict__.pop(role, None)
+            for name in engines:
                 self._parts.forget(name)
             remove(self._parts.folder, view)
-        self.settle()
+        self.settle_outbox()
 
     def progress(self, view: str) -> Progress:
         """It is done."""
@@ -138,6 +155,17 @@ class OfflineKeeper:
     @cached_property
     def _recorder(self) -> RecorderRole:
         return recorder(self._parts)
+
+    @cached_property
+    def _postbacker(self) -> PostbackerRole:
+        return postbacker(self._parts)
+
+
+#: Views that are made again by a new role: its name here, and the engines that it has open.
+_OFFLINE: Final = {
+    "stores": ("_attributor", STORES),
+    "outbox": ("_postbacker", ("outbox", "outbox_reader")),
+}
 
 
 def _refuse_pruned(parts: Parts, view: str) -> None:
@@ -185,6 +213,14 @@ class ServingKeeper:
         while self._recorder.position() < end and time.monotonic() < give_up:
             time.sleep(_SETTLE_POLL_S)
 
+    def settle_outbox(self) -> None:
+        """Wait a moment for the postbacker to have taken in what is decided of what stands in the journal now."""
+        self.settle()
+        give_up = time.monotonic() + _SETTLE_WAIT_S
+        end = self._parts.journal.end()
+        while (self._role("postbacker").position or 0) < end and time.monotonic() < give_up:
+            time.sleep(_SETTLE_POLL_S)
+
     def lag(self) -> int:
         """Entries that the slower of attributor and recorder has not handled, as far as they have said."""
         decided, _ = self._attributor_stands()
@@ -217,23 +253,30 @@ class ServingKeeper:
         elif view == "registry":
             self._registrar.forget(lambda: remove(self._parts.folder, view))
         else:
-            marker = self._parts.folder / RESTART_FOLDER / "attributor"
-            folder_.write_whole(marker, "\n".join(STORES).encode())
+            role, files = _OF_CHILDREN[view]
+            self._parts.forget("outbox_reader")
+            folder_.write_whole(
+                self._parts.folder / RESTART_FOLDER / role, "\n".join(files).encode()
+            )
 
     def progress(self, view: str) -> Progress:
         """How far the view's role has come towards the end that the journal had when the rebuild began."""
         end = self._ends.get(view, self._parts.journal.end())
-        if view == "stores":
-            position, is_idle = self._attributor_since(self._begun_ms.get(view, 0))
+        if view in _OF_CHILDREN:
+            role, _ = _OF_CHILDREN[view]
+            position, is_idle = self._since(role, self._begun_ms.get(view, 0))
         else:
             state = (self._recorder if view == "facts" else self._registrar).state()
             position, is_idle = state.get("position") or 0, state.get("lag") == 0
         is_done = position >= end or is_idle
         return Progress(view=view, is_done=is_done, position=min(position, end), end=end)
 
-    def _attributor_since(self, begun_ms: int) -> tuple[int, bool]:
-        """How far an attributor that was started after a moment has come, and whether nothing waits for it."""
-        found = {role.role: role for role in self.status().roles}["attributor"]
+    def _role(self, name: str) -> RoleStatus:
+        return {role.role: role for role in self.status().roles}[name]
+
+    def _since(self, name: str, begun_ms: int) -> tuple[int, bool]:
+        """How far a role that was started after a moment has come, and whether nothing waits for it."""
+        found = self._role(name)
         if found.state is not RoleState.RUNNING or (found.started_at_ms or 0) < begun_ms:
             return 0, False
         return found.position or 0, found.lag == 0
@@ -254,5 +297,5 @@ class ServingKeeper:
 
     def _attributor_stands(self) -> tuple[Position, int]:
         """Where the attributor stood when it last said so, and what it decided differently after a crash."""
-        found = {role.role: role for role in self.status().roles}["attributor"]
+        found = self._role("attributor")
         return Position(found.position or 0), found.counters.get("differences", 0)
