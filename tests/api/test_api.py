@@ -51,10 +51,16 @@ WRITES = [
     ("POST", "/api/devices/test", {"id": "d", "app": "game-android"}),
     ("POST", "/api/devices/import", {"app": "game-android", "devices": []}),
     ("POST", "/api/corrections", {"id": "x", "to": "organic", "reason": "why"}),
+    ("POST", "/api/postbacks", {"partner": "acme", "template": "generic-get"}),
+    ("POST", "/api/postbacks/x/pause", None),
+    ("POST", "/api/postbacks/x/resume", None),
+    ("POST", "/api/postbacks/x/end", None),
+    ("POST", "/api/deliveries/again", {"postback": "x"}),
     ("POST", "/api/rebuild/facts", None),
     ("POST", "/api/journal/retell", None),
 ]
 READS = ["/api/apps", "/api/products", "/api/partners", "/api/links", "/api/keys", "/api/doors"]
+READS += ["/api/postbacks", "/api/deliveries"]
 
 
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)

@@ -28,6 +28,8 @@ def house_over(journal: MemoryJournal) -> House:
         keeper=nobody,
         enricher=nobody,
         facts=nobody,
+        outbox=nobody,
+        vault=nobody,
         dialects=(),
     )
 

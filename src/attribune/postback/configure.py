@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from attribune.model.delivery import Trigger
@@ -64,12 +65,20 @@ def checked_hosts(hosts: Sequence[str], param: str) -> tuple[str, ...]:
         raise Invalid(f"{param}: at most {HOSTS_MAX} hosts", param=param)
     found = tuple(dict.fromkeys(host.strip().lower().strip("[]") for host in hosts))
     for host in found:
-        if not (is_host(host) or ":" in host):
+        if not (is_host(host) or _is_address(host)):
             raise Invalid(
                 f"{param}: {host!r} is no host; give a name or an address without scheme, port and path",
                 param=param,
             )
     return found
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _in_order(triggers: frozenset[Trigger]) -> tuple[Trigger, ...]:

@@ -91,7 +91,7 @@ def list_deliveries(
     partner: FromQuery[str | None] = None,
     postback: FromQuery[str | None] = None,
     stands: Annotated[
-        DeliveryState | None, QueryParameter(query="state", description="Only what stands so.")
+        DeliveryState | None, QueryParameter(name="state", description="Only what stands so.")
     ] = None,
     outcome: Annotated[
         str | None, QueryParameter(max_length=256, description="The conversion, or the event's id.")
