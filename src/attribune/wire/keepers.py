@@ -128,7 +128,7 @@ class OfflineKeeper:
 
     def audit(self) -> AuditReport:
         """Whether everything adds up."""
-        self.settle()
+        self.settle_outbox()
         judge, keeps = self._attributor, self._recorder
         differences = int(judge.state()["differences"])
         return checking.audit(
