@@ -11,64 +11,23 @@ from msgspec import Meta, Struct
 from attribune.api.access import BY
 from attribune.api.here import Here
 from attribune.model.control import Redelivery
-from attribune.model.delivery import DeliveryState, Logged, LogQuestion, Trigger
+from attribune.model.delivery import DeliveryState, LogQuestion
 from attribune.model.errors import NotFound
 from attribune.model.ids import DeliveryId
 from attribune.registry import find, postbacks
 from attribune.registry.made import Made
 from attribune.registry.requests import Request as Body
+from attribune.report.deliveries import ToldDelivery, delivery
 
 ROWS_MAX: Final = 1000
 #: Most deliveries sent again by one request.
 AGAIN_MAX: Final = 1000
 
 
-class RequestTold(Struct, frozen=True, kw_only=True):
-    """What was sent, with the names of secrets in their places."""
-
-    method: str
-    url: str
-    body: str
-
-
-class AttemptTold(Struct, frozen=True, kw_only=True):
-    """One try, and what the partner answered."""
-
-    number: int
-    at_ms: int
-    took_ms: int
-    #: None when there was no answer; then ``error`` says why.
-    status: int | None
-    error: str | None
-    #: The answer's beginning.
-    answer: str
-
-
-class DeliveryTold(Struct, frozen=True, kw_only=True):
-    """One thing that one partner was to be told, and what became of it."""
-
-    delivery_id: str
-    postback: str
-    #: Who is credited; empty when nobody is.
-    partner: str
-    trigger: Trigger
-    outcome_id: str
-    revision: int
-    state: DeliveryState
-    #: Why it is not delivered.
-    reason: str | None
-    #: When it is sent, or sent again, while it waits. Milliseconds, UTC.
-    due_at_ms: int | None
-    planned_at_ms: int
-    #: None until it was sent.
-    request: RequestTold | None
-    attempts: list[AttemptTold]
-
-
 class DeliveriesAnswer(Struct, frozen=True, kw_only=True):
     """Deliveries, the newest first, and where the next page begins."""
 
-    rows: list[DeliveryTold]
+    rows: list[ToldDelivery]
     next: int | None
 
 
@@ -114,7 +73,7 @@ def list_deliveries(
     )
     found = house.outbox().log(wanted)
     next_ = found[-1].number if len(found) == limit else None
-    return DeliveriesAnswer(rows=[told(one) for one in found], next=next_)
+    return DeliveriesAnswer(rows=[delivery(one) for one in found], next=next_)
 
 
 @post("/api/deliveries/again", sync_to_thread=True, status_code=200)
@@ -151,36 +110,6 @@ def _given(house: Here, names: tuple[str, ...]) -> list[DeliveryId]:
             f"there is no delivery {missing[0]!r}; see `attribune postback log`", param="deliveries"
         )
     return list(ids)
-
-
-def told(one: Logged) -> DeliveryTold:
-    """A delivery as people read it."""
-    row, planned = one.row, one.row.planned
-    sent = row.request
-    return DeliveryTold(
-        delivery_id=planned.id,
-        postback=planned.postback,
-        partner=planned.partner,
-        trigger=planned.trigger,
-        outcome_id=planned.outcome_id,
-        revision=planned.revision,
-        state=row.state,
-        reason=row.reason,
-        due_at_ms=row.due_at_ms if row.state is DeliveryState.WAITING else None,
-        planned_at_ms=planned.at_ms,
-        request=RequestTold(method=sent.method, url=sent.url, body=sent.body) if sent else None,
-        attempts=[
-            AttemptTold(
-                number=tried.number,
-                at_ms=tried.at_ms,
-                took_ms=tried.took_ms,
-                status=tried.status,
-                error=tried.error,
-                answer=tried.answer,
-            )
-            for tried in one.attempts
-        ],
-    )
 
 
 HANDLERS = (list_deliveries, send_again)
