@@ -14,6 +14,7 @@ from attribune.attribute.presets import PRESETS
 from attribune.model import (
     activity,
     control,
+    delivery,
     fact,
     outcome,
     policy,
@@ -38,6 +39,8 @@ CHOICES: tuple[type[Enum], ...] = (
     activity.Sender,
     activity.ReferrerSource,
     touch.TouchKind,
+    delivery.Trigger,
+    delivery.DeliveryState,
     touch.TouchOrigin,
     touch.SignatureFault,
     outcome.ConversionKind,
