@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from house import DemoFailed, House
+from receiver import AffiliatePlatform
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from traffic import Registered, Traffic
@@ -27,7 +28,8 @@ def main() -> int:
     house = House(scratch)
     begun = time.monotonic()
     try:
-        run(house, stay=stay, begun=begun)
+        with AffiliatePlatform() as platform:
+            run(house, platform, stay=stay, begun=begun)
     except DemoFailed as failure:
         CONSOLE.print(f"[bold red]The demo failed.[/] {failure}")
         return 1
@@ -39,7 +41,7 @@ def main() -> int:
     return 0
 
 
-def run(house: House, *, stay: bool, begun: float) -> None:
+def run(house: House, platform: AffiliatePlatform, *, stay: bool, begun: float) -> None:
     """The demo from beginning to end."""
     with CONSOLE.status("starting Attribune on a scratch data folder …"):
         house.start()
@@ -51,12 +53,14 @@ def run(house: House, *, stay: bool, begun: float) -> None:
     CONSOLE.print(
         "[green]✓[/] registered two apps, four partners and five links (one of them retargeting)"
     )
+    add_postback(house, platform)
+    CONSOLE.print(f"[green]✓[/] partner acme is told of what it brings at {platform.url}")
     traffic = Traffic(house, registered)
     send(traffic)
     with CONSOLE.status("waiting until everything is decided and recorded …"):
         time.sleep(1.5)  # roles say where they stand once a second
         catch_up(house)
-    tell(house, traffic)
+    tell(house, traffic, platform)
     CONSOLE.print(f"\n[dim]The demo took {time.monotonic() - begun:.0f} s.[/]")
     if stay:
         linger(house)
@@ -111,6 +115,13 @@ def register(house: House) -> Registered:
     return Registered(android["key"], ios["key"], server, made)
 
 
+def add_postback(house: House, platform: AffiliatePlatform) -> None:
+    """Tell an affiliate platform of installs, events and what is taken back."""
+    url = f"{platform.url}?click={{partner_click_id}}&goal={{event_name}}&what={{trigger}}&sum={{revenue}}"
+    words = ("postback", "add", "--partner", "acme", "--template", "generic-get")
+    house.ask(*words, "--set", f"url={url}", "--allow-host", "127.0.0.1")
+
+
 def send(traffic: Traffic) -> None:
     """Send the whole story, with a bar."""
     bar = Progress(
@@ -150,7 +161,7 @@ def is_idle(status: dict[str, object]) -> bool:
     return bool(roles) and all(not role["lag"] for role in roles)
 
 
-def tell(house: House, traffic: Traffic) -> None:
+def tell(house: House, traffic: Traffic, platform: AffiliatePlatform) -> None:
     """What Attribune says: reports, one install's story, the audit, and where to go from here."""
     heading("Installs by partner and campaign (no partner is organic)")
     metrics = "clicks,impressions,installs,reinstalls,reengagements"
@@ -159,6 +170,20 @@ def tell(house: House, traffic: Traffic) -> None:
     house.show("report", "--metrics", "events,revenue", "--by", "source,partner")
     heading("The story of one install")
     house.show("explain", traffic.counted.hero)
+    heading("What acme's platform was told of that install, of the purchase and of its refund")
+    told = house.ask("explain", traffic.counted.hero)["stories"][0]["deliveries"]
+    if len(told) < len(("install", "tutorial", "purchase", "refund")):
+        raise DemoFailed(f"acme was not told all of it: {told}")
+    for row in told:
+        if row["state"] != "delivered":
+            raise DemoFailed(f"a postback was not delivered: {row}")
+        answered = row["attempts"][-1]["status"]
+        CONSOLE.print(
+            f"  {row['trigger']:<9} answered {answered}  {row['request']['url']}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    CONSOLE.print(f"  and {len(platform.heard)} postbacks in all; see `attribune postback log`")
     heading("The audit")
     audit = house.ask("audit")
     house.show("audit")
