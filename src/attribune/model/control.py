@@ -19,6 +19,7 @@ from attribune.model.ids import (
     ProductId,
     TouchId,
 )
+from attribune.model.offer import LedgerRecord
 from attribune.model.policy import Policy
 
 
@@ -213,7 +214,18 @@ class Retold(Struct, frozen=True, kw_only=True, tag="retold"):
 
 
 ControlRecord = (
-    Product | App | Partner | Link | Key | Door | PolicySet | TestDevice | Correct | Tick | Retold
+    Product
+    | App
+    | Partner
+    | Link
+    | Key
+    | Door
+    | PolicySet
+    | TestDevice
+    | Correct
+    | Tick
+    | Retold
+    | LedgerRecord
 )
 
 

@@ -1,0 +1,457 @@
+"""Offers as people write them, read into whole numbers; everything wrong with one is found here and named by its field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import msgspec
+
+from attribune.ledger.numbers import MICRO, micro, minor, percent
+from attribune.model.errors import Invalid
+from attribune.model.money import DECIMALS
+from attribune.model.offer import (
+    AfterMonth,
+    Carry,
+    Deal,
+    DealKind,
+    Ladder,
+    LevelBase,
+    Measure,
+    Offer,
+    PartialRefund,
+    Qualify,
+    Tier,
+)
+
+#: Largest TOML file of an offer. Bytes.
+OFFER_BYTES_MAX: Final = 65_536
+#: Deals of an offer, tiers of a deal, terms of a formula, countries, levels up the tree.
+DEALS_MAX: Final = 8
+TIERS_MAX: Final = 50
+TERMS_MAX: Final = 32
+COUNTRIES_MAX: Final = 250
+LEVELS_MAX: Final = 5
+#: The longest a hold, a window or a period of days may be. Days.
+DAYS_MAX: Final = 3660
+WITHIN_DAYS_MAX: Final = 400
+_EVENT_MAX: Final = 200
+
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z", re.ASCII)
+_COUNTRY: Final = re.compile(r"[A-Z]{2}\Z", re.ASCII)
+_OWN_MEASURE: Final = {
+    DealKind.CPA: Measure.CONVERSIONS,
+    DealKind.REVSHARE: Measure.BASE,
+    DealKind.UNIT: Measure.BASE,
+}
+
+
+class Rung(NamedTuple):
+    """A tier in whole numbers."""
+
+    #: In conversions, minor units, units or events; percent in millionths of one.
+    over: int
+    amount_minor: int | None
+    share: int | None
+
+
+class DealTerms(NamedTuple):
+    """A deal in whole numbers."""
+
+    kind: DealKind
+    amount_minor: int = 0
+    by_country: Mapping[str, int] = MappingProxyType({})
+    #: Millionths of one.
+    share: int = 0
+    #: Millionths of one by the event's name; empty takes the event's revenue as it is.
+    formula: Mapping[str, int] = MappingProxyType({})
+    carry: Carry = Carry.NONE
+    rungs: tuple[Rung, ...] = ()
+    is_retroactive: bool = False
+    measure: Measure = Measure.BASE
+    kpi: str | None = None
+    keeps_tier: bool = False
+    period: str = "month"
+    cap_day: int | None = None
+    cap_month: int | None = None
+    cap_total: int | None = None
+    partial_refund: PartialRefund = PartialRefund.KEEP
+
+    @property
+    def is_chained(self) -> bool:
+        """Whether what one period is worth depends on those before it."""
+        return self.carry is not Carry.NONE or self.cap_total is not None
+
+
+class Condition(NamedTuple):
+    """What a person must do, in whole numbers."""
+
+    event: str
+    within_days: int
+    first_minor: int
+    #: How many deeds.
+    deeds: int
+    total_minor: int
+
+
+class LevelTerms(NamedTuple):
+    """A share up the tree in whole numbers."""
+
+    share: int
+    of: LevelBase
+
+
+class Terms(NamedTuple):
+    """A version of an offer, ready to be booked under."""
+
+    offer: Offer
+    version: int
+    #: When it was added. Milliseconds, UTC.
+    added_at_ms: int
+    deals: tuple[DealTerms, ...]
+    condition: Condition | None
+    levels: tuple[LevelTerms, ...]
+    from_day: date | None
+    until_day: date | None
+    minimum_minor: int
+
+    def names(self) -> frozenset[str]:
+        """Every event that the offer counts."""
+        named = {self.offer.event}
+        for deal in self.deals:
+            named |= deal.formula.keys()
+            named |= {deal.kpi} if deal.kpi else set()
+        return frozenset(named | ({self.condition.event} if self.condition else set()))
+
+
+def read(text: bytes) -> Offer:
+    """The offer of a TOML file. Raises Invalid."""
+    if len(text) > OFFER_BYTES_MAX:
+        raise Invalid(f"an offer's file has at most {OFFER_BYTES_MAX} bytes", param="offer")
+    try:
+        return msgspec.toml.decode(text, type=Offer)
+    except msgspec.MsgspecError as fault:
+        raise Invalid(f"the offer cannot be read: {fault}", param=_param(str(fault))) from fault
+
+
+def _param(said: str) -> str:
+    """The field that a reader's complaint names: ``… - at `$.deal[0].percent``` or an unknown one in ``contains unknown field``."""
+    unknown = re.search(r"unknown field `([^`]+)`", said)
+    where = re.search(r"at `\$\.?([^`]*)`", said)
+    return (
+        ".".join(part for part in (where and where[1], unknown and unknown[1]) if part) or "offer"
+    )
+
+
+def terms(offer: Offer, version: int = 1, added_at_ms: int = 0) -> Terms:
+    """An offer in whole numbers. Raises Invalid, naming the field."""
+    _check_words(offer)
+    from_day, until_day = (
+        _day(offer.valid_from, "valid_from"),
+        _day(offer.valid_until, "valid_until"),
+    )
+    if from_day and until_day and until_day <= from_day:
+        raise Invalid("valid_until is a day after valid_from", param="valid_until")
+    return Terms(
+        offer=offer,
+        version=version,
+        added_at_ms=added_at_ms,
+        deals=tuple(_deal(deal, offer, f"deal.{n}") for n, deal in enumerate(offer.deal)),
+        condition=_condition(offer.qualify, offer.currency) if offer.qualify else None,
+        levels=tuple(
+            LevelTerms(percent(level.percent, f"levels.{n}.percent", most=100), level.of)
+            for n, level in enumerate(offer.levels)
+        ),
+        from_day=from_day,
+        until_day=until_day,
+        minimum_minor=_amount(offer.minimum_payout, offer.currency, "minimum_payout") or 0,
+    )
+
+
+def _refuse(*, if_: bool, sentence: str, param: str) -> None:
+    if if_:
+        raise Invalid(sentence, param=param)
+
+
+def _check_words(offer: Offer) -> None:
+    """What of an offer is no number."""
+    _refuse(
+        if_=not _ID.match(offer.id),
+        sentence="id has small letters, digits, _ . and -, at most 64",
+        param="id",
+    )
+    _refuse(
+        if_=not 0 < len(offer.event) <= _EVENT_MAX,
+        sentence=f"event is a name of at most {_EVENT_MAX} signs",
+        param="event",
+    )
+    _refuse(
+        if_=offer.currency not in DECIMALS,
+        sentence="currency is an ISO 4217 code, such as EUR",
+        param="currency",
+    )
+    _refuse(
+        if_=not 0 < len(offer.deal) <= DEALS_MAX,
+        sentence=f"an offer has from 1 to {DEALS_MAX} deals",
+        param="deal",
+    )
+    _refuse(
+        if_=len(offer.levels) > LEVELS_MAX,
+        sentence=f"an offer reaches at most {LEVELS_MAX} levels up the tree",
+        param="levels",
+    )
+    _refuse(
+        if_=len(offer.countries) > COUNTRIES_MAX or not all(map(_COUNTRY.match, offer.countries)),
+        sentence="countries are ISO 3166 codes of two capital letters",
+        param="countries",
+    )
+    _refuse(
+        if_=not 0 <= offer.hold_days <= DAYS_MAX,
+        sentence=f"hold_days is from 0 to {DAYS_MAX}",
+        param="hold_days",
+    )
+    _refuse(
+        if_=bool(offer.hold_days and offer.lock),
+        sentence="an offer has hold_days or lock, not both",
+        param="lock",
+    )
+    for name, after in (("lock", offer.lock), ("pay", offer.pay)):
+        _check_after(after, name)
+
+
+def _check_after(after: AfterMonth | None, name: str) -> None:
+    _refuse(
+        if_=after is not None and not 0 <= after.after_month_end_days <= DAYS_MAX,
+        sentence=f"{name}.after_month_end_days is from 0 to {DAYS_MAX}",
+        param=f"{name}.after_month_end_days",
+    )
+
+
+def _day(text: str | None, param: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as fault:
+        raise Invalid(f"{param} is a day such as 2026-01-31", param=param) from fault
+
+
+def _amount(text: str | None, currency: str, param: str) -> int | None:
+    return None if text is None else minor(text, currency, param)
+
+
+def _deal(deal: Deal, offer: Offer, param: str) -> DealTerms:
+    """A deal in whole numbers."""
+    measure = deal.measure or _OWN_MEASURE[deal.kind]
+    _check_deal(deal, offer, measure, param)
+    cap = deal.cap
+    currency = offer.currency
+    return DealTerms(
+        kind=deal.kind,
+        amount_minor=_amount(deal.amount, currency, f"{param}.amount") or 0,
+        by_country={
+            country: minor(text, currency, f"{param}.amounts.{country}")
+            for country, text in deal.amounts.items()
+        },
+        share=0 if deal.percent is None else percent(deal.percent, f"{param}.percent", most=100),
+        formula=_formula(deal, param),
+        carry=deal.carry,
+        rungs=_rungs(deal, currency, measure, param),
+        is_retroactive=deal.ladder is Ladder.RETROACTIVE,
+        measure=measure,
+        kpi=deal.kpi,
+        keeps_tier=deal.keeps_tier,
+        period=deal.period,
+        cap_day=_amount(cap.day if cap else None, currency, f"{param}.cap.day"),
+        cap_month=_amount(cap.month if cap else None, currency, f"{param}.cap.month"),
+        cap_total=_amount(cap.total if cap else None, currency, f"{param}.cap.total"),
+        partial_refund=deal.partial_refund,
+    )
+
+
+def _check_deal(deal: Deal, offer: Offer, measure: Measure, param: str) -> None:
+    """Which fields of a deal go together."""
+    is_share = deal.kind is DealKind.REVSHARE
+    paid = deal.percent if is_share else deal.amount or deal.amounts
+    other = deal.amount or deal.amounts if is_share else deal.percent
+    field = "percent" if is_share else "amount"
+    _refuse(
+        if_=bool(other),
+        sentence=f"a deal of kind {deal.kind} has {field}, not {'amount' if is_share else 'percent'}",
+        param=f"{param}.{'amount' if is_share else 'percent'}",
+    )
+    _refuse(
+        if_=not paid and not deal.tiers,
+        sentence=f"a deal of kind {deal.kind} says its {field}, or has tiers that do",
+        param=f"{param}.{field}",
+    )
+    _refuse(
+        if_=not is_share and bool(deal.formula or deal.carry is not Carry.NONE),
+        sentence="formula and carry belong to a share of revenue",
+        param=f"{param}.formula" if deal.formula else f"{param}.carry",
+    )
+    _refuse(
+        if_=bool(deal.amounts) and deal.kind is not DealKind.CPA,
+        sentence="amounts by country belong to a CPA",
+        param=f"{param}.amounts",
+    )
+    _refuse(
+        if_=any(not _COUNTRY.match(country) for country in deal.amounts),
+        sentence="amounts are named by ISO 3166 codes of two capital letters",
+        param=f"{param}.amounts",
+    )
+    needs_kpi = measure in {Measure.KPI, Measure.KPI_PERCENT}
+    _refuse(
+        if_=needs_kpi is not bool(deal.kpi),
+        sentence="kpi names the event that measure = kpi or kpi_percent counts",
+        param=f"{param}.kpi",
+    )
+    _check_period(deal, param)
+    _check_ladder(deal, measure, param)
+    _refuse(
+        if_=offer.qualify is not None and bool(deal.formula),
+        sentence="a formula counts every event at once; an offer with qualify has none",
+        param=f"{param}.formula",
+    )
+
+
+def _check_period(deal: Deal, param: str) -> None:
+    is_days = deal.period.isascii() and deal.period.isdigit()
+    _refuse(
+        if_=deal.period not in {"month", "total"}
+        and not (is_days and 0 < int(deal.period[:6]) <= DAYS_MAX),
+        sentence=f"period is month, total or a number of days up to {DAYS_MAX}",
+        param=f"{param}.period",
+    )
+    cap = deal.cap
+    _refuse(
+        if_=cap is not None and cap.month is not None and deal.period != "month",
+        sentence="a cap of a month needs period = month",
+        param=f"{param}.cap.month",
+    )
+    _refuse(
+        if_=cap is not None and cap.day is not None and deal.carry is not Carry.NONE,
+        sentence="a deal with carry has caps of a month or in total, not of a day",
+        param=f"{param}.cap.day",
+    )
+
+
+def _check_ladder(deal: Deal, measure: Measure, param: str) -> None:
+    """A marginal ladder needs rungs of what it pays on; else nobody could say which part lies within."""
+    is_retroactive = deal.ladder is Ladder.RETROACTIVE
+    is_own = measure is _OWN_MEASURE[deal.kind]
+    by_percent = deal.kind is not DealKind.REVSHARE and any(t.percent for t in deal.tiers)
+    _refuse(
+        if_=bool(deal.tiers) and not is_retroactive and (not is_own or by_percent),
+        sentence="tiers by another measure, or by percent of an amount, need ladder = retroactive",
+        param=f"{param}.ladder",
+    )
+    _refuse(
+        if_=deal.keeps_tier and not is_retroactive,
+        sentence="keeps_tier needs ladder = retroactive",
+        param=f"{param}.keeps_tier",
+    )
+    _refuse(
+        if_=bool(deal.amounts) and any(tier.amount for tier in deal.tiers),
+        sentence="amounts by country take tiers by percent",
+        param=f"{param}.tiers",
+    )
+
+
+def _formula(deal: Deal, param: str) -> dict[str, int]:
+    _refuse(
+        if_=len(deal.formula) > TERMS_MAX,
+        sentence=f"a formula has at most {TERMS_MAX} terms",
+        param=f"{param}.formula",
+    )
+    found: dict[str, int] = {}
+    for n, term in enumerate(deal.formula):
+        _refuse(
+            if_=term.event in found or not 0 < len(term.event) <= _EVENT_MAX,
+            sentence="each term of a formula names another event",
+            param=f"{param}.formula.{n}.event",
+        )
+        factor = micro(term.factor, f"{param}.formula.{n}.factor")
+        _refuse(
+            if_=abs(factor) > 1000 * MICRO,
+            sentence="a factor is from -1000 to 1000",
+            param=f"{param}.formula.{n}.factor",
+        )
+        found[term.event] = factor
+    return found
+
+
+def _rungs(deal: Deal, currency: str, measure: Measure, param: str) -> tuple[Rung, ...]:
+    _refuse(
+        if_=len(deal.tiers) > TIERS_MAX,
+        sentence=f"a deal has at most {TIERS_MAX} tiers",
+        param=f"{param}.tiers",
+    )
+    rungs = tuple(
+        _rung(tier, deal, currency, measure, f"{param}.tiers.{n}")
+        for n, tier in enumerate(deal.tiers)
+    )
+    overs = [rung.over for rung in rungs]
+    _refuse(
+        if_=bool(rungs) and (overs[0] != 0 or overs != sorted(set(overs))),
+        sentence="the first tier is over 0, and each is over more than the one before",
+        param=f"{param}.tiers",
+    )
+    return rungs
+
+
+def _rung(tier: Tier, deal: Deal, currency: str, measure: Measure, param: str) -> Rung:
+    is_share = deal.kind is DealKind.REVSHARE
+    _refuse(
+        if_=(tier.amount is None) is (tier.percent is None) or (is_share and tier.percent is None),
+        sentence="a tier of a share has percent, any other has amount or percent",
+        param=f"{param}.{'percent' if is_share else 'amount'}",
+    )
+    _refuse(
+        if_=not is_share and tier.percent is not None and not (deal.amount or deal.amounts),
+        sentence="a tier by percent needs an amount that it is a percent of",
+        param=f"{param}.percent",
+    )
+    return Rung(
+        over=_over(tier.over, deal.kind, currency, measure, f"{param}.over"),
+        amount_minor=_amount(tier.amount, currency, f"{param}.amount"),
+        share=None if tier.percent is None else percent(tier.percent, f"{param}.percent"),
+    )
+
+
+def _over(text: str, kind: DealKind, currency: str, measure: Measure, param: str) -> int:
+    """Where a rung begins, in what its ladder is measured by."""
+    if measure is Measure.KPI_PERCENT:
+        return percent(text, param)
+    if measure is Measure.BASE and kind is not DealKind.UNIT:
+        return minor(text, currency, param)
+    whole = micro(text, param)
+    _refuse(
+        if_=whole < 0 or whole % MICRO != 0,
+        sentence=f"{param} is a whole number of at least nothing",
+        param=param,
+    )
+    return whole // MICRO
+
+
+def _condition(qualify: Qualify, currency: str) -> Condition:
+    _refuse(
+        if_=not 0 < qualify.within_days <= WITHIN_DAYS_MAX,
+        sentence=f"qualify.within_days is from 1 to {WITHIN_DAYS_MAX}",
+        param="qualify.within_days",
+    )
+    _refuse(
+        if_=not 0 < qualify.count <= 100,
+        sentence="qualify.count is from 1 to 100",
+        param="qualify.count",
+    )
+    return Condition(
+        event=qualify.event,
+        within_days=qualify.within_days,
+        first_minor=_amount(qualify.first, currency, "qualify.first") or 0,
+        deeds=qualify.count,
+        total_minor=_amount(qualify.total, currency, "qualify.total") or 0,
+    )
