@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from attribune.attribute import attributor, corrections, lifecycle, touches, waiting
 from attribune.collect import links, native
-from attribune.model.position import JUDGED, RECORDED, Topic
+from attribune.model.position import JUDGED, RECORDED, TOLD, Topic
+from attribune.postback import deliver, plan, render
 from attribune.record import facts
 
 
@@ -73,5 +74,13 @@ RECORD: Final = Stage(
     steps=(links.read_touch, facts.facts_of),
 )
 
+TELL: Final = Stage(
+    role="postbacker",
+    reads=TOLD,
+    writes=(Topic.DELIVERIES,),
+    views=("outbox",),
+    steps=(plan.deeds, plan.telling, render.Prepared.request, deliver.judge),
+)
+
 #: The stages in the order that a record passes them.
-WAY: Final = (COLLECT, ATTRIBUTE, REGISTER, RECORD)
+WAY: Final = (COLLECT, ATTRIBUTE, REGISTER, RECORD, TELL)

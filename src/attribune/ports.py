@@ -13,16 +13,25 @@ from typing import Final, NamedTuple, Protocol
 from attribune.model.book import Entry as BookEntry
 from attribune.model.book import Line, LineState
 from attribune.model.codec import Record
-from attribune.model.control import App, Door, Key, Link, Partner, Product
+from attribune.model.control import App, Door, Key, Link, Partner, Postback, Product
+from attribune.model.delivery import (
+    DeliveryState,
+    Logged,
+    LogQuestion,
+    OutboxPage,
+    OutboxRow,
+)
 from attribune.model.fact import Fact, Question, RowPlace, Selection, Standing, Sum, Trace
 from attribune.model.ids import (
     AppId,
+    ConversionId,
     DeviceId,
     DoorId,
     LinkId,
     PartnerId,
     PolicyVersion,
     Position,
+    PostbackId,
     ProductId,
 )
 from attribune.model.policy import Policy
@@ -320,6 +329,76 @@ class Facts(Protocol):
         ...
 
 
+class Outbox(Protocol):
+    """What partners are to be told and what came of it, folded from the journal. One process writes, others read."""
+
+    def fold(self, page: OutboxPage, position: Position) -> None:
+        """Take in what some entries change and move the position, all or nothing; what stands already is left."""
+        ...
+
+    def position(self) -> Position:
+        """Up to which entry the outbox is complete."""
+        ...
+
+    def due(
+        self, postback: PostbackId, now_ms: int, limit: int, *, in_order: bool
+    ) -> list[OutboxRow]:
+        """Up to ``limit`` rows that wait and are due, the longest due first.
+
+        A row waits for every earlier one of its postback that waits and is about the same thing; with ``in_order`` for every
+        earlier one of its device.
+        """
+        ...
+
+    def next_due_ms(self, postback: PostbackId) -> int | None:
+        """When the first row that waits is due; None when none waits."""
+        ...
+
+    def waiting(self, postback: PostbackId, until_ms: int, limit: int) -> list[OutboxRow]:
+        """Up to ``limit`` rows that wait and are tried since a moment or longer, due or not, the oldest first."""
+        ...
+
+    def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[OutboxRow]]:
+        """Every row of a postback about some subjects (see ``Planned.subject``), in order."""
+        ...
+
+    def conversions(self, wanted: Collection[ConversionId]) -> dict[ConversionId, int]:
+        """When conversions happened that are known. Milliseconds, UTC."""
+        ...
+
+    def transactions(self, wanted: Collection[bytes]) -> dict[bytes, Position]:
+        """Where the newest outcome of a transaction's event stands, of those that are known."""
+        ...
+
+    def not_sharing(self, wanted: Collection[bytes]) -> set[bytes]:
+        """Those of some devices (by digest) whose people do not let partners be told."""
+        ...
+
+    def log(self, wanted: LogQuestion) -> list[Logged]:
+        """Deliveries with their attempts, the newest first."""
+        ...
+
+    def counts(self) -> dict[PostbackId, dict[DeliveryState, int]]:
+        """How many deliveries of each postback are in each state."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+class Vault(Protocol):
+    """Seals secrets that must be used again, so that whoever reads the journal or a backup does not read them."""
+
+    def seal(self, secret: str) -> str:
+        """The secret, encrypted and authenticated, as text."""
+        ...
+
+    def unseal(self, sealed: str) -> str:
+        """The secret again. Raises VaultLocked when it was sealed with another key."""
+        ...
+
+
 class UserAgent(NamedTuple):
     """What a user agent says of itself; None is unknown."""
 
@@ -377,6 +456,14 @@ class Directory(Protocol):
 
     def is_test(self, product: ProductId, id_: str, at: Position = NOW) -> bool:
         """Whether an id is a registered test device of the product."""
+        ...
+
+    def postback(self, postback: PostbackId, at: Position = NOW) -> Postback | None:
+        """A postback as of a place."""
+        ...
+
+    def every_postback(self) -> list[Postback]:
+        """The newest version of every postback."""
         ...
 
     def apps_of(self, product: ProductId) -> list[App]:

@@ -215,6 +215,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     record_wait_ms: Annotated[
         int, _is("ms", "How long rows are gathered between two writes to the facts.", 1, 60_000)
     ] = 200
+    # --- telling partners
+    postback_wait_ms: Annotated[
+        int, _is("ms", "How often is looked for what partners are to be told.", 1, 1000)
+    ] = 50
     # --- running
     control_wait_ms: Annotated[
         int, _is("ms", "How often collectors look for changed links and keys.", 10, 1000)

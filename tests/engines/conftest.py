@@ -16,10 +16,12 @@ from attribune.engines.memory import (
     MemoryClock,
     MemoryFacts,
     MemoryJournal,
+    MemoryOutbox,
     MemoryRegistryStore,
     MemoryStore,
 )
 from attribune.engines.rocksdb_store import RocksStore
+from attribune.engines.sql_outbox import SqlOutbox
 from attribune.engines.sql_registry import SqlRegistryStore
 
 #: One folder, opened again as often as a test likes. A twin is *opened again* by sharing it.
@@ -100,6 +102,22 @@ def open_registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Op
     yield open_
     for store in opened:
         store.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def open_outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+    twin = MemoryOutbox()
+    opened: list[SqlOutbox] = []
+
+    def open_() -> MemoryOutbox | SqlOutbox:
+        if request.param == "memory":
+            return twin
+        opened.append(SqlOutbox(tmp_path / "outbox.db"))
+        return opened[-1]
+
+    yield open_
+    for outbox in opened:
+        outbox.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,11 @@ from attribune import ports
 from attribune.engines import memory
 from attribune.engines.clickhouse_facts import ClickhouseFacts
 from attribune.engines.enrich import UaEnricher
+from attribune.engines.file_vault import FileVault
 from attribune.engines.lmdb_answers import LmdbAnswers
 from attribune.engines.lmdb_journal import LmdbJournal
 from attribune.engines.rocksdb_store import RocksStore
+from attribune.engines.sql_outbox import SqlOutbox
 from attribune.engines.sql_registry import SqlRegistryStore
 from attribune.engines.system import SystemChance, SystemClock
 from attribune.journal.buffer import CommitBuffer
@@ -30,6 +32,10 @@ FITS = [
     (ports.Answers, memory.MemoryAnswers),
     (ports.RegistryStore, SqlRegistryStore),
     (ports.RegistryStore, memory.MemoryRegistryStore),
+    (ports.Outbox, SqlOutbox),
+    (ports.Outbox, memory.MemoryOutbox),
+    (ports.Vault, FileVault),
+    (ports.Vault, memory.MemoryVault),
     (ports.Facts, ClickhouseFacts),
     (ports.Facts, memory.MemoryFacts),
     (ports.Enricher, UaEnricher),

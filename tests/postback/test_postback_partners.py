@@ -7,10 +7,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid, NotFound
 from attribune.postback import folders
 from attribune.postback.folders import Case, PartnerFolder
-from attribune.postback.partner import Trigger
 from attribune.postback.render import Prepared, Request
 
 FOLDERS = {name: folders.find(name) for name in folders.names()}
@@ -40,7 +40,7 @@ IMPACT_DISPOSITIONS = {
 
 def test_these_are_shipped() -> None:
     assert set(FOLDERS) == {
-        *("affise", "everflow", "generic-get", "generic-json"),
+        *("affise", "callback", "everflow", "generic-get", "generic-json"),
         *("impact", "track360", "tune", "webhook"),
     }
 

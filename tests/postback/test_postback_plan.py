@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from attribune.model.activity import Device, Event, Open, Platform, Sender
+from attribune.model.delivery import Trigger
 from attribune.model.ids import (
     AppId,
     ConversionId,
@@ -32,7 +33,6 @@ from attribune.model.outcome import (
 from attribune.model.policy import MatchMethod
 from attribune.model.touch import Touch, TouchKind, TouchOrigin
 from attribune.postback.macros import MACROS, macro
-from attribune.postback.partner import Trigger
 from attribune.postback.plan import UNDOING, Looked, tellings
 
 OF = {

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid
-from attribune.postback.partner import Trigger, read_partner
+from attribune.postback.partner import read_partner
 from attribune.postback.render import URL_CHARACTERS_MAX, Prepared, Request, Skipped
 
 ANY = st.text(min_size=1, max_size=60)

@@ -15,7 +15,8 @@ def register(commands: typer.Typer) -> None:
 
 
 def run_role(
-    data: Data, role: Annotated[str, typer.Argument(help="collector-1, attributor or web.")]
+    data: Data,
+    role: Annotated[str, typer.Argument(help="collector-1, attributor, postbacker or web.")],
 ) -> None:
     """Run one role until it is told to stop; `attribune serve` runs them all."""
     from attribune import wire  # noqa: PLC0415  # only running needs it

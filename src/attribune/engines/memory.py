@@ -9,8 +9,9 @@ from itertools import islice
 from threading import Lock
 
 from attribune.engines.memory_facts import MemoryFacts
+from attribune.engines.memory_outbox import MemoryOutbox
 from attribune.engines.system import MemoryChance, MemoryClock
-from attribune.model.errors import JournalPruned, JournalUnavailable
+from attribune.model.errors import JournalPruned, JournalUnavailable, VaultLocked
 from attribune.model.ids import START, DeviceId, Position, ProductId
 from attribune.model.position import Entry, Topic
 from attribune.ports import Row
@@ -21,8 +22,10 @@ __all__ = [
     "MemoryClock",
     "MemoryFacts",
     "MemoryJournal",
+    "MemoryOutbox",
     "MemoryRegistryStore",
     "MemoryStore",
+    "MemoryVault",
 ]
 
 
@@ -215,3 +218,21 @@ class MemoryRegistryStore:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class MemoryVault:
+    """A vault that hides a secret from nobody but a careless reader; ``key`` stands for the file that may be lost."""
+
+    def __init__(self) -> None:
+        self.key = "1"
+
+    def seal(self, secret: str) -> str:
+        """The secret behind the key's name, turned around."""
+        return f"{self.key}:{secret[::-1]}"
+
+    def unseal(self, sealed: str) -> str:
+        """The secret again. Raises VaultLocked."""
+        key, _, turned = sealed.partition(":")
+        if key != self.key:
+            raise VaultLocked
+        return turned[::-1]

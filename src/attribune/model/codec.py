@@ -12,6 +12,7 @@ import msgspec
 
 from attribune.model.activity import Activity
 from attribune.model.control import Change
+from attribune.model.delivery import Delivery
 from attribune.model.errors import JournalDamaged
 from attribune.model.outcome import Outcome
 from attribune.model.position import Entry, Topic
@@ -28,9 +29,10 @@ _decoders: Final[dict[Topic, msgspec.msgpack.Decoder]] = {  # type: ignore[type-
     Topic.CONTROL: msgspec.msgpack.Decoder(Change),
     Topic.OUTCOMES: msgspec.msgpack.Decoder(Outcome),
     Topic.REFUSED: msgspec.msgpack.Decoder(Refusal),
+    Topic.DELIVERIES: msgspec.msgpack.Decoder(Delivery),
 }
 
-Record = TouchRecord | Activity | Change | Outcome | Refusal
+Record = TouchRecord | Activity | Change | Outcome | Refusal | Delivery
 
 
 def encode(record: Record) -> bytes:

@@ -7,15 +7,18 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from attribune.model.activity import Platform
+from attribune.model.delivery import Trigger
 from attribune.model.ids import (
     AppId,
     ConversionId,
+    DeliveryId,
     DoorId,
     KeyId,
     LinkId,
     PartnerId,
     PolicyVersion,
     Position,
+    PostbackId,
     ProductId,
     TouchId,
 )
@@ -213,6 +216,50 @@ class Retold(Struct, frozen=True, kw_only=True, tag="retold"):
     by: str
 
 
+class Postback(Struct, frozen=True, kw_only=True, tag="postback", omit_defaults=True):
+    """What one partner is told, of what, where and how. Holds for outcomes that stand behind it."""
+
+    id: PostbackId
+    #: Whose outcomes; None is everybody's, for the operator's own systems.
+    partner: PartnerId | None = None
+    #: The name of the partner's data, and its text, kept whole so that nothing else is needed to tell.
+    template: str
+    data: str
+    triggers: tuple[Trigger, ...]
+    settings: dict[str, str] = field(default_factory=dict)
+    #: Settings that are secret, sealed.
+    sealed: dict[str, str] = field(default_factory=dict)
+    #: The app's event name → the partner's, beside those of the data.
+    events: dict[str, str] = field(default_factory=dict)
+    #: Only these events, by the app's names; none is all.
+    only_events: tuple[str, ...] = ()
+    #: Only outcomes of these apps; none is all.
+    apps: tuple[AppId, ...] = ()
+    #: Hosts that need not be of the public internet.
+    allowed_hosts: tuple[str, ...] = ()
+    #: Hosts that a callback address on a click may lead to; with them, those addresses are called in place of the data's own.
+    callback_hosts: tuple[str, ...] = ()
+    #: What requests are signed with, sealed.
+    sealed_signing_secret: str | None = None
+    #: A device's deliveries go out one after the other, in order.
+    in_order: bool = False
+    #: Requests under way at a time.
+    concurrency: int = 8
+    #: Requests a second; None is as many as the partner takes.
+    per_second: int | None = None
+    is_paused: bool = False
+    #: Nothing more is told, and what waits is given up.
+    is_ended: bool = False
+
+
+class Redelivery(Struct, frozen=True, kw_only=True, tag="redelivery"):
+    """A person wants deliveries to be sent again, whatever came of them."""
+
+    deliveries: tuple[DeliveryId, ...]
+    #: Who says so: the name of the command or of the key.
+    by: str
+
+
 ControlRecord = (
     Product
     | App
@@ -226,6 +273,8 @@ ControlRecord = (
     | Tick
     | Retold
     | LedgerRecord
+    | Postback
+    | Redelivery
 )
 
 

@@ -8,6 +8,7 @@ AttribuneError            something a person can mend; its message says how
 ├── BackupDamaged         a backup is not whole, or not what was written
 ├── BackupUnavailable     a backup cannot be written or read now
 ├── StoreUnavailable      a store cannot be opened, read or written now
+├── VaultLocked           a secret was sealed with a key that is not here
 ├── FolderHeld            another process serves this data folder
 ├── FolderTooNew          the folder was written by a later version
 ├── NotJudged             a mistake of ours kept a record from being judged
@@ -84,6 +85,12 @@ class StoreUnavailable(AttribuneError):
     """A store cannot be opened, read or written now; `attribune status` says which and why."""
 
     code = "store_unavailable"
+
+
+class VaultLocked(AttribuneError):
+    """A secret was sealed with another key than this folder's; put the file secrets.key back, or set the secret again."""
+
+    code = "vault_locked"
 
 
 class FolderHeld(AttribuneError):

@@ -19,6 +19,10 @@ RecordId = NewType("RecordId", str)
 #: One installation of an app, made by its SDK.
 DeviceId = NewType("DeviceId", str)
 UserId = NewType("UserId", str)
+#: One configuration of what a partner is told.
+PostbackId = NewType("PostbackId", str)
+#: Derived from (outcome, revision, trigger, postback): the same whenever it is told again.
+DeliveryId = NewType("DeliveryId", str)
 #: Derived from the open that converted: (product, record id of the open).
 ConversionId = NewType("ConversionId", str)
 #: Names the rules a decision was made under, such as ``attribune@3``.

@@ -30,6 +30,9 @@ JUDGED: Final = (Topic.CONTROL, Topic.TOUCHES, Topic.ACTIVITY)
 #: What the recorder makes facts of.
 RECORDED: Final = (Topic.CONTROL, Topic.TOUCHES, Topic.OUTCOMES, Topic.REFUSED)
 
+#: What partners are told of, and what they answered.
+TOLD: Final = (Topic.CONTROL, Topic.OUTCOMES, Topic.DELIVERIES)
+
 
 class Entry(NamedTuple):
     """One appended record in its encoded form, with its place."""

@@ -50,6 +50,8 @@ class Answer(NamedTuple):
     took_ms: int
     #: Never to be tried again: the address is not allowed.
     is_final: bool = False
+    #: How long the partner asks to be left alone. Seconds.
+    retry_after_s: int | None = None
 
 
 def judge(answer: Answer, success: Success) -> Came:
@@ -98,15 +100,15 @@ class Deliverer:
         """Send once. Never raises for what the partner or the network does."""
         began = _now_s()
         try:
-            status, body = await self._exchange(request)
+            status, body, retry_after_s = await self._exchange(request)
         except (aiohttp.ClientError, OSError, ValueError) as fault:
             refused = _refusal(fault)
             error = str(refused) if refused else _why(fault, self._wait_s)
             is_final = refused is not None or isinstance(fault, aiohttp.InvalidURL)
             return Answer(None, b"", error, _ms_since(began), is_final)
-        return Answer(status, body, None, _ms_since(began))
+        return Answer(status, body, None, _ms_since(began), retry_after_s=retry_after_s)
 
-    async def _exchange(self, request: Request) -> tuple[int, bytes]:
+    async def _exchange(self, request: Request) -> tuple[int, bytes, int | None]:
         assert self._session is not None, "entered as a context"
         host = urlsplit(request.url).hostname or ""
         if _is_address(host):  # these are not resolved
@@ -119,7 +121,7 @@ class Deliverer:
             headers=headers,
             allow_redirects=False,
         ) as answer:
-            return answer.status, await _read(answer)
+            return answer.status, await _read(answer), _retry_after_s(answer)
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
@@ -131,6 +133,12 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
             break
         body += piece
     return body
+
+
+def _retry_after_s(answer: aiohttp.ClientResponse) -> int | None:
+    """Retry-After in seconds; its form as a date is rare and not heeded."""
+    said = answer.headers.get("retry-after", "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 6 else None
 
 
 def _is_address(host: str) -> bool:

@@ -48,6 +48,7 @@ _ADJUST: Final = {
     "android_id": "android_id",
     "app_version": "app_version",
     "campaign_name": "campaign",
+    "click_id": "partner_click_id",
     "click_time": "touch_at|unix",
     "country": "country",
     "created_at": "at|unix",

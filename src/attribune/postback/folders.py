@@ -10,9 +10,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
+from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid, NotFound
 from attribune.postback.functions import Value
-from attribune.postback.partner import PartnerData, SettingShape, Trigger, read_partner
+from attribune.postback.partner import PartnerData, SettingShape, read_partner
 from attribune.postback.render import Prepared, Request, Skipped
 
 SHIPPED: Final = Path(__file__).parent / "partners"
@@ -41,6 +42,9 @@ class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     events: dict[str, str] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
     shares: bool = True
+    #: The address that the click carries, and the hosts that it may lead to.
+    callback: str | None = None
+    callback_hosts: list[str] = field(default_factory=list)
     sends: Sent | None = None
     #: Or why nothing is sent.
     skips: str | None = None
@@ -95,7 +99,7 @@ def fails(folder: PartnerFolder, case: Case) -> str | None:
         prepared = Prepared(folder.data, case.settings, case.events)
     except Invalid as wrong:
         return wrong.message
-    found = prepared.request(case.trigger, case.values, shares=case.shares)
+    found = _request(prepared, case)
     if isinstance(found, Skipped):
         return None if found.reason == case.skips else f"nothing is sent: {found.reason}"
     if case.sends is None:
@@ -117,8 +121,13 @@ def made(
     folder: PartnerFolder, case: Case, settings: Mapping[str, str], events: Mapping[str, str]
 ) -> Request | Skipped:
     """What a case gives with these settings. Raises Invalid for a wrong one."""
-    prepared = Prepared(folder.data, settings, {**case.events, **events})
-    return prepared.request(case.trigger, case.values, shares=case.shares)
+    return _request(Prepared(folder.data, settings, {**case.events, **events}), case)
+
+
+def _request(prepared: Prepared, case: Case) -> Request | Skipped:
+    if case.callback is None:
+        return prepared.request(case.trigger, case.values, shares=case.shares)
+    return prepared.callback(case.callback, case.callback_hosts, case.values, shares=case.shares)
 
 
 def shown(

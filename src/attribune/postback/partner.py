@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
+from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid
 from attribune.postback.dialects import Dialect
 from attribune.postback.macros import Reach
@@ -21,27 +22,6 @@ from attribune.postback.macros import Reach
 PARAMETERS_MAX: Final = 100
 REQUESTS_MAX: Final = 20
 SETTINGS_MAX: Final = 40
-
-
-class Trigger(StrEnum):
-    """What a partner can be told of."""
-
-    #: A new installation that it drove.
-    INSTALL = "install"
-    #: A known person installed again.
-    REINSTALL = "reinstall"
-    #: A return that gave the device a new source.
-    REATTRIBUTION = "reattribution"
-    #: A silent device came back through a retargeting touch.
-    REENGAGEMENT = "reengagement"
-    #: A named event of somebody it drove.
-    EVENT = "event"
-    #: An installation that it drove and that was refused.
-    REJECTED_INSTALL = "rejected_install"
-    #: What it was told is no longer so: given to another, refunded, refused.
-    REVERSAL = "reversal"
-    #: A later revision that stays with it, with other words.
-    ATTRIBUTION_UPDATE = "attribution_update"
 
 
 class Absent(StrEnum):
@@ -124,6 +104,17 @@ class Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     repeated: str | None = None
 
 
+class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a partner that takes a request first and decides later is asked what it decided. All are patterns."""
+
+    #: In the answer: it will decide later. Its first group is where to ask, on the same host.
+    later: str
+    #: In what it says then: it has decided.
+    decided: str
+    #: In what it says then: against it. Its first group, if any, says why.
+    refused: str
+
+
 class PartnerData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One partner."""
 
@@ -133,9 +124,14 @@ class PartnerData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     source: str
     settings: dict[str, Setting] = field(default_factory=dict)
     requests: list[RequestData]
+    #: Its addresses come with the click, and stand in no request here.
+    callbacks: bool = False
+    #: For the operator's own systems: whoever is credited, everything is told by its name.
+    own_systems: bool = False
     #: The app's event name → the partner's; others go by their own name.
     events: dict[str, str] = field(default_factory=dict)
     success: Success = field(default_factory=Success)
+    poll: Poll | None = None
     #: How much is told of a person who does not share; None tells nothing.
     without_sharing: Reach | None = None
 
@@ -168,11 +164,23 @@ def _check(data: PartnerData) -> None:
     told: set[Trigger] = set()
     for request in data.requests:
         told |= _checked(request, told)
-    for what, pattern in (("body", data.success.body), ("repeated", data.success.repeated)):
-        try:
-            re.compile(pattern or "")
-        except re.error as fault:
-            raise _wrong(f"success.{what}", f"{pattern!r} is no pattern: {fault}") from None
+    if data.callbacks == bool(data.requests):
+        raise _wrong("requests", "give some, or callbacks = true, and not both")
+    poll = data.poll
+    patterns = {"success.body": data.success.body, "success.repeated": data.success.repeated}
+    if poll is not None:
+        patterns |= {f"poll.{name}": getattr(poll, name) for name in Poll.__struct_fields__}
+    for what, pattern in patterns.items():
+        _check_pattern(what, pattern or "", groups=1 if what == "poll.later" else 0)
+
+
+def _check_pattern(what: str, pattern: str, groups: int) -> None:
+    try:
+        found = re.compile(pattern)
+    except re.error as fault:
+        raise _wrong(what, f"{pattern!r} is no pattern: {fault}") from None
+    if found.groups < groups:
+        raise _wrong(what, f"{pattern!r} has no group (…) that holds the address to ask")
 
 
 def _checked(request: RequestData, told: set[Trigger]) -> set[Trigger]:

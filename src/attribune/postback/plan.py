@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from attribune.model.activity import Event, Open
+from attribune.model.delivery import Trigger
 from attribune.model.ids import PartnerId, TouchId
 from attribune.model.outcome import Attribution, ConversionKind, Credit, CreditedEvent, Source
 from attribune.model.touch import Touch
 from attribune.postback.functions import Value
 from attribune.postback.macros import is_member
-from attribune.postback.partner import Trigger
 
 #: Events that undo the one whose ``transaction_id`` they carry.
 UNDOING: Final = ("refund", "chargeback")
@@ -43,14 +43,22 @@ class Looked(NamedTuple):
     store_id: str | None = None
     #: When the conversion happened that an event belongs to. Milliseconds, UTC.
     conversion_at_ms: int | None = None
-    #: Of an event that undoes another: the one that it undoes.
+    #: Of an event that undoes another (a refund, a chargeback), and only of one: the event that it undoes.
     undone: CreditedEvent | None = None
+
+
+class Deed(NamedTuple):
+    """Whose an outcome is, and as what it is told. Nobody's is told only to who hears of everything."""
+
+    credit: Credit | None
+    trigger: Trigger
 
 
 class Telling(NamedTuple):
     """One thing to tell one partner."""
 
-    partner: PartnerId
+    #: Who is credited; None of what is nobody's.
+    partner: PartnerId | None
     trigger: Trigger
     #: What it is about: the conversion, or the event's record. With the revision and the trigger the same for ever.
     outcome_id: str
@@ -61,49 +69,54 @@ class Telling(NamedTuple):
 
 def tellings(outcome: Attribution | CreditedEvent, looked: Looked) -> list[Telling]:
     """What is to be told of an outcome; nothing when nobody is or was credited."""
-    return [
-        Telling(
-            partner=credit.partner,
-            trigger=trigger,
-            outcome_id=_outcome_id(outcome),
-            revision=outcome.revision,
-            values=_values(outcome, trigger, credit, looked),
-        )
-        for credit, trigger in _deeds(outcome, looked)
-    ]
+    is_undoing = looked.undone is not None
+    return [telling(outcome, deed, looked) for deed in deeds(outcome, is_undoing=is_undoing)]
 
 
-def _outcome_id(outcome: Attribution | CreditedEvent) -> str:
+def telling(outcome: Attribution | CreditedEvent, deed: Deed, looked: Looked) -> Telling:
+    """One of an outcome's deeds, with the words for it."""
+    return Telling(
+        partner=deed.credit.partner if deed.credit else None,
+        trigger=deed.trigger,
+        outcome_id=outcome_id(outcome),
+        revision=outcome.revision,
+        values=_values(outcome, deed, looked),
+    )
+
+
+def outcome_id(outcome: Attribution | CreditedEvent) -> str:
+    """What a telling is about: the conversion, or the event's record."""
     return outcome.conversion if isinstance(outcome, Attribution) else outcome.record
 
 
-def _deeds(
-    outcome: Attribution | CreditedEvent, looked: Looked
-) -> Iterator[tuple[Credit, Trigger]]:
-    """Who hears of it, and as what."""
+def deeds(outcome: Attribution | CreditedEvent, *, is_undoing: bool) -> Iterator[Deed]:
+    """Who hears of an outcome, and as what; ``is_undoing`` of an event that takes back another that is known."""
     credit, previous = outcome.credit, outcome.previous
     is_same = credit is not None and previous is not None and credit.partner == previous.partner
-    if _is_undoing(outcome, looked):
+    if is_undoing:
         # Who loses the event that it undoes hears of that, and needs no more.
         if credit is not None and not is_same:
-            yield credit, Trigger.REVERSAL
+            yield Deed(credit, Trigger.REVERSAL)
         return
     if previous is not None and not is_same:
-        yield previous, Trigger.REVERSAL
+        yield Deed(previous, Trigger.REVERSAL)
     if credit is None:
         return
     if is_same and not _is_other_kind(outcome):
-        yield credit, Trigger.ATTRIBUTION_UPDATE
+        yield Deed(credit, Trigger.ATTRIBUTION_UPDATE)
     else:
         if is_same and previous is not None:
-            yield previous, Trigger.REVERSAL
-        yield credit, _trigger(outcome)
+            yield Deed(previous, Trigger.REVERSAL)
+        yield Deed(credit, _trigger(outcome))
 
 
-def _is_undoing(outcome: Attribution | CreditedEvent, looked: Looked) -> bool:
-    """Whether an event takes back another that is known."""
-    is_event = isinstance(outcome, CreditedEvent) and outcome.name in UNDOING
-    return is_event and looked.undone is not None
+def deed_for_all(outcome: Attribution | CreditedEvent, *, is_undoing: bool) -> Deed:
+    """As what an outcome is told to who hears of everything: each revision once, whoever is credited."""
+    if is_undoing:
+        return Deed(outcome.credit, Trigger.REVERSAL)
+    if outcome.revision > 1:
+        return Deed(outcome.credit, Trigger.ATTRIBUTION_UPDATE)
+    return Deed(outcome.credit, _trigger(outcome))
 
 
 def _is_other_kind(outcome: Attribution | CreditedEvent) -> bool:
@@ -111,17 +124,25 @@ def _is_other_kind(outcome: Attribution | CreditedEvent) -> bool:
     return isinstance(outcome, Attribution) and outcome.previous_kind not in {None, outcome.kind}
 
 
+def first_trigger(outcome: Attribution | CreditedEvent) -> Trigger:
+    """As what an outcome is told the first time; of a later revision, as what the one before it was."""
+    if isinstance(outcome, Attribution):
+        return _TRIGGERS[outcome.previous_kind or outcome.kind]
+    return Trigger.EVENT
+
+
 def _trigger(outcome: Attribution | CreditedEvent) -> Trigger:
     return _TRIGGERS[outcome.kind] if isinstance(outcome, Attribution) else Trigger.EVENT
 
 
 def _values(
-    outcome: Attribution | CreditedEvent, trigger: Trigger, credit: Credit, looked: Looked
+    outcome: Attribution | CreditedEvent, deed: Deed, looked: Looked
 ) -> dict[str, Value | None]:
+    credit = deed.credit
     values: dict[str, Value | None] = {
-        "trigger": trigger.value,
+        "trigger": deed.trigger.value,
         "revision": outcome.revision,
-        "source": Source.ATTRIBUTED.value,
+        "source": Source.ATTRIBUTED.value if credit else outcome.source.value,
         "product": outcome.product,
         "app": outcome.app,
         "store_id": looked.store_id,
@@ -137,8 +158,10 @@ def _values(
         "reason": outcome.cause.reason or outcome.cause.kind if outcome.cause else None,
     }
     values |= _of_kind(outcome, looked)
-    values |= _of_credit(credit)
     values |= _of_record(looked.record)
+    if credit is None:
+        return values
+    values |= _of_credit(credit)
     touch = looked.touches.get(credit.touch)
     return values | (_named("extra", touch.extra) if touch else {})
 
@@ -147,7 +170,7 @@ def _of_kind(outcome: Attribution | CreditedEvent, looked: Looked) -> dict[str, 
     if isinstance(outcome, Attribution):
         return {"kind": outcome.kind.value, "conversion_at": outcome.at_ms}
     money = outcome.revenue
-    undone = looked.undone if outcome.name in UNDOING else None
+    undone = looked.undone
     values: dict[str, Value | None] = {
         "kind": "event",
         "event": outcome.name,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, NamedTuple
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 
 import msgspec
 
+from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid
 from attribune.postback.functions import Value
 from attribune.postback.partner import (
@@ -20,7 +21,6 @@ from attribune.postback.partner import (
     PartnerData,
     RequestData,
     SettingShape,
-    Trigger,
 )
 from attribune.postback.template import Template, allowed, read
 
@@ -48,6 +48,36 @@ class Skipped(NamedTuple):
     reason: str
 
 
+class Needs(NamedTuple):
+    """What must be looked up for a request, beside the outcome."""
+
+    #: The touch that is credited: what else stood on the link.
+    touch: bool
+    #: The open or event itself: address, user agent, identifiers, parameters.
+    record: bool
+    #: When the conversion happened that an event belongs to.
+    conversion: bool
+
+
+#: All of it.
+EVERYTHING: Final = Needs(touch=True, record=True, conversion=True)
+#: Macros that only the open or event itself has a value for.
+_OF_RECORD: Final = frozenset(
+    {
+        "ip",
+        "user_agent",
+        "model",
+        "language",
+        "gaid",
+        "idfa",
+        "idfv",
+        "android_id",
+        "oaid",
+        "app_set_id",
+    }
+)
+
+
 class _Field(NamedTuple):
     name: str
     template: Template
@@ -67,6 +97,16 @@ class _Way(NamedTuple):
     form: tuple[_Field, ...]
     json: tuple[_Field, ...]
     basic: tuple[Template, Template] | None
+
+    def needs(self) -> Needs:
+        """What its macros must be looked up for."""
+        fields = (*self.query, *self.headers, *self.form, *self.json)
+        used = self.path.macros.union(*(one.template.macros for one in fields))
+        return Needs(
+            touch=any(name.startswith("extra.") for name in used),
+            record=any(name in _OF_RECORD or name.startswith("param.") for name in used),
+            conversion="conversion_at" in used,
+        )
 
 
 class Prepared:
@@ -94,6 +134,39 @@ class Prepared:
             for way in [self._way(request)]
             for trigger in request.triggers
         }
+        self._needs = {trigger: way.needs() for trigger, way in self._ways.items()}
+
+    @property
+    def triggers(self) -> frozenset[Trigger]:
+        """What it has a request for."""
+        return frozenset(self._ways)
+
+    def needs(self, trigger: Trigger) -> Needs:
+        """What must be looked up to tell of a trigger."""
+        return self._needs.get(trigger, EVERYTHING)
+
+    def callback(
+        self,
+        url: str,
+        hosts: Collection[str],
+        values: Mapping[str, Value | None],
+        *,
+        shares: bool = True,
+    ) -> Request | Skipped:
+        """What is sent to an address that a click carries, read in the partner's dialect; only to one of these hosts."""
+        try:
+            origin, path, query = _address(url, {})
+            own = tuple(_Field(name, self._handed(value), Absent.DROP) for name, value in query)
+            data = RequestData(triggers=[], url=url)
+            way = _Way(data, origin, self._handed(path), own, (), (), (), None)
+        except Invalid as wrong:
+            return Skipped(f"the address on the click cannot be called: {wrong.message}")
+        host = urlsplit(origin).hostname or ""
+        if host not in hosts:
+            return Skipped(
+                f"the address on the click leads to {host}, which is no callback host of this postback"
+            )
+        return self._said(way, values, shares=shares)
 
     def request(
         self, trigger: Trigger, values: Mapping[str, Value | None], *, shares: bool = True
@@ -102,6 +175,11 @@ class Prepared:
         way = self._ways.get(trigger)
         if way is None:
             return Skipped(f"the partner is not told of {trigger}")
+        return self._said(way, values, shares=shares)
+
+    def _said(
+        self, way: _Way, values: Mapping[str, Value | None], *, shares: bool
+    ) -> Request | Skipped:
         told = {**values, "event_name": self._event_name(values), **self._constants}
         if not shares:
             limit = self._data.without_sharing
@@ -151,6 +229,9 @@ class Prepared:
         if isinstance(value, str):
             return _Field(name, self._read(value, param), Absent.DROP)
         return _Field(name, self._read(value.value, param), value.absent, value.characters_max)
+
+    def _handed(self, text: str) -> Template:
+        return read(text, self._data.dialect, "callback", is_handed=True)
 
     def _read(self, text: str, param: str) -> Template:
         template = read(text, self._data.dialect, param)

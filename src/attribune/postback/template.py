@@ -91,8 +91,13 @@ def allowed(values: Mapping[str, Value | None], limit: Reach) -> dict[str, Value
     return {name: value for name, value in values.items() if reaches(macro(name).reach, limit)}
 
 
-def read(text: str, dialect: Dialect, param: str = "template") -> Template:
-    """Read a template. Raises Invalid that names the field, the macro and what is wrong with it."""
+def read(
+    text: str, dialect: Dialect, param: str = "template", *, is_handed: bool = False
+) -> Template:
+    """Read a template. Raises Invalid that names the field, the macro and what is wrong with it.
+
+    Of one that was handed to us, and that nobody here can mend, a macro that we do not know never has a value.
+    """
     if len(text) > CHARACTERS_MAX:
         raise Invalid(f"a template has at most {CHARACTERS_MAX} characters", param=param)
     speech = SPEECH[dialect]
@@ -102,7 +107,7 @@ def read(text: str, dialect: Dialect, param: str = "template") -> Template:
         for found in speech.macro.finditer(text):
             parts.append(_plain(text[end : found.start()], speech))
             name = next(group for group in found.groups() if group is not None)
-            parts.append(Slot(found.group(), _choices(name, speech)))
+            parts.append(Slot(found.group(), _choices(name, speech, is_handed=is_handed)))
             end = found.end()
         parts.append(_plain(text[end:], speech))
     except Invalid as wrong:
@@ -120,9 +125,14 @@ def _plain(text: str, speech: Speech) -> str:
     return text
 
 
-def _choices(written: str, speech: Speech) -> tuple[_Choice, ...]:
+def _choices(written: str, speech: Speech, *, is_handed: bool) -> tuple[_Choice, ...]:
     names = written.split("||") if speech.has_steps else [written]
-    return tuple(_choice(name.strip(), speech) for name in names)
+    try:
+        return tuple(_choice(name.strip(), speech) for name in names)
+    except Invalid:
+        if is_handed:
+            return ()
+        raise
 
 
 def _choice(written: str, speech: Speech) -> _Choice:

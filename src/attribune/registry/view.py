@@ -21,6 +21,7 @@ from attribune.model.control import (
     Link,
     Partner,
     PolicySet,
+    Postback,
     Product,
     TestDevice,
 )
@@ -33,6 +34,7 @@ from attribune.model.ids import (
     PartnerId,
     PolicyVersion,
     Position,
+    PostbackId,
     ProductId,
 )
 from attribune.model.policy import Policy
@@ -85,6 +87,7 @@ class Registry:
         self.doors: Versions[Door] = Versions()
         self.policies: Versions[PolicySet] = Versions()
         self.test_devices: Versions[TestDevice] = Versions()
+        self.postbacks: Versions[Postback] = Versions()
         self._key_by_hash: dict[str, KeyId] = {}
         #: Every list of hosting networks that any version of any rules has.
         self._networks: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -95,6 +98,7 @@ class Registry:
             Link: (self.links, _id),
             Key: (self.keys, _id),
             Door: (self.doors, _id),
+            Postback: (self.postbacks, _id),
             PolicySet: (self.policies, lambda record: record.product),
             TestDevice: (self.test_devices, lambda record: f"{record.product}\x1f{record.id}"),
         }
@@ -163,6 +167,14 @@ class Registry:
         """Whether an id is a registered test device of the product."""
         found = self.test_devices.at(f"{product}\x1f{id_}", at)
         return found is not None and found.is_test
+
+    def postback(self, postback: PostbackId, at: Position = NOW) -> Postback | None:
+        """A postback as of a place."""
+        return self.postbacks.at(postback, at)
+
+    def every_postback(self) -> list[Postback]:
+        """The newest version of every postback."""
+        return list(self.postbacks.newest())
 
     def apps_of(self, product: ProductId) -> list[App]:
         """The newest version of each app of a product."""

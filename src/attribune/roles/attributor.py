@@ -24,6 +24,7 @@ from attribune.model.position import Entry, Topic
 from attribune.pipeline import ATTRIBUTE
 from attribune.ports import Answers, Clock, Journal
 from attribune.registry.view import Registry
+from attribune.roles.registrar import lead
 from attribune.settings import Settings
 
 log = structlog.get_logger("attributor")
@@ -65,7 +66,7 @@ class AttributorRole:
         self.reached = self.position
         self._entries = 0
         self._appended = 0
-        self._lead_registry()
+        lead(registry, journal, self.position, self._read_entries_max)
         # They stand behind what was committed; older outcomes may have been pruned.
         lost_after = max(attributor.desk.meta.outcomes_end, self.position)
         #: Outcomes appended by a batch whose state was lost.
@@ -159,18 +160,6 @@ class AttributorRole:
             log.error("a mistake of Attribune's own", what=mistake.what, exc_info=mistake.fault)
         if len(mistakes) > _LOGGED_MAX:
             log.error("more mistakes", count=len(mistakes) - _LOGGED_MAX)
-
-    def _lead_registry(self) -> None:
-        """Bring the registry to the committed position; the changes after it come in order with the rest."""
-        while self._registry.position < self.position:
-            entries = self._journal.read(
-                (Topic.CONTROL,), self._registry.position, self._read_entries_max
-            )
-            entries = [entry for entry in entries if entry.position <= self.position]
-            if not entries:
-                return
-            for entry in entries:
-                self._registry.apply(entry.position, _change(decode(entry)))
 
     def _catch_answers_up(self) -> None:
         """Give the answers that a crash kept from being written, told by the outcomes since.

@@ -8,6 +8,7 @@ from typing import Any
 
 from attribune.model.codec import decode
 from attribune.model.control import Change, Tick
+from attribune.model.ids import Position
 from attribune.model.position import Entry, Topic
 from attribune.ports import Journal, RegistryStore
 from attribune.registry.view import Registry
@@ -22,6 +23,19 @@ def load(registry: Registry, store: RegistryStore) -> Registry:
         assert isinstance(change, Change)
         registry.apply(position, change)
     return registry
+
+
+def lead(registry: Registry, journal: Journal, position: Position, limit: int) -> None:
+    """Bring a registry to a place; the changes behind it come in order with the rest of what a role reads."""
+    while registry.position < position:
+        entries = journal.read((Topic.CONTROL,), registry.position, limit)
+        entries = [entry for entry in entries if entry.position <= position]
+        if not entries:
+            return
+        for entry in entries:
+            change = decode(entry)
+            assert isinstance(change, Change)
+            registry.apply(entry.position, change)
 
 
 class RegistrarRole:

@@ -23,6 +23,7 @@ def role_names(collectors: int) -> tuple[str, ...]:
         "attributor",
         "registrar",
         "recorder",
+        "postbacker",
         "web",
     )
 

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
         Clock,
         Enricher,
         Facts,
+        Outbox,
         RegistryStore,
         Store,
+        Vault,
     )
 
 
@@ -111,6 +113,19 @@ class Parts:
         from attribune.engines.enrich import UaEnricher
 
         return UaEnricher()
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Seals secrets, with a key of this folder."""
+        from attribune.engines.file_vault import FILE_NAME, FileVault
+
+        return FileVault(self.folder / FILE_NAME)
+
+    def outbox(self, *, is_reader: bool) -> Outbox:
+        """What partners are told; its writer is the postbacker alone. Who opens it closes it."""
+        from attribune.engines.sql_outbox import SqlOutbox
+
+        return SqlOutbox(self.folder / "outbox.db", is_reader=is_reader)
 
     def registry_store(self, *, is_reader: bool) -> RegistryStore:
         """The history of topic ``control``; its writer is the registrar alone. Who opens it closes it."""

@@ -11,9 +11,11 @@ from attribune.wire.parts import Parts
 
 if TYPE_CHECKING:
     from attribune.attribute.turn import Limits
+    from attribune.ports import Outbox
     from attribune.record.facts import Lookups
     from attribune.roles.attributor import AttributorRole
     from attribune.roles.base import Role
+    from attribune.roles.postbacker import PostbackerRole
     from attribune.roles.recorder import RecorderRole
     from attribune.roles.registrar import RegistrarRole
 
@@ -73,6 +75,23 @@ def registrar(parts: Parts) -> RegistrarRole:
     return RegistrarRole(
         parts.journal, lambda: parts.registry_store(is_reader=False), parts.settings
     )
+
+
+def postbacker(parts: Parts, outbox: Outbox) -> PostbackerRole:
+    """The postbacker over the engines of a folder, with a view of the registry of its own. Who opened the outbox closes it."""
+    from attribune.collect.links import read_touch
+    from attribune.roles.postbacker import PostbackerRole, World
+
+    world = World(
+        journal=parts.journal,
+        registry=Registry(),
+        outbox=outbox,
+        vault=parts.vault,
+        read_touch=read_touch,
+        clock=parts.clock,
+        chance=parts.chance,
+    )
+    return PostbackerRole(world, parts.settings)
 
 
 def collector(parts: Parts, name: str) -> Role:

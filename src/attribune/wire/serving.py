@@ -18,7 +18,7 @@ from attribune.roles import folder as folder_
 from attribune.settings import Settings
 from attribune.wire.houses import url, web
 from attribune.wire.parts import Parts
-from attribune.wire.roles import attributor, collector
+from attribune.wire.roles import attributor, collector, postbacker
 
 if TYPE_CHECKING:
     from attribune.roles.base import Role
@@ -73,10 +73,13 @@ def _saying(parts: Parts, name: str) -> Iterator[None]:
 def _role(parts: Parts, name: str) -> Role:
     if name == "attributor":
         return attributor(parts)
+    if name == "postbacker":
+        return postbacker(parts, parts.outbox(is_reader=False))
     if name.startswith("collector"):
         return collector(parts, name)
     raise Invalid(
-        f"there is no role {name!r}; there are collector-N, attributor, web", param="role"
+        f"there is no role {name!r}; there are collector-N, attributor, postbacker, web",
+        param="role",
     )
 
 

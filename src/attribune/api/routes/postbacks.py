@@ -14,10 +14,11 @@ from attribune.api.routes.asking import HANDLE_CHARACTERS_MAX, sources
 from attribune.model.activity import Event, Open
 from attribune.model.codec import decode
 from attribune.model.control import Scope
+from attribune.model.delivery import Trigger
 from attribune.model.ids import ConversionId, Position
 from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.model.position import Topic
-from attribune.postback.partner import Trigger, read_partner
+from attribune.postback.partner import read_partner
 from attribune.postback.plan import UNDOING, Looked, Telling, tellings
 from attribune.postback.render import Prepared, Skipped
 from attribune.report import explain
@@ -101,7 +102,7 @@ def _preview(telling: Telling, prepared: Prepared) -> Preview:
         outcome_id=telling.outcome_id,
         revision=telling.revision,
         trigger=telling.trigger,
-        partner=telling.partner,
+        partner=telling.partner or "",
         request=request,
         skipped=skipped,
     )

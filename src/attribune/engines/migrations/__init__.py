@@ -1,1 +1,1 @@
-"""The registry's tables as they came to be, run by Alembic when the writer opens them. Append-only."""
+"""Each SQL view's tables as they came to be, a folder a view, run by Alembic when the writer opens them. Append-only."""

@@ -1,0 +1,394 @@
+"""The outbox in SQL: what partners are to be told, and every attempt to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+
+from attribune.engines.sql import SqlView, View, position_table
+from attribune.model.delivery import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Logged,
+    LogQuestion,
+    OutboxPage,
+    OutboxRow,
+    Planned,
+    SentRequest,
+    Trigger,
+)
+from attribune.model.ids import ConversionId, DeliveryId, Position, PostbackId
+
+#: Values of one list in a statement; SQL's are limited.
+_CHUNK: Final = 500
+_STATES: Final = tuple(DeliveryState)
+_WAITING: Final = _STATES.index(DeliveryState.WAITING)
+
+_tables: Final = sa.MetaData()
+_deliveries: Final = sa.Table(
+    "deliveries",
+    _tables,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("postback", sa.Text, nullable=False),
+    sa.Column("partner", sa.Text, nullable=False),
+    sa.Column("product", sa.Text, nullable=False),
+    sa.Column("device", sa.Text),
+    sa.Column("outcome_id", sa.Text, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("trigger", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("copy", sa.SmallInteger, nullable=False),
+    sa.Column("place", sa.BigInteger, nullable=False),
+    sa.Column("undoes", sa.BigInteger),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.SmallInteger, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("due_at_ms", sa.BigInteger, nullable=False),
+    sa.Column("since_ms", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("poll_url", sa.Text),
+    sa.Column("method", sa.Text),
+    sa.Column("url", sa.Text),
+    sa.Column("body", sa.Text),
+    sa.Index("deliveries_id", "id", unique=True),
+    sa.Index("deliveries_due", "postback", "state", "due_at_ms", "number"),
+    sa.Index("deliveries_subject", "subject", "postback"),
+    sa.Index("deliveries_outcome", "outcome_id"),
+    sa.Index("deliveries_partner", "partner", "number"),
+)
+#: Those that wait by device, for postbacks that tell in order; few rows stand in it.
+_by_device: Final = sa.Index(
+    "deliveries_device",
+    _deliveries.c.postback,
+    _deliveries.c.device,
+    _deliveries.c.number,
+    sqlite_where=_deliveries.c.state == _WAITING,
+    postgresql_where=_deliveries.c.state == _WAITING,
+)
+_attempts: Final = sa.Table(
+    "attempts",
+    _tables,
+    sa.Column("delivery", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("took_ms", sa.Integer, nullable=False),
+    sa.Column("status", sa.SmallInteger),
+    sa.Column("error", sa.Text),
+    sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("state", sa.SmallInteger, nullable=False),
+    sa.Column("reason", sa.Text),
+)
+_conversions: Final = sa.Table(
+    "conversions",
+    _tables,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+)
+_transactions: Final = sa.Table(
+    "transactions",
+    _tables,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("place", sa.BigInteger, nullable=False),
+)
+_not_sharing: Final = sa.Table(
+    "not_sharing", _tables, sa.Column("digest", sa.LargeBinary, primary_key=True)
+)
+_VIEW: Final = View("outbox", position_table("outbox_position", _tables))
+
+# In statements written as text 0 is the state of what waits.
+assert _WAITING == 0
+#: Rows that are due and have nothing to wait for; in order, nothing of their device either.
+DUE: Final = sa.text(
+    "SELECT d.* FROM deliveries d WHERE d.postback = :postback AND d.state = 0 AND d.due_at_ms <= :now_ms"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.subject = d.subject AND b.postback = d.postback"
+    " AND b.copy = d.copy AND b.state = 0 AND b.number < d.number)"
+    " ORDER BY d.due_at_ms, d.number LIMIT :limit"
+)
+DUE_IN_ORDER: Final = sa.text(
+    "SELECT d.* FROM deliveries d WHERE d.postback = :postback AND d.state = 0 AND d.due_at_ms <= :now_ms"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.subject = d.subject AND b.postback = d.postback"
+    " AND b.copy = d.copy AND b.state = 0 AND b.number < d.number)"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.postback = d.postback AND b.device = d.device"
+    " AND b.state = 0 AND b.number < d.number)"
+    " ORDER BY d.due_at_ms, d.number LIMIT :limit"
+)
+# Prepared once: building a statement costs more than running it.
+_plan: Final = sa.text(
+    "INSERT INTO deliveries (id, postback, partner, product, device, outcome_id, revision, trigger, subject, copy, place, undoes,"
+    " at_ms, state, tries, due_at_ms, since_ms) VALUES (:id, :postback, :partner, :product, :device, :outcome_id, :revision, :trigger,"
+    " :subject, :copy, :place, :undoes, :at_ms, 0, 0, :at_ms, :at_ms) ON CONFLICT (id) DO NOTHING"
+)
+_attempt: Final = sa.text(
+    "INSERT INTO attempts (delivery, number, at_ms, took_ms, status, error, answer, state, reason) VALUES (:delivery, :number,"
+    " :at_ms, :took_ms, :status, :error, :answer, :state, :reason) ON CONFLICT (delivery, number) DO NOTHING"
+)
+_tried: Final = sa.text(
+    "UPDATE deliveries SET state = :state, tries = :number, due_at_ms = :due_at_ms, reason = :reason, poll_url = :poll_url,"
+    " method = coalesce(:method, method), url = coalesce(:url, url), body = coalesce(:body, body) WHERE id = :delivery"
+)
+_settled: Final = sa.text(
+    "UPDATE deliveries SET state = :state, due_at_ms = 0, reason = :reason WHERE id = :delivery"
+)
+_again: Final = sa.text(
+    "UPDATE deliveries SET state = 0, due_at_ms = :due_at_ms, since_ms = :due_at_ms, reason = NULL, poll_url = NULL WHERE id = :delivery"
+)
+_converted: Final = sa.text(
+    "INSERT INTO conversions (id, at_ms) VALUES (:id, :at_ms) ON CONFLICT (id) DO UPDATE SET at_ms = excluded.at_ms"
+)
+_transacted: Final = sa.text(
+    "INSERT INTO transactions (digest, place) VALUES (:digest, :place)"
+    " ON CONFLICT (digest) DO UPDATE SET place = excluded.place"
+)
+_silence: Final = sa.text(
+    "INSERT INTO not_sharing (digest) VALUES (:digest) ON CONFLICT (digest) DO NOTHING"
+)
+_speak: Final = sa.text("DELETE FROM not_sharing WHERE digest = :digest")
+
+K = TypeVar("K")
+
+
+class SqlOutbox(SqlView):
+    """The outbox under a database URL or in a SQLite file. Raises as ``SqlView`` does."""
+
+    def __init__(self, url_or_path: str | Path, *, is_reader: bool = False) -> None:
+        super().__init__(_VIEW, url_or_path, is_reader=is_reader)
+
+    def fold(self, page: OutboxPage, position: Position) -> None:
+        """Take in what some entries change and move the position, all or nothing; what stands already is left."""
+        with self.writing(position) as connection:
+            for statement, rows in _writes(page):
+                if rows:
+                    connection.execute(statement, rows)
+
+    def due(
+        self, postback: PostbackId, now_ms: int, limit: int, *, in_order: bool
+    ) -> list[OutboxRow]:
+        """Up to ``limit`` rows that wait and are due, the longest due first, none before an earlier one that it waits for."""
+        values = {"postback": postback, "now_ms": now_ms, "limit": limit}
+        query = DUE_IN_ORDER if in_order else DUE
+        return [_row(found) for found in self.rows(query, values)]
+
+    def next_due_ms(self, postback: PostbackId) -> int | None:
+        """When the first row that waits is due; None when none waits."""
+        c = _deliveries.c
+        query = sa.select(sa.func.min(c.due_at_ms)).where(
+            c.postback == postback, c.state == _WAITING
+        )
+        found = self.rows(query)
+        return found[0][0] if found else None
+
+    def waiting(self, postback: PostbackId, until_ms: int, limit: int) -> list[OutboxRow]:
+        """Up to ``limit`` rows that wait and are tried since a moment or longer, due or not, the oldest first."""
+        c = _deliveries.c
+        query = (
+            sa.select(_deliveries)
+            .where(c.postback == postback, c.state == _WAITING, c.since_ms <= until_ms)
+            .order_by(c.number)
+            .limit(limit)
+        )
+        return [_row(found) for found in self.rows(query)]
+
+    def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[OutboxRow]]:
+        """Every row of a postback about some subjects, in order."""
+        c = _deliveries.c
+        found: dict[str, list[OutboxRow]] = {}
+        for row in self._found(
+            subjects,
+            lambda some: (
+                sa.select(_deliveries)
+                .where(c.subject.in_(some), c.postback == postback)
+                .order_by(c.number)
+            ),
+        ):
+            found.setdefault(row.subject, []).append(_row(row))
+        return found
+
+    def conversions(self, wanted: Collection[ConversionId]) -> dict[ConversionId, int]:
+        """When conversions happened that are known. Milliseconds, UTC."""
+        c = _conversions.c
+        return dict(
+            self._found(wanted, lambda some: sa.select(c.id, c.at_ms).where(c.id.in_(some)))
+        )
+
+    def transactions(self, wanted: Collection[bytes]) -> dict[bytes, Position]:
+        """Where the newest outcome of a transaction's event stands, of those that are known."""
+        c = _transactions.c
+        found = self._found(
+            wanted, lambda some: sa.select(c.digest, c.place).where(c.digest.in_(some))
+        )
+        return {bytes(digest): Position(place) for digest, place in found}
+
+    def not_sharing(self, wanted: Collection[bytes]) -> set[bytes]:
+        """Those of some devices (by digest) whose people do not let partners be told."""
+        c = _not_sharing.c
+        found = self._found(wanted, lambda some: sa.select(c.digest).where(c.digest.in_(some)))
+        return {bytes(row[0]) for row in found}
+
+    def log(self, wanted: LogQuestion) -> list[Logged]:
+        """Deliveries with their attempts, the newest first."""
+        query = sa.select(_deliveries).where(*_conditions(wanted))
+        query = query.order_by(_deliveries.c.number.desc()).limit(wanted.rows_max)
+        rows = self.rows(query)
+        attempts: dict[str, list[Attempt]] = {row.id: [] for row in rows}
+        postbacks = {row.id: row.postback for row in rows}
+        c = _attempts.c
+        found = self._found(
+            list(attempts),
+            lambda some: (
+                sa.select(_attempts).where(c.delivery.in_(some)).order_by(c.delivery, c.number)
+            ),
+        )
+        for one in found:
+            attempts[one.delivery].append(_read_attempt(one, postbacks[one.delivery]))
+        return [Logged(number=row.number, row=_row(row), attempts=attempts[row.id]) for row in rows]
+
+    def counts(self) -> dict[PostbackId, dict[DeliveryState, int]]:
+        """How many deliveries of each postback are in each state."""
+        c = _deliveries.c
+        query = sa.select(c.postback, c.state, sa.func.count()).group_by(c.postback, c.state)
+        counts: dict[PostbackId, dict[DeliveryState, int]] = {}
+        for postback, state, count in self.rows(query):
+            counts.setdefault(PostbackId(postback), {})[_STATES[state]] = count
+        return counts
+
+    def _found(
+        self, wanted: Collection[K], query: Callable[[list[K]], sa.Select[Any]]
+    ) -> Iterator[Any]:
+        """What a query finds of many keys, some at a time."""
+        keys = list(wanted)
+        for start in range(0, len(keys), _CHUNK):
+            yield from self.rows(query(keys[start : start + _CHUNK]))
+
+
+def _conditions(wanted: LogQuestion) -> Iterator[sa.ColumnElement[bool]]:
+    c = _deliveries.c
+    if wanted.partner is not None:
+        yield c.partner == wanted.partner
+    if wanted.postback is not None:
+        yield c.postback == wanted.postback
+    if wanted.state is not None:
+        yield c.state == _STATES.index(wanted.state)
+    if wanted.outcome_ids:
+        yield c.outcome_id.in_(wanted.outcome_ids)
+    if wanted.ids:
+        yield c.id.in_(wanted.ids)
+    if wanted.before is not None:
+        yield c.number < wanted.before
+
+
+def _writes(page: OutboxPage) -> Iterator[tuple[sa.TextClause, list[dict[str, Any]]]]:
+    """What is executed, in this order: a row is planned before anything comes of it."""
+    yield _plan, [_planned(one) for one in page.planned]
+    yield _attempt, [_of_attempt(one) for one in page.came if isinstance(one, Attempt)]
+    for is_attempt, run in _runs(page.came):
+        yield (
+            (_tried, list(map(_of_tried, run)))
+            if is_attempt
+            else (_settled, list(map(_of_settled, run)))
+        )
+    yield _again, [{"delivery": id_, "due_at_ms": at} for id_, at in page.again.items()]
+    yield _converted, [{"id": id_, "at_ms": at_ms} for id_, at_ms in page.conversions.items()]
+    yield (
+        _transacted,
+        [{"digest": digest, "place": place} for digest, place in page.transactions.items()],
+    )
+    yield _silence, [{"digest": digest} for digest, shares in page.sharing.items() if not shares]
+    yield _speak, [{"digest": digest} for digest, shares in page.sharing.items() if shares]
+
+
+def _runs(came: Iterable[Delivery]) -> Iterator[tuple[bool, list[Any]]]:
+    """What came, in its order, in runs of one kind, so that each run is one call."""
+    run: list[Any] = []
+    for one in came:
+        if run and type(run[0]) is not type(one):
+            yield isinstance(run[0], Attempt), run
+            run = []
+        run.append(one)
+    if run:
+        yield isinstance(run[0], Attempt), run
+
+
+def _planned(one: Planned) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in Planned.__struct_fields__}
+
+
+def _of_attempt(one: Attempt) -> dict[str, Any]:
+    return {
+        "delivery": one.delivery,
+        "number": one.number,
+        "at_ms": one.at_ms,
+        "took_ms": one.took_ms,
+        "status": one.status,
+        "error": one.error,
+        "answer": one.answer,
+        "state": _STATES.index(one.state),
+        "reason": one.reason,
+    }
+
+
+def _of_tried(one: Attempt) -> dict[str, Any]:
+    request = one.request
+    return {
+        "delivery": one.delivery,
+        "number": one.number,
+        "state": _STATES.index(one.state),
+        "due_at_ms": one.next_at_ms or 0,
+        "reason": one.reason,
+        "poll_url": one.poll_url,
+        "method": request.method if request else None,
+        "url": request.url if request else None,
+        "body": request.body if request else None,
+    }
+
+
+def _of_settled(one: Any) -> dict[str, Any]:
+    return {"delivery": one.delivery, "state": _STATES.index(one.state), "reason": one.reason}
+
+
+def _row(found: Any) -> OutboxRow:
+    return OutboxRow(
+        planned=Planned(
+            id=found.id,
+            postback=found.postback,
+            partner=found.partner,
+            product=found.product,
+            device=found.device,
+            outcome_id=found.outcome_id,
+            revision=found.revision,
+            trigger=Trigger(found.trigger),
+            subject=found.subject,
+            copy=found.copy,
+            place=Position(found.place),
+            undoes=None if found.undoes is None else Position(found.undoes),
+            at_ms=found.at_ms,
+        ),
+        state=_STATES[found.state],
+        tries=found.tries,
+        due_at_ms=found.due_at_ms,
+        since_ms=found.since_ms,
+        reason=found.reason,
+        poll_url=found.poll_url,
+        request=None
+        if found.url is None
+        else SentRequest(method=found.method, url=found.url, body=found.body),
+    )
+
+
+def _read_attempt(found: Any, postback: str) -> Attempt:
+    return Attempt(
+        delivery=DeliveryId(found.delivery),
+        postback=PostbackId(postback),
+        number=found.number,
+        at_ms=found.at_ms,
+        took_ms=found.took_ms,
+        status=found.status,
+        error=found.error,
+        answer=found.answer,
+        state=_STATES[found.state],
+        reason=found.reason,
+    )

@@ -1,0 +1,51 @@
+"""The circuit breaker of one postback: a partner that fails again and again is asked now and then, and no more. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: So many failures in a row open it.
+FAILURES_MAX: Final = 5
+#: How long it stays open before one request may try, at first and at most; it doubles with each try that fails.
+OPEN_MS: Final = 5000
+OPEN_MS_MAX: Final = 300_000
+
+
+class Breaker:
+    """Counts failures in a row. Times are milliseconds of any clock that only goes forward."""
+
+    def __init__(self) -> None:
+        """Begin closed."""
+        self.failures = 0
+        self._open_ms = OPEN_MS
+        self._opens_until_ms: int | None = None
+        self._is_probing = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are held back."""
+        return self._opens_until_ms is not None
+
+    def room(self, now_ms: int, wanted: int) -> int:
+        """How many requests may begin: all, none, or one that tries."""
+        if self._opens_until_ms is None:
+            return wanted
+        return 1 if now_ms >= self._opens_until_ms and not self._is_probing else 0
+
+    def began(self) -> None:
+        """A request goes out; while it is open that is the one that tries."""
+        self._is_probing = self.is_open
+
+    def succeeded(self) -> None:
+        """The partner answered: closed, whatever it said."""
+        self.failures, self._open_ms = 0, OPEN_MS
+        self._opens_until_ms, self._is_probing = None, False
+
+    def failed(self, now_ms: int) -> None:
+        """The partner did not answer, or said that it cannot now."""
+        self.failures += 1
+        if self._opens_until_ms is None and self.failures >= FAILURES_MAX:
+            self._opens_until_ms = now_ms + self._open_ms
+        elif self._is_probing:
+            self._open_ms = min(OPEN_MS_MAX, 2 * self._open_ms)
+            self._opens_until_ms, self._is_probing = now_ms + self._open_ms, False

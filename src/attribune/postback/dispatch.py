@@ -1,0 +1,269 @@
+"""Telling partners: rows that are due are made into requests, sent, and what came of them is journaled.
+
+One thread does all that waits for a disk (``Desk``), one event loop all that waits for partners (``Dispatcher``). What is handed out is
+not handed out again until what came of it has been read back from the journal, so nothing is sent twice by one life; what a crash
+leaves between a request and its entry is sent again under the same delivery id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import structlog
+
+from attribune.model.codec import encode
+from attribune.model.control import Postback
+from attribune.model.delivery import Attempt, Delivery, DeliveryState, OutboxPage, Settled
+from attribune.model.errors import Invalid, JournalUnavailable, StoreUnavailable, VaultLocked
+from attribune.model.ids import DeliveryId, Position, PostbackId
+from attribune.model.position import Topic
+from attribune.ports import Chance, Clock, Directory, Journal, Outbox, Vault
+from attribune.postback.lane import Lane
+from attribune.postback.outgoing import Outgoing, Outgoings, Spoken, settled, spoken
+from attribune.postback.schedule import GIVE_UP_MS
+
+log = structlog.get_logger("postbacker")
+
+#: Rows given up at a time, of a partner that never came back.
+_EXPIRE_MAX: Final = 1000
+#: How long a postback of which nothing is due is not asked for, unless something of it comes.
+_QUIET_MS: Final = 1000
+#: How long is waited when nothing can be written.
+_TRY_AGAIN_S: Final = 1.0
+#: Threads that look up names: a name that hangs holds one.
+_RESOLVERS: Final = 64
+
+
+class Desk:
+    """What the dispatcher asks of journal and outbox, all from one thread."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        outbox: Outbox,
+        outgoings: Outgoings,
+        clock: Clock,
+        fold: Callable[[], OutboxPage | None],
+    ) -> None:
+        """Take the parts; ``fold`` reads some entries into the outbox and gives what they changed, None at the journal's end."""
+        self._journal = journal
+        self._outbox = outbox
+        self._outgoings = outgoings
+        self._clock = clock
+        self._fold = fold
+        #: What was handed out → where what came of it stands; None while it is under way.
+        self._held: dict[DeliveryId, Position | None] = {}
+        #: Until when nothing of a postback is due, unless something of it comes. Milliseconds, UTC.
+        self._quiet_until_ms: dict[PostbackId, int] = {}
+
+    def journal(self, came: list[Delivery]) -> None:
+        """Keep what came of deliveries. Raises JournalUnavailable; then none of it is kept."""
+        if came:
+            entries = [(Topic.DELIVERIES, encode(one)) for one in came]
+            for one, place in zip(came, self._journal.append(entries), strict=True):
+                self._held[one.delivery] = place
+
+    def catch_up(self) -> None:
+        """Read to the journal's end. Only then is known what has been told."""
+        while (page := self._fold()) is not None:
+            self._stir(page)
+        position = self._outbox.position()
+        done = [id_ for id_, place in self._held.items() if place is not None and place <= position]
+        for id_ in done:
+            del self._held[id_]
+
+    def _stir(self, page: OutboxPage) -> None:
+        """Something of these postbacks has come, so more may be due."""
+        if page.again:
+            self._quiet_until_ms.clear()
+        for one in (*page.planned, *page.came):
+            self._quiet_until_ms.pop(one.postback, None)
+
+    def is_quiet(self, postback: PostbackId) -> bool:
+        """Whether nothing can be due."""
+        return self._clock.now_ms() < self._quiet_until_ms.get(postback, 0)
+
+    def release(self, ids: Iterable[DeliveryId]) -> None:
+        """What was handed out and not sent."""
+        for id_ in ids:
+            self._held.pop(id_, None)
+
+    def fetch(self, spoken_: Spoken, room: int) -> list[Outgoing]:
+        """Requests for the rows of a postback that are due; what comes of the others is journaled."""
+        postback, now_ms = spoken_.postback, self._clock.now_ms()
+        limit = room + len(self._held)
+        rows = self._outbox.due(postback.id, now_ms, limit, in_order=postback.in_order)
+        free = [row for row in rows if row.planned.id not in self._held][:room]
+        found = self._outgoings.of(free, spoken_, now_ms)
+        self.journal([one for one in found if isinstance(one, Settled)])
+        going = [one for one in found if isinstance(one, Outgoing)]
+        self._held.update(dict.fromkeys((one.row.planned.id for one in going), None))
+        if len(rows) < limit:
+            next_ms = self._outbox.next_due_ms(postback.id) or now_ms + _QUIET_MS
+            # What is due and was not given waits for something that is told of it when it comes.
+            self._quiet_until_ms[postback.id] = next_ms if next_ms > now_ms else now_ms + _QUIET_MS
+        return going
+
+    def give_up(self, postback: Postback) -> int:
+        """Give up what a partner that does not answer was to be told and has waited too long; how many."""
+        now_ms = self._clock.now_ms()
+        rows = self._outbox.waiting(postback.id, now_ms - GIVE_UP_MS, _EXPIRE_MAX)
+        why = "the partner has not answered for 3 days"
+        free = [row for row in rows if row.planned.id not in self._held]
+        self.journal([settled(row, now_ms, DeliveryState.GAVE_UP, why) for row in free])
+        return len(free)
+
+
+class Dispatcher:
+    """Keeps a lane for each postback and moves rows from the outbox to partners until told to stop."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        directory: Directory,
+        vault: Vault,
+        clock: Clock,
+        chance: Chance,
+        *,
+        wait_s: float,
+        drain_s: float,
+    ) -> None:
+        """Take the parts; ``wait_s`` is how often is looked for what is due, ``drain_s`` how long requests may end at a stop."""
+        self._desk = desk
+        self._directory = directory
+        self._vault = vault
+        self._clock = clock
+        self._chance = chance
+        self._wait_s = wait_s
+        self._drain_s = drain_s
+        self._lanes: dict[PostbackId, Lane] = {}
+        #: Lanes of configurations that have changed, ending what is under way.
+        self._closing: set[asyncio.Task[None]] = set()
+        self._finished: list[Delivery] = []
+        self._wake = asyncio.Event()
+        #: Postbacks that cannot tell as they are, and why.
+        self.faults: dict[PostbackId, tuple[Postback, str]] = {}
+        self.counters = {"delivered": 0, "failed": 0, "given_up": 0, "withdrawn": 0}
+
+    async def run(self, is_stopping: Callable[[], bool]) -> None:
+        """Tell until told to stop. What cannot be written now is kept and tried again; mistakes are raised."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(_RESOLVERS, "resolver"))
+        with ThreadPoolExecutor(1, "desk") as desk:
+            try:
+                while not is_stopping():
+                    await self._turn(loop, desk)
+                    await self._pause()
+            finally:
+                for lane in self._lanes.values():
+                    self._close(lane)
+                await asyncio.gather(*self._closing)
+                await loop.run_in_executor(desk, self._last_words)
+
+    async def _turn(self, loop: asyncio.AbstractEventLoop, desk: ThreadPoolExecutor) -> None:
+        came, self._finished = self._finished, []
+        try:
+            await loop.run_in_executor(desk, self._read, came)
+            await self._refresh()
+            for lane in list(self._lanes.values()):
+                await self._serve(lane, loop, desk)
+        except (JournalUnavailable, StoreUnavailable) as fault:
+            log.warning("cannot_tell", reason=fault.message)
+            await asyncio.sleep(_TRY_AGAIN_S)
+
+    def _read(self, came: list[Delivery]) -> None:
+        try:
+            self._desk.journal(came)
+        except JournalUnavailable:
+            self._finished[:0] = came
+            raise
+        self._desk.catch_up()
+
+    def _last_words(self) -> None:
+        try:
+            self._desk.journal(self._finished)
+        except JournalUnavailable as fault:
+            # They are sent again, under the same ids.
+            log.warning("not_journaled", deliveries=len(self._finished), reason=fault.message)
+
+    async def _serve(
+        self, lane: Lane, loop: asyncio.AbstractEventLoop, desk: ThreadPoolExecutor
+    ) -> None:
+        if lane.mistake is not None:
+            raise lane.mistake
+        if lane.breaker.is_open:
+            back = lane.take_back()
+            await loop.run_in_executor(desk, self._desk.release, back)
+        postback = lane.spoken.postback
+        room = 0 if lane.is_busy else lane.room()
+        if not room or (self._desk.is_quiet(postback.id) and not lane.breaker.is_open):
+            return
+        if lane.breaker.is_open:
+            await loop.run_in_executor(desk, self._desk.give_up, postback)
+        lane.offer(await loop.run_in_executor(desk, self._desk.fetch, lane.spoken, room))
+
+    async def _pause(self) -> None:
+        """Until something has come, a rate allows more, or it is time to look again."""
+        waits = [wait for lane in self._lanes.values() if (wait := lane.push()) is not None]
+        try:
+            await asyncio.wait_for(self._wake.wait(), min([self._wait_s, *waits]))
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _refresh(self) -> None:
+        """A lane for each postback, made anew when its configuration has changed."""
+        for postback in self._directory.every_postback():
+            lane = self._lanes.get(postback.id)
+            if lane is not None and lane.spoken.postback is postback:
+                continue
+            if postback.id in self.faults and self.faults[postback.id][0] is postback:
+                continue
+            if lane is not None:
+                self._close(self._lanes.pop(postback.id))
+            await self._open(postback, lane)
+
+    def _close(self, lane: Lane) -> None:
+        """End a lane beside all others; what it does not send is handed out again."""
+
+        async def end() -> None:
+            self._desk.release(await lane.close(self._drain_s))
+
+        task = asyncio.get_running_loop().create_task(end())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _open(self, postback: Postback, before: Lane | None) -> None:
+        self.faults.pop(postback.id, None)
+        try:
+            ready = spoken(postback, self._vault)
+        except (Invalid, VaultLocked) as fault:
+            log.error(  # noqa: TRY400 - its sentence says all
+                "postback_cannot_tell", postback=postback.id, reason=fault.message
+            )
+            self.faults[postback.id] = postback, fault.message
+            return
+        breaker = before.breaker if before else None
+        lane = Lane(ready, self._clock, self._chance, self._came, breaker)
+        await lane.open()
+        self._lanes[postback.id] = lane
+
+    def _came(self, attempt: Attempt) -> None:
+        self._finished.append(attempt)
+        self.counters[_counter(attempt)] += 1
+        self._wake.set()
+
+
+_COUNTERS: Final[Mapping[DeliveryState, str]] = {
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.WAITING: "failed",
+    DeliveryState.GAVE_UP: "given_up",
+    DeliveryState.WITHDRAWN: "withdrawn",
+}
+
+
+def _counter(attempt: Attempt) -> str:
+    return _COUNTERS[attempt.state]

@@ -1,0 +1,149 @@
+"""One postback's way out: how many requests are under way, how fast, and whether its partner answers at all.
+
+Each postback has its own, so that a partner that fails or hangs delays nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from attribune.model.delivery import Attempt
+from attribune.model.ids import DeliveryId
+from attribune.ports import Chance, Clock
+from attribune.postback.breaker import Breaker
+from attribune.postback.deliver import Deliverer
+from attribune.postback.outgoing import Outgoing, Spoken
+from attribune.postback.render import Request
+from attribune.postback.verdict import attempt
+
+DELIVERY_HEADER: Final = "attribune-delivery"
+SIGNATURE_HEADER: Final = "attribune-signature"
+#: Requests made ready for each that may be under way, so that none who sends waits for the disk.
+_READY_FACTOR: Final = 4
+
+
+def signature(secret: str, at_ms: int, request: Request) -> str:
+    """``t=MS,v1=HEX``: HMAC-SHA256 of the time, a point, and the body, or the address of a request without one."""
+    text = f"{at_ms}.".encode() + (request.body or request.url.encode())
+    digest = hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+    return f"t={at_ms},v1={digest}"
+
+
+class Lane:
+    """Sends what it is given. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        spoken: Spoken,
+        clock: Clock,
+        chance: Chance,
+        finished: Callable[[Attempt], None],
+        breaker: Breaker | None = None,
+    ) -> None:
+        """Take the postback and who hears of each attempt; the breaker goes on where an earlier lane of it stood."""
+        self.spoken = spoken
+        self.breaker = breaker or Breaker()
+        self._clock = clock
+        self._chance = chance
+        self._finished = finished
+        self._deliverer = Deliverer(frozenset(spoken.postback.allowed_hosts))
+        self._queue: deque[Outgoing] = deque()
+        self._sending: dict[asyncio.Task[None], DeliveryId] = {}
+        #: A mistake of ours in sending; whoever runs the lane raises it.
+        self.mistake: BaseException | None = None
+        #: From when on the next request may go out, by the rate.
+        self._free_at_s = 0.0
+
+    async def open(self) -> None:
+        """Begin."""
+        await self._deliverer.__aenter__()
+
+    async def close(self, drain_s: float) -> list[DeliveryId]:
+        """Let requests that are under way end, for a while, and cut the rest; what was not sent, or was cut."""
+        unsent = self.take_back()
+        if self._sending:
+            _, late = await asyncio.wait(self._sending, timeout=drain_s)
+            unsent += [self._sending[task] for task in late]
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._deliverer.__aexit__()
+        return unsent
+
+    def room(self) -> int:
+        """How many more rows it wants now."""
+        postback = self.spoken.postback
+        if postback.is_paused:
+            return 0
+        most = postback.concurrency * (1 + _READY_FACTOR)
+        wanted = most - len(self._queue) - len(self._sending)
+        return self.breaker.room(self._now_ms(), max(0, wanted))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether enough is ready that no more need be fetched."""
+        return len(self._queue) > self.spoken.postback.concurrency
+
+    def offer(self, outgoing: list[Outgoing]) -> None:
+        """Send these, as soon as there is room."""
+        self._queue.extend(outgoing)
+        self.push()
+
+    def take_back(self) -> list[DeliveryId]:
+        """What is ready and need not be sent now: the breaker has opened."""
+        back = [one.row.planned.id for one in self._queue]
+        self._queue.clear()
+        return back
+
+    def push(self) -> float | None:
+        """Send what may be sent now; in how many seconds more may, when the rate holds it back."""
+        while self._queue and len(self._sending) < self.spoken.postback.concurrency:
+            wait_s = self._free_at_s - self._now_s()
+            if wait_s > 0:
+                return wait_s
+            if not self.breaker.room(self._now_ms(), 1):
+                return None
+            self.breaker.began()
+            self._keep_pace()
+            outgoing = self._queue.popleft()
+            task = asyncio.get_running_loop().create_task(self._send(outgoing))
+            self._sending[task] = outgoing.row.planned.id
+            task.add_done_callback(self._ended)
+        return None
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._sending[task]
+        if not task.cancelled() and task.exception() is not None:
+            self.mistake = task.exception()
+
+    def _keep_pace(self) -> None:
+        rate = self.spoken.postback.per_second
+        if rate:
+            self._free_at_s = max(self._free_at_s, self._now_s()) + 1 / rate
+
+    async def _send(self, outgoing: Outgoing) -> None:
+        request = outgoing.request
+        headers = {**request.headers, DELIVERY_HEADER: outgoing.row.planned.id}
+        if self.spoken.signing_secret is not None:
+            secret = self.spoken.signing_secret
+            headers[SIGNATURE_HEADER] = signature(secret, self._clock.now_ms(), request)
+        answer = await self._deliverer.send(request._replace(headers=headers))
+        chance = int.from_bytes(self._chance.token(2), "big")
+        made, has_failed = attempt(outgoing, answer, self.spoken.data, self._clock.now_ms(), chance)
+        if has_failed:
+            self.breaker.failed(self._now_ms())
+        else:
+            self.breaker.succeeded()
+        self._finished(made)
+
+    def _now_ms(self) -> int:
+        return round(self._now_s() * 1000)
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()

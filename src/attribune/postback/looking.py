@@ -1,0 +1,142 @@
+"""What an outcome does not carry itself, found in the journal and the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from attribune.model.activity import Event, Open
+from attribune.model.codec import decode
+from attribune.model.control import Link
+from attribune.model.delivery import OutboxRow
+from attribune.model.ids import Position, TouchId, time_of
+from attribune.model.outcome import Attribution, Credit, CreditedEvent
+from attribune.model.policy import MatchMethod
+from attribune.model.position import Entry, Topic
+from attribune.model.touch import LinkHit, Touch
+from attribune.ports import Directory, Journal, Outbox
+from attribune.postback.plan import Looked
+from attribune.postback.render import Needs
+
+#: Reads a followed link's query under the link as it stood.
+ReadTouch = Callable[[LinkHit, Link], Touch]
+
+#: Touches that are remembered: the events of a device ask for the same one again and again.
+_TOUCHES_MAX: Final = 4096
+#: An entry stands within this time of when its touch was received: a commit may have waited for the disk.
+_WITHIN_MS: Final = 10_000
+#: Places looked at on both sides of where a touch should stand, at first; twice as many each time.
+_AROUND: Final = 64
+_READ_MAX: Final = 2000
+
+
+class Looking:
+    """Finds records, touches and earlier outcomes. What is not found has been pruned."""
+
+    def __init__(
+        self, journal: Journal, directory: Directory, outbox: Outbox, read_touch: ReadTouch
+    ) -> None:
+        """Remember nothing yet."""
+        self._journal = journal
+        self._directory = directory
+        self._outbox = outbox
+        self._read_touch = read_touch
+        self._touch = lru_cache(maxsize=_TOUCHES_MAX)(self._find_touch)
+
+    def outcome(self, place: Position) -> Attribution | CreditedEvent | None:
+        """The outcome at a place. Raises JournalDamaged, JournalUnavailable."""
+        entry = self._journal.get(Topic.OUTCOMES, place)
+        record = decode(entry) if entry else None
+        return record if isinstance(record, Attribution | CreditedEvent) else None
+
+    def looked(self, outcome: Attribution | CreditedEvent, row: OutboxRow, needs: Needs) -> Looked:
+        """What a request needs beside the outcome. Raises JournalDamaged, JournalUnavailable, StoreUnavailable."""
+        undone = self.outcome(row.planned.undoes) if row.planned.undoes is not None else None
+        app = self._directory.app(outcome.app)
+        touches = {}
+        if needs.touch:
+            credits_ = [one for one in (outcome.credit, outcome.previous) if one is not None]
+            found = ((credit.touch, self.touch(credit)) for credit in credits_)
+            touches = {name: touch for name, touch in found if touch is not None}
+        return Looked(
+            record=self._record(outcome.about) if needs.record else None,
+            touches=touches,
+            store_id=app.store_id if app else None,
+            conversion_at_ms=self._conversion_at_ms(outcome) if needs.conversion else None,
+            undone=undone if isinstance(undone, CreditedEvent) else None,
+        )
+
+    def touch(self, credit: Credit) -> Touch | None:
+        """The touch that is credited; a network's claim is none of ours."""
+        return None if credit.method is MatchMethod.CLAIM else self._touch(credit.touch)
+
+    def _record(self, place: Position) -> Open | Event | None:
+        entry = self._journal.get(Topic.ACTIVITY, place)
+        record = decode(entry) if entry else None
+        return record if isinstance(record, Open | Event) else None
+
+    def _conversion_at_ms(self, outcome: Attribution | CreditedEvent) -> int | None:
+        if outcome.conversion is None:
+            return None
+        return self._outbox.conversions([outcome.conversion]).get(outcome.conversion)
+
+    def _find_touch(self, touch: TouchId) -> Touch | None:
+        """A touch by the millisecond that its id was made in: touches stand in the journal nearly in that order."""
+        at_ms = time_of(touch)
+        if at_ms is None:
+            return None
+        start, end = self._journal.start(), self._journal.end()
+        middle = self._place_at(at_ms, start, end)
+        around = _AROUND
+        low, high = middle, middle
+        while True:
+            low = Position(max(start, middle - around))
+            high = Position(min(end, middle + around))
+            entries = self._between(low, high)
+            for entry in entries:
+                if touch.encode() in entry.payload and (found := self._as_touch(entry, touch)):
+                    return found
+            times = [time for time in map(_time, entries) if time is not None]
+            is_past = not times or (
+                times[0] < at_ms - _WITHIN_MS and times[-1] > at_ms + _WITHIN_MS
+            )
+            if (low == start and high == end) or (times and is_past):
+                return None
+            around *= 2
+
+    def _place_at(self, at_ms: int, low: Position, high: Position) -> Position:
+        """About where touches of a moment stand."""
+        while low < high:
+            middle = Position((low + high) // 2)
+            entries = self._journal.read((Topic.TOUCHES,), middle, 1)
+            time = _time(entries[0]) if entries else None
+            if time is None or time >= at_ms:
+                high = middle
+            else:
+                low = entries[0].position
+        return low
+
+    def _between(self, low: Position, high: Position) -> list[Entry]:
+        """Touches behind a place, up to another."""
+        found: list[Entry] = []
+        after = low
+        while after < high:
+            entries = self._journal.read((Topic.TOUCHES,), after, _READ_MAX)
+            found += [entry for entry in entries if entry.position <= high]
+            if len(entries) < _READ_MAX:
+                break
+            after = entries[-1].position
+        return found
+
+    def _as_touch(self, entry: Entry, wanted: TouchId) -> Touch | None:
+        record = decode(entry)
+        if isinstance(record, LinkHit) and record.id == wanted:
+            link = self._directory.link(record.link, entry.position)
+            return self._read_touch(record, link) if link else None
+        return record if isinstance(record, Touch) and record.id == wanted else None
+
+
+def _time(entry: Entry) -> int | None:
+    record = decode(entry)
+    return time_of(record.id) if isinstance(record, LinkHit | Touch) else None

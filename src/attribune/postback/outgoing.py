@@ -1,0 +1,266 @@
+"""From a row of the outbox to the request that goes out for it, or why none does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+from attribune.model.control import PartnerKind, Postback
+from attribune.model.delivery import DeliveryState, OutboxRow, SentRequest, Settled, Trigger
+from attribune.model.ids import PartnerId
+from attribune.model.outcome import Attribution, CreditedEvent
+from attribune.ports import Directory, Outbox, Vault
+from attribune.postback.callbacks import callbacks
+from attribune.postback.fold import device_digest
+from attribune.postback.functions import Value
+from attribune.postback.looking import Looking
+from attribune.postback.macros import Reach
+from attribune.postback.partner import PartnerData, read_partner
+from attribune.postback.plan import Deed, Looked, deed_for_all, deeds, telling
+from attribune.postback.render import EVERYTHING, Prepared, Request, Skipped
+from attribune.postback.template import allowed
+
+#: What the log keeps of a request's body. Characters.
+BODY_CHARACTERS_MAX: Final = 16_384
+#: What is said of somebody's whose network does not let others be told.
+_RESTRICTED: Final = "restricted"
+
+
+class Spoken(NamedTuple):
+    """A postback ready to tell: its data and settings read once."""
+
+    postback: Postback
+    data: PartnerData
+    prepared: Prepared
+    #: The same with every secret's name in its place.
+    shown: Prepared
+    signing_secret: str | None
+
+
+class Outgoing(NamedTuple):
+    """A row and the request that goes out for it."""
+
+    row: OutboxRow
+    request: Request
+    #: What is kept of it; None when it is what was sent before.
+    shown: SentRequest | None
+    #: It asks a partner that decides later what it decided.
+    is_poll: bool = False
+
+
+def spoken(postback: Postback, vault: Vault) -> Spoken:
+    """Read a postback. Raises Invalid, VaultLocked."""
+    data = read_partner(postback.data)
+    secrets = {name: vault.unseal(sealed) for name, sealed in postback.sealed.items()}
+    names = {name: name.upper() for name in secrets}
+    prepared = Prepared(data, {**postback.settings, **secrets}, postback.events)
+    sealed = postback.sealed_signing_secret
+    return Spoken(
+        postback=postback,
+        data=data,
+        prepared=prepared,
+        shown=Prepared(data, {**postback.settings, **names}, postback.events)
+        if names
+        else prepared,
+        signing_secret=vault.unseal(sealed) if sealed is not None else None,
+    )
+
+
+class Outgoings:
+    """Makes requests of rows, many at a time."""
+
+    def __init__(self, outbox: Outbox, directory: Directory, looking: Looking) -> None:
+        """Take where things are found."""
+        self._outbox = outbox
+        self._directory = directory
+        self._looking = looking
+
+    def of(self, rows: list[OutboxRow], spoken: Spoken, now_ms: int) -> list[Outgoing | Settled]:
+        """What becomes of rows of one postback now. Raises JournalDamaged, JournalUnavailable, StoreUnavailable."""
+        about = self._outbox.about(spoken.postback.id, {row.planned.subject for row in rows})
+        silent = self._outbox.not_sharing(
+            [
+                device_digest(row.planned.product, row.planned.device)
+                for row in rows
+                if row.planned.device
+            ]
+        )
+        found: list[Outgoing | Settled] = []
+        for row in rows:
+            one = row.planned
+            why = _pointless(row, about.get(one.subject, ()), spoken.postback)
+            if why is not None:
+                found.append(settled(row, now_ms, *why))
+                continue
+            is_silent = one.device and device_digest(one.product, one.device) in silent
+            made = self._request(row, spoken, shares=not is_silent)
+            if isinstance(made, Skipped):
+                found.append(settled(row, now_ms, DeliveryState.GAVE_UP, made.reason))
+            else:
+                found.append(made)
+        return found
+
+    def _request(self, row: OutboxRow, spoken: Spoken, *, shares: bool) -> Outgoing | Skipped:
+        one = row.planned
+        outcome = self._looking.outcome(one.place)
+        if outcome is None:
+            return Skipped(f"its outcome, entry {one.place}, is no longer in the journal")
+        is_callback = bool(spoken.postback.callback_hosts)
+        needs = EVERYTHING if is_callback else spoken.prepared.needs(one.trigger)
+        looked = self._looking.looked(outcome, row, needs)
+        if one.undoes is not None and looked.undone is None:
+            return Skipped(
+                f"the event that it undoes, entry {one.undoes}, is no longer in the journal"
+            )
+        deed = _deed(row, outcome, spoken.postback)
+        values = {**telling(outcome, deed, looked).values, "delivery_id": one.id}
+        values = self._may_hear(values, deed, spoken)
+
+        def made(prepared: Prepared) -> Request | Skipped:
+            if not is_callback:
+                return prepared.request(one.trigger, values, shares=shares)
+            urls = _callbacks(deed, outcome, looked, spoken.postback.events)
+            if one.copy >= len(urls):
+                return Skipped("the click that carries the address is no longer in the journal")
+            hosts = spoken.postback.callback_hosts
+            return prepared.callback(urls[one.copy], hosts, values, shares=shares)
+
+        return _outgoing(row, spoken, made(spoken.prepared), made)
+
+    def _may_hear(
+        self, values: dict[str, Value | None], deed: Deed, spoken: Spoken
+    ) -> dict[str, Value | None]:
+        """What others than who is credited may hear: of nobody's no person, of a self-attributing network's not even whose."""
+        if spoken.postback.partner is not None or spoken.data.own_systems:
+            return values
+        credit = deed.credit
+        if credit is None:
+            return allowed(values, Reach.CAMPAIGN)
+        partner = self._directory.partner(credit.partner)
+        if partner is None or partner.kind is not PartnerKind.SELF_ATTRIBUTING:
+            return values
+        bare = telling_without_credit(values)
+        return {**allowed(bare, Reach.CAMPAIGN), "source": _RESTRICTED}
+
+
+#: What a credit says of whose it is.
+_OF_CREDIT: Final = (
+    "partner", "link", "campaign", "campaign_id", "adgroup", "adgroup_id", "creative", "creative_id",
+    "touch_kind", "touch_at", "method",
+)  # fmt: skip
+
+
+def telling_without_credit(values: Mapping[str, Value | None]) -> dict[str, Value | None]:
+    """The words of a telling without those that say whose it is."""
+    return {name: value for name, value in values.items() if name not in _OF_CREDIT}
+
+
+def settled(row: OutboxRow, now_ms: int, state: DeliveryState, reason: str) -> Settled:
+    """What is journaled of a row for which no request goes out."""
+    one = row.planned
+    return Settled(delivery=one.id, postback=one.postback, at_ms=now_ms, state=state, reason=reason)
+
+
+def _pointless(
+    row: OutboxRow, about: Iterable[OutboxRow], postback: Postback
+) -> tuple[DeliveryState, str] | None:
+    """Why nothing is sent for a row whatever it says: what it says was taken back, or takes back what was never said."""
+    one = row.planned
+    if postback.is_ended:
+        return DeliveryState.GAVE_UP, "the postback was ended"
+    earlier, later = _around(row, about)
+    if one.trigger is Trigger.REVERSAL:
+        if earlier and not any(map(_was_told, earlier)):
+            return DeliveryState.WITHDRAWN, "what it takes back was never told"
+        if Trigger.REVERSAL not in postback.triggers:
+            why = "the postback does not tell of reversals (--trigger reversal); tell the partner by hand"
+            return DeliveryState.GAVE_UP, why
+        return None
+    is_taken_back = any(
+        other.planned.trigger is Trigger.REVERSAL and other.planned.outcome_id == one.outcome_id
+        for other in later
+    )
+    if is_taken_back and not row.tries:
+        return DeliveryState.WITHDRAWN, "it was taken back before it was told"
+    return None
+
+
+def _around(row: OutboxRow, about: Iterable[OutboxRow]) -> tuple[list[OutboxRow], list[OutboxRow]]:
+    """Rows of the same subject that were planned before and after one."""
+    earlier: list[OutboxRow] = []
+    later: list[OutboxRow] = []
+    side = earlier
+    for other in about:
+        if other.planned.id == row.planned.id:
+            side = later
+        elif other.planned.copy == row.planned.copy:
+            side.append(other)
+    return earlier, later
+
+
+def _was_told(row: OutboxRow) -> bool:
+    """Whether the partner may have heard it: an attempt that failed may have arrived all the same."""
+    is_something = row.planned.trigger is not Trigger.REVERSAL
+    return is_something and (row.state is DeliveryState.DELIVERED or row.tries > 0)
+
+
+def _deed(row: OutboxRow, outcome: Attribution | CreditedEvent, postback: Postback) -> Deed:
+    """The deed that a row was planned of."""
+    one = row.planned
+    is_undoing = one.undoes is not None
+    if postback.partner is None:
+        return deed_for_all(outcome, is_undoing=is_undoing)
+    found = (
+        deed
+        for deed in deeds(outcome, is_undoing=is_undoing)
+        if deed.trigger is one.trigger and _whose(deed) == one.partner
+    )
+    return next(found)
+
+
+def _whose(deed: Deed) -> PartnerId:
+    return deed.credit.partner if deed.credit else PartnerId("")
+
+
+def _callbacks(
+    deed: Deed,
+    outcome: Attribution | CreditedEvent,
+    looked: Looked,
+    events: Mapping[str, str],
+) -> list[str]:
+    touch = looked.touches.get(deed.credit.touch) if deed.credit else None
+    return callbacks(touch, deed.trigger, outcome, events) if touch else []
+
+
+def _outgoing(
+    row: OutboxRow,
+    spoken: Spoken,
+    request: Request | Skipped,
+    made: Callable[[Prepared], Request | Skipped],
+) -> Outgoing | Skipped:
+    if isinstance(request, Skipped):
+        return request
+    if row.poll_url is not None:
+        return Outgoing(row, _poll(request, row.poll_url), None, is_poll=True)
+    seen = request if spoken.shown is spoken.prepared else made(spoken.shown)
+    assert isinstance(seen, Request), "a secret's name has a value where the secret has one"
+    shown = SentRequest(
+        method=seen.method,
+        url=seen.url,
+        body=seen.body.decode(errors="replace")[:BODY_CHARACTERS_MAX],
+    )
+    return Outgoing(row, request, shown if shown != row.request else None)
+
+
+def _poll(request: Request, url: str) -> Request:
+    """The question what was decided, asked where the request went and with its authorization."""
+    headers = {name: value for name, value in request.headers.items() if name == "authorization"}
+    return Request("GET", url, headers, b"")
+
+
+def poll_url(asked: str, said: str) -> str | None:
+    """Where a partner wants to be asked; None when that is another place than it was sent to."""
+    found = urljoin(asked, said)
+    is_same = urlsplit(found)[:2] == urlsplit(asked)[:2]
+    return found if is_same and len(found) <= 2048 else None
