@@ -208,14 +208,23 @@ class Taken(NamedTuple):
     month: int
 
 
+class Moved(NamedTuple):
+    """Where a line stands from now on: its state, when it is due, and the month of that."""
+
+    outcome: str
+    state: LineState
+    due_ms: int
+    month: int
+
+
 class BookWrites(NamedTuple):
     """What is written into the book together: lines and entries are added, states are put or (None) taken away."""
 
     lines: Sequence[Line] = ()
     entries: Sequence[BookEntry] = ()
     states: Mapping[tuple[int, str], bytes | None] = MappingProxyType({})
-    #: By line: its state, when it is due, and the month of that.
-    moved: Mapping[str, tuple[LineState, int, int]] = MappingProxyType({})
+    #: By line.
+    moved: Mapping[str, Moved] = MappingProxyType({})
     taken: Sequence[Taken] = ()
 
 
@@ -227,7 +236,6 @@ class LinesWanted(NamedTuple):
     #: The statement they stand on.
     statement: str | None = None
     outcome: str | None = None
-    transaction_id: str | None = None
 
 
 class KeptLine(NamedTuple):
@@ -278,10 +286,6 @@ class Book(Protocol):
 
     def balances(self, account: str | None = None) -> list[tuple[str, str, int]]:
         """Account, currency and what was credited less what was debited; all accounts, or those that begin with a text."""
-        ...
-
-    def clear(self) -> None:
-        """Forget everything, so that it can be made again."""
         ...
 
     def close(self) -> None:

@@ -15,8 +15,12 @@ class MemoryBook:
     """A book in dictionaries."""
 
     def __init__(self) -> None:
-        self._position: Position = START
-        self.clear()
+        self._position = START
+        self._states: dict[tuple[int, str], bytes] = {}
+        self._lines: dict[str, Line] = {}
+        self._entries: dict[str, Entry] = {}
+        self._balances: dict[tuple[str, str], int] = {}
+        self._statements: dict[str, str] = {}
 
     def position(self) -> Position:
         """Up to which entry of the journal it is complete."""
@@ -51,7 +55,7 @@ class MemoryBook:
         """Write all of it and move the position."""
         for line in writes.lines:
             self._lines.setdefault(line.id, line)
-        for id_, (state, due_ms, month) in writes.moved.items():
+        for id_, (_, state, due_ms, month) in writes.moved.items():
             line = self._lines[id_]
             self._lines[id_] = replace(line, state=state, due_ms=due_ms, month=month)
         for entry in writes.entries:
@@ -90,15 +94,6 @@ class MemoryBook:
         found = sorted((*name, amount) for name, amount in self._balances.items())
         return [one for one in found if account is None or one[0].startswith(account)]
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._position = START
-        self._states: dict[tuple[int, str], bytes] = {}
-        self._lines: dict[str, Line] = {}
-        self._entries: dict[str, Entry] = {}
-        self._balances: dict[tuple[str, str], int] = {}
-        self._statements: dict[str, str] = {}
-
     def close(self) -> None:
         """Nothing to let go of."""
 
@@ -128,5 +123,4 @@ def _is_wanted(kept: KeptLine, wanted: LinesWanted) -> bool:
         and wanted.currency in {None, line.currency}
         and wanted.statement in {None, kept.statement}
         and wanted.outcome in {None, line.outcome}
-        and wanted.transaction_id in {None, line.transaction_id}
     )

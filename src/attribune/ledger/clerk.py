@@ -33,6 +33,7 @@ from attribune.model.book import (
     entry,
 )
 from attribune.model.offer import DealKind, LevelBase, PartialRefund
+from attribune.ports import Moved
 
 
 class About(NamedTuple):
@@ -134,7 +135,7 @@ class Clerk:
     def qualify(self, about: About, booked: Booked, due_ms: int) -> Booked:
         """A person has done what was asked: the commission goes its usual way."""
         for line in booked.lines:
-            self._desk.move(line, LineState.PENDING, due_ms, about.timezone)
+            self._move(about, line, LineState.PENDING, due_ms)
         return replace(booked, due_ms=due_ms, is_waiting=False)
 
     def _earn(self, about: About, grant: Grant) -> Booked:
@@ -177,7 +178,7 @@ class Clerk:
         self._write(about, booked, LineKind.REVERSAL, undone, state, due_ms, why)
         if booked.is_waiting:
             for line in booked.lines:
-                self._desk.move(line, LineState.VOID, NEVER_MS, about.timezone)
+                self._move(about, line, LineState.VOID, NEVER_MS)
         left = first.amount_minor + booked.amount_minor
         self._retier(about, booked, [Delta(booked.window, left, left), *others], why)
 
@@ -254,6 +255,10 @@ class Clerk:
                 deltas = self._change(up, up_share(delta.amount_minor))
                 due_ms = self._due(booked, why)
                 self._write(about, up, LineKind.RETIER, deltas[0], self._state(due_ms), due_ms, why)
+
+    def _move(self, about: About, line: str, state: LineState, due_ms: int) -> None:
+        month = month_of(about.timezone, due_ms)
+        self._desk.move(line, Moved(about.key, state, due_ms, month))
 
     def _state(self, due_ms: int) -> LineState:
         is_due = due_ms <= self._desk.meta.now_ms

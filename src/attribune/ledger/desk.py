@@ -13,10 +13,9 @@ import msgspec
 from attribune.ledger.known import Candidate, Chain, Known, Meta, Transaction
 from attribune.ledger.ladder import Ladder
 from attribune.ledger.told import Told
-from attribune.ledger.when import month_of
 from attribune.model.book import Entry, Line, LineState, Payout, Statement
 from attribune.model.ids import Position
-from attribune.ports import Book, BookWrites, Taken
+from attribune.ports import Book, BookWrites, Moved, Taken
 
 # What is remembered, by kind.
 META: Final = 1
@@ -71,7 +70,7 @@ class Desk:
         self._dirty: set[tuple[int, str]] = set()
         self._lines: list[Line] = []
         self._entries: list[Entry] = []
-        self._moved: dict[str, tuple[LineState, int, int]] = {}
+        self._moved: dict[str, Moved] = {}
         self._taken: list[Taken] = []
         self.meta: Meta = self.get(META, "", Meta) or Meta()
 
@@ -119,13 +118,13 @@ class Desk:
         """Book entries that have no line of their own."""
         self._entries += entries
 
-    def move(self, line: str, state: LineState, due_ms: int, timezone: str) -> None:
+    def move(self, line: str, moved: Moved) -> None:
         """Say where a line stands from now on."""
-        self._moved[line] = (state, due_ms, month_of(timezone, due_ms))
+        self._moved[line] = moved
 
     def approve(self, line: Line) -> None:
         """A line is due; its day stays."""
-        self._moved[line.id] = (LineState.APPROVED, line.due_ms, line.month)
+        self._moved[line.id] = Moved(line.outcome, LineState.APPROVED, line.due_ms, line.month)
 
     def take(self, taken: Taken) -> None:
         """Let a statement take its lines."""

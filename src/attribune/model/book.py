@@ -99,7 +99,7 @@ def entry(  # noqa: PLR0913, PLR0917 - it is the record's fields, in the order t
     )
 
 
-class Line(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+class Line(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     """One movement of a commission, as it stands on statements."""
 
     id: str
