@@ -121,6 +121,8 @@ class SqlBook(SqlView):
     """The book under a database URL or in a SQLite file. Raises as ``SqlView`` does."""
 
     def __init__(self, url_or_path: str | Path, *, is_reader: bool = False) -> None:
+        #: Statements in the database's own words.
+        self._compiled: dict[sa.TextClause, sa.Compiled] = {}
         super().__init__(_VIEW, url_or_path, is_reader=is_reader)
 
     def states(self, kind: int, keys: Collection[str]) -> dict[str, bytes]:
@@ -151,9 +153,8 @@ class SqlBook(SqlView):
         """Write all of it and move the position, all or nothing; what stands already is left."""
         with self.writing(position) as connection:
             for statement, rows in _writes(writes):
-                if rows:
-                    connection.execute(statement, rows)
-            _enter(connection, writes.entries)
+                self._many(connection, statement, rows)
+            self._enter(connection, writes.entries)
             for taken in writes.taken:
                 connection.execute(_TAKE, taken._asdict())
 
@@ -186,6 +187,37 @@ class SqlBook(SqlView):
         rows = self.rows(_OF_ACCOUNT, {"from_": from_, "to": from_ + _LAST})
         return [(name, currency, int(amount)) for name, currency, amount in rows]
 
+    def _enter(self, connection: sa.Connection, entries: Sequence[Entry]) -> None:
+        """Keep entries and count them into the balances, each once."""
+        kept = self._many(connection, _ENTRY, [msgspec.structs.asdict(one) for one in entries])
+        moved: dict[tuple[str, str], int] = {}
+        for one in entries:
+            for account, amount in ((one.debit, -one.amount_minor), (one.credit, one.amount_minor)):
+                name = (account, one.currency)
+                moved[name] = moved.get(name, 0) + amount
+        rows = [
+            {"account": account, "currency": currency, "amount_minor": amount}
+            for (account, currency), amount in moved.items()
+        ]
+        # Some stood already: nobody says which, so the balances are added up anew.
+        is_known = kept == len(entries)
+        self._many(connection, _COUNT if is_known else _COUNT_ANEW, rows)
+
+    def _many(
+        self, connection: sa.Connection, statement: sa.TextClause, rows: list[dict[str, Any]]
+    ) -> int:
+        """Execute a statement for many rows, past SQLAlchemy's care for each of them; how many rows it changed."""
+        if not rows:
+            return 0
+        compiled = self._compiled.get(statement)
+        if compiled is None:
+            compiled = self._compiled[statement] = statement.compile(dialect=connection.dialect)
+        order = getattr(compiled, "positiontup", None)
+        values: Any = (
+            rows if order is None else [tuple(map(row.__getitem__, order)) for row in rows]
+        )
+        return connection.exec_driver_sql(str(compiled), values).rowcount
+
 
 def _writes(writes: BookWrites) -> Iterator[tuple[sa.TextClause, list[dict[str, Any]]]]:
     """What is executed, in this order: a line stands before it is moved."""
@@ -210,25 +242,6 @@ def _writes(writes: BookWrites) -> Iterator[tuple[sa.TextClause, list[dict[str, 
         _FORGET,
         [{"kind": kind, "name": name} for (kind, name), payload in states if payload is None],
     )
-
-
-def _enter(connection: sa.Connection, entries: Sequence[Entry]) -> None:
-    """Keep entries and count them into the balances, each once."""
-    if not entries:
-        return
-    kept = connection.execute(_ENTRY, [msgspec.structs.asdict(one) for one in entries])
-    moved: dict[tuple[str, str], int] = {}
-    for one in entries:
-        for account, amount in ((one.debit, -one.amount_minor), (one.credit, one.amount_minor)):
-            name = (account, one.currency)
-            moved[name] = moved.get(name, 0) + amount
-    rows = [
-        {"account": account, "currency": currency, "amount_minor": amount}
-        for (account, currency), amount in moved.items()
-    ]
-    # Some stood already: nobody says which, so the balances are added up anew.
-    is_known = kept.rowcount == len(entries)
-    connection.execute(_COUNT if is_known else _COUNT_ANEW, rows)
 
 
 def _of_line(line: Line) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Agreed:
         self.offers: dict[str, list[Terms]] = {}
         #: Offers by an event that they count, then by the event that they pay for.
         self._by_name: dict[str, dict[str, list[list[Terms]]]] = {}
+        self._asking: frozenset[str] = frozenset()
 
     def apply(self, change: Change) -> None:
         """Take in one change; others leave nothing here."""
@@ -51,7 +52,11 @@ class Agreed:
         if not groups or told.partner is None:
             return []
         found = (decide(group, event, told) for event, group in groups.items())
-        return [fit for fit in found if fit is not None and told.name in fit.terms.names()]
+        return [fit for fit in found if fit is not None and told.name in fit.terms.names]
+
+    def has_conditions(self, name: str) -> bool:
+        """Whether some offer that counts such an event asks something of people."""
+        return name in self._asking
 
     def newest(self) -> list[Terms]:
         """The newest version of each offer, by id."""
@@ -77,8 +82,10 @@ class Agreed:
     def _index(self) -> None:
         """Offers by name anew; they are few, and seldom added."""
         self._by_name = {}
+        all_ = [terms for versions in self.offers.values() for terms in versions]
+        self._asking = frozenset().union(*(t.names for t in all_ if t.condition is not None))
         for versions in self.offers.values():
             for event in {terms.offer.event for terms in versions}:
-                names = frozenset().union(*(t.names() for t in versions if t.offer.event == event))
+                names = frozenset().union(*(t.names for t in versions if t.offer.event == event))
                 for name in names:
                     self._by_name.setdefault(name, {}).setdefault(event, []).append(versions)

@@ -46,8 +46,9 @@ class Booking:
             self._undo(told)
         if known is None:
             # A later revision is remembered though it earns nothing, so that an earlier one told after it does not either.
-            if self._agreed.fits(told) or is_undoing(told) or told.revision > 1:
-                self._book(told)
+            fits = self._agreed.fits(told)
+            if fits or is_undoing(told) or told.revision > 1:
+                self._book(told, fits)
         elif told.revision > known.revision:
             self._revise(told, known)
 
@@ -55,7 +56,7 @@ class Booking:
         """Book an outcome that a missing rate held, unless a later revision has come between."""
         known = self._known(told.key)
         if known is not None and known.is_held and known.revision == told.revision:
-            self._book(told)
+            self._book(told, self._agreed.fits(told))
 
     def undo_again(self, told: Told) -> None:
         """Undo what a missing rate kept from being undone."""
@@ -83,9 +84,8 @@ class Booking:
     def _keep(self, key: str, known: Known) -> None:
         self._desk.put(KNOWN, key, known)
 
-    def _book(self, told: Told) -> None:
+    def _book(self, told: Told, fits: list[Fit]) -> None:
         """Book an outcome of which nothing stands."""
-        fits = self._agreed.fits(told)
         priced = [self._priced(told, fit) for fit in fits]
         known = _known_of(told)
         if any(one is None for one in priced):
@@ -173,7 +173,7 @@ class Booking:
             self._keep(told.key, replace(known, revision=told.revision))
             return
         self._strip(told.key, known, Why(f"r{told.revision}", told.cause, told.judged_at_ms))
-        self._book(told)
+        self._book(told, self._agreed.fits(told))
 
     def _strip(self, key: str, known: Known, why: Why) -> None:
         """Undo all that an outcome earned and counts for."""

@@ -6,7 +6,8 @@ that is done, and it is done after each batch. Whose time to qualify is over los
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Final
 
 from attribune.ledger import payout, statements
@@ -49,12 +50,12 @@ class Bookkeeper:
 
     def take(self, entries: Sequence[Entry]) -> None:
         """Book entries that stand behind each other in the journal, and commit."""
-        self._load(entries)
-        for position, record in entries:
-            if isinstance(record, Change):
-                self._on_change(position, record)
+        for is_change, run in groupby(entries, lambda entry: isinstance(entry[1], Change)):
+            if is_change:
+                for position, record in run:
+                    self._on_change(position, record)  # type: ignore[arg-type]  # the key says so
             else:
-                self._on_outcome(position, record)
+                self._take_outcomes(list(run))
         if entries:
             self.desk.commit(entries[-1][0])
         self.approve()
@@ -92,11 +93,14 @@ class Bookkeeper:
             if len(lines) < DUE_MAX:
                 return
 
-    def _on_outcome(self, position: Position, record: Outcome) -> None:
-        self._pass(record.judged_at_ms, position)
-        tale = self._told(record)
-        if tale is not None:
-            self._booking.take(tale)
+    def _take_outcomes(self, entries: list[Entry]) -> None:
+        """Take outcomes with no change between them, so that all are read under the same."""
+        tales = [self._told(record) for _, record in entries]
+        self._load([tale for tale in tales if tale is not None])
+        for (position, record), tale in zip(entries, tales, strict=True):
+            self._pass(record.judged_at_ms, position)  # type: ignore[union-attr]  # outcomes alone
+            if tale is not None:
+                self._booking.take(tale)
 
     def _told(self, record: Change | Outcome) -> Told | None:
         """What the book takes of an entry, when any offer counts such a thing."""
@@ -159,9 +163,8 @@ class Bookkeeper:
         self.desk.commit(Position(position - 1))
         self.approve()
 
-    def _load(self, entries: Iterable[Entry]) -> None:
+    def _load(self, tales: list[Told]) -> None:
         """Fetch what a batch will need in a few questions; what is not foreseen is fetched when it is needed."""
-        tales = [tale for _, record in entries if (tale := self._told(record)) is not None]
         self.desk.load(KNOWN, (tale.key for tale in tales))
         numbered = [transaction_key(tale) for tale in tales if tale.transaction_id is not None]
         self.desk.load(TRANSACTION, numbered)
@@ -181,6 +184,7 @@ class Bookkeeper:
         keys = {
             candidate_key(fit.terms.offer.id, tale.product, tale.player)
             for tale in tales
+            if self.agreed.has_conditions(tale.name)
             for fit in self.agreed.fits(tale)
             if fit.terms.condition is not None
         }

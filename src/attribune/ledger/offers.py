@@ -117,14 +117,8 @@ class Terms(NamedTuple):
     from_day: date | None
     until_day: date | None
     minimum_minor: int
-
-    def names(self) -> frozenset[str]:
-        """Every event that the offer counts."""
-        named = {self.offer.event}
-        for deal in self.deals:
-            named |= deal.formula.keys()
-            named |= {deal.kpi} if deal.kpi else set()
-        return frozenset(named | ({self.condition.event} if self.condition else set()))
+    #: Every event that the offer counts.
+    names: frozenset[str]
 
 
 def read(text: bytes) -> Offer:
@@ -155,11 +149,13 @@ def terms(offer: Offer, version: int = 1, added_at_ms: int = 0) -> Terms:
     )
     if from_day and until_day and until_day <= from_day:
         raise Invalid("valid_until is a day after valid_from", param="valid_until")
+    deals = tuple(_deal(deal, offer, f"deal.{n}") for n, deal in enumerate(offer.deal))
     return Terms(
         offer=offer,
         version=version,
         added_at_ms=added_at_ms,
-        deals=tuple(_deal(deal, offer, f"deal.{n}") for n, deal in enumerate(offer.deal)),
+        deals=deals,
+        names=_names(offer, deals),
         condition=_condition(offer.qualify, offer.currency) if offer.qualify else None,
         levels=tuple(
             LevelTerms(percent(level.percent, f"levels.{n}.percent", most=100), level.of)
@@ -169,6 +165,15 @@ def terms(offer: Offer, version: int = 1, added_at_ms: int = 0) -> Terms:
         until_day=until_day,
         minimum_minor=_amount(offer.minimum_payout, offer.currency, "minimum_payout") or 0,
     )
+
+
+def _names(offer: Offer, deals: tuple[DealTerms, ...]) -> frozenset[str]:
+    """Every event that an offer counts."""
+    named = {offer.event} | ({offer.qualify.event} if offer.qualify else set())
+    for deal in deals:
+        named |= deal.formula.keys()
+        named |= {deal.kpi} if deal.kpi else set()
+    return frozenset(named)
 
 
 def _refuse(*, if_: bool, sentence: str, param: str) -> None:
