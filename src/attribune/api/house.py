@@ -24,7 +24,7 @@ from attribune.settings import Settings
 A = TypeVar("A")
 
 #: Views that can be made again from the journal.
-VIEWS: Final = ("registry", "stores", "facts")
+VIEWS: Final = ("registry", "stores", "facts", "book")
 
 
 class Keeper(Protocol):

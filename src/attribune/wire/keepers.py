@@ -18,7 +18,7 @@ from attribune.roles.base import Role, settle
 from attribune.roles.supervisor import RESTART_FOLDER
 from attribune.wire import beginnings, checking, disks
 from attribune.wire.parts import Parts
-from attribune.wire.roles import attributor, recorder, registrar
+from attribune.wire.roles import attributor, bookkeeper, recorder, registrar
 
 if TYPE_CHECKING:
     from attribune.attribute.replay import Replayed
@@ -26,13 +26,19 @@ if TYPE_CHECKING:
     from attribune.model.policy import Policy
     from attribune.report.audit import AuditReport
     from attribune.roles.attributor import AttributorRole
+    from attribune.roles.bookkeeper import BookkeeperRole
     from attribune.roles.recorder import RecorderRole
     from attribune.roles.registrar import RegistrarRole
 
 #: What the attributor makes of the journal: its store, and the answers it keeps for those who ask.
 STORES: Final = ("store", "answers")
 #: What each view lies in; the journal can make all of it again.
-_FILES: Final = {"registry": ("registry.db*",), "stores": STORES, "facts": ("facts",)}
+_FILES: Final = {
+    "registry": ("registry.db*",),
+    "stores": STORES,
+    "facts": ("facts",),
+    "book": ("book.db*",),
+}
 #: How long an answer waits for the views to reach the journal's end.
 _SETTLE_WAIT_S: Final = 5.0
 _SETTLE_POLL_S: Final = 0.01
@@ -67,7 +73,7 @@ class OfflineKeeper:
 
     def settle(self) -> None:
         """Bring every view up to the journal's end."""
-        settle(self._registrar, self._attributor, self._recorder)
+        settle(self._registrar, self._attributor, self._recorder, self._bookkeeper)
 
     def lag(self) -> int:
         """None: whoever asks for numbers settles first."""
@@ -90,8 +96,9 @@ class OfflineKeeper:
         _refuse_pruned(self._parts, view)
         if view == "facts":
             self._recorder.forget()
-        elif view == "registry":
-            self._registrar.forget(lambda: remove(self._parts.folder, view))
+        elif view in {"registry", "book"}:
+            role = self._registrar if view == "registry" else self._bookkeeper
+            role.forget(lambda: remove(self._parts.folder, view))
         else:
             self.__dict__.pop("_attributor", None)
             for name in STORES:
@@ -123,9 +130,10 @@ class OfflineKeeper:
         )
 
     def close(self) -> None:
-        """Let go of the registry's store; the other engines belong to the parts."""
-        if "_registrar" in self.__dict__:
-            self._registrar.close()
+        """Let go of the registry's store and the book; the other engines belong to the parts."""
+        for name in ("_registrar", "_bookkeeper"):
+            if name in self.__dict__:
+                getattr(self, name).close()
 
     @cached_property
     def _registrar(self) -> RegistrarRole:
@@ -138,6 +146,10 @@ class OfflineKeeper:
     @cached_property
     def _recorder(self) -> RecorderRole:
         return recorder(self._parts)
+
+    @cached_property
+    def _bookkeeper(self) -> BookkeeperRole:
+        return bookkeeper(self._parts)
 
 
 def _refuse_pruned(parts: Parts, view: str) -> None:
@@ -159,12 +171,19 @@ def remove(folder: Path, view: str) -> None:
 class ServingKeeper:
     """Keeps the views of a house that serves: roles do the work, here they are only told."""
 
-    def __init__(self, parts: Parts, registrar_: RegistrarRole, recorder_: RecorderRole) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        registrar_: RegistrarRole,
+        recorder_: RecorderRole,
+        bookkeeper_: BookkeeperRole,
+    ) -> None:
         """Know the roles of this process."""
         self._parts = parts
         self._disk = disks.DiskWatch(parts)
         self._registrar = registrar_
         self._recorder = recorder_
+        self._bookkeeper = bookkeeper_
         #: Where the journal ended, and when it was, as each view's rebuild was begun.
         self._ends: dict[str, int] = {}
         self._begun_ms: dict[str, int] = {}
@@ -182,13 +201,16 @@ class ServingKeeper:
         while self._attributor_stands()[0] < end and time.monotonic() < give_up:
             time.sleep(_SETTLE_POLL_S)
         end = self._parts.journal.end()  # what was decided of it stands behind it
-        while self._recorder.position() < end and time.monotonic() < give_up:
+        while self._slowest() < end and time.monotonic() < give_up:
             time.sleep(_SETTLE_POLL_S)
 
     def lag(self) -> int:
-        """Entries that the slower of attributor and recorder has not handled, as far as they have said."""
+        """Entries that the slowest of attributor, recorder and bookkeeper has not handled, as far as they have said."""
         decided, _ = self._attributor_stands()
-        return max(0, self._parts.journal.end() - min(decided, self._recorder.position()))
+        return max(0, self._parts.journal.end() - min(decided, self._slowest()))
+
+    def _slowest(self) -> Position:
+        return min(self._recorder.position(), self._bookkeeper.position())
 
     def status(self) -> Status:
         """Where the roles stand."""
@@ -214,8 +236,9 @@ class ServingKeeper:
         self._begun_ms[view] = self._parts.clock.now_ms()
         if view == "facts":
             self.between(self._recorder, self._recorder.forget)
-        elif view == "registry":
-            self._registrar.forget(lambda: remove(self._parts.folder, view))
+        elif view in {"registry", "book"}:
+            role = self._registrar if view == "registry" else self._bookkeeper
+            role.forget(lambda: remove(self._parts.folder, view))
         else:
             marker = self._parts.folder / RESTART_FOLDER / "attributor"
             folder_.write_whole(marker, "\n".join(STORES).encode())
@@ -226,10 +249,14 @@ class ServingKeeper:
         if view == "stores":
             position, is_idle = self._attributor_since(self._begun_ms.get(view, 0))
         else:
-            state = (self._recorder if view == "facts" else self._registrar).state()
+            state = self._role_of(view).state()
             position, is_idle = state.get("position") or 0, state.get("lag") == 0
         is_done = position >= end or is_idle
         return Progress(view=view, is_done=is_done, position=min(position, end), end=end)
+
+    def _role_of(self, view: str) -> Role:
+        roles: dict[str, Role] = {"facts": self._recorder, "book": self._bookkeeper}
+        return roles.get(view, self._registrar)
 
     def _attributor_since(self, begun_ms: int) -> tuple[int, bool]:
         """How far an attributor that was started after a moment has come, and whether nothing waits for it."""
