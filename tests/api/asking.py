@@ -10,6 +10,7 @@ from attribune.api.app import create
 from attribune.api.calling import InProcess
 from attribune.api.house import House
 from attribune.engines.memory import MemoryJournal
+from attribune.engines.memory_book import MemoryBook
 from attribune.engines.memory_facts import MemoryFacts
 from attribune.engines.system import MemoryClock, SystemChance
 from attribune.model.status import Disk, Progress, RoleState, RoleStatus, Status
@@ -89,6 +90,7 @@ class Api:
         self.settings = Settings(**settings)
         self.journal = MemoryJournal()
         self.facts = MemoryFacts()
+        self.book = MemoryBook()
         self.keeper = StillKeeper()
         self.clock = MemoryClock()
         self.folder = folder
@@ -107,6 +109,7 @@ class Api:
             keeper=self.keeper,
             enricher=self._none,
             facts=lambda: self.facts,
+            book=lambda: self.book,
             dialects=("segment",),
         )
         self.app = create(self.house)

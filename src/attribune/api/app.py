@@ -17,6 +17,7 @@ from attribune.api.idempotency import Answers, Idempotency
 from attribune.api.routes import (
     apps,
     asking,
+    book,
     checks,
     corrections,
     devices,
@@ -24,9 +25,13 @@ from attribune.api.routes import (
     journal,
     keys,
     links,
+    offers,
+    payouts,
     policies,
     postbacks,
+    reconcile,
     running,
+    statements,
 )
 from attribune.model.errors import AttribuneError
 
@@ -52,6 +57,11 @@ def create(house: House) -> ASGIApp:
                 *corrections.HANDLERS,
                 *checks.HANDLERS,
                 *postbacks.HANDLERS,
+                *offers.HANDLERS,
+                *book.HANDLERS,
+                *statements.HANDLERS,
+                *payouts.HANDLERS,
+                *reconcile.HANDLERS,
                 *running.HANDLERS,
             )
         ),

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from attribune.attribute.replay import Replayed
+from attribune.ledger.desk import Desk
 from attribune.model.codec import Record, decode, encode
 from attribune.model.control import Change
 from attribune.model.ids import Position, ProductId
 from attribune.model.policy import Policy
 from attribune.model.position import Topic
 from attribune.model.status import Disk, Progress, Status
-from attribune.ports import Chance, Clock, Enricher, Facts, Journal
+from attribune.ports import Book, Chance, Clock, Enricher, Facts, Journal
 from attribune.registry.made import Made
 from attribune.registry.view import Registry
 from attribune.report.audit import AuditReport
@@ -83,12 +84,13 @@ class House:
         keeper: Keeper,
         enricher: Callable[[], Enricher],
         facts: Callable[[], Facts],
+        book: Callable[[], Book],
         dialects: tuple[str, ...],
     ) -> None:
         """Take the parts.
 
         ``base_url`` is how the world reaches the collector, without a slash at the end; ``dialects`` are those that doors
-        may speak.
+        may speak; ``book`` opens the book for reading, and who asks closes it.
         """
         self.folder = folder
         self.settings = settings
@@ -100,6 +102,7 @@ class House:
         self.keeper = keeper
         self.enricher = enricher
         self.facts = facts
+        self.book = book
         self.dialects = dialects
         #: When API keys were last used with this process.
         self.keys_used_at_ms: dict[str, int] = {}
@@ -133,6 +136,16 @@ class House:
             changes = [Change(at_ms=now_ms, record=record) for record in made.records]
             self._append([(Topic.CONTROL, change) for change in changes])
             return made.answer
+
+    @contextmanager
+    def desk(self) -> Iterator[Desk]:
+        """The book as it stands when everything that was said is booked, for reading."""
+        self.keeper.settle()
+        book = self.book()
+        try:
+            yield Desk(book)
+        finally:
+            book.close()
 
     def alone(self) -> AbstractContextManager[object]:
         """Nobody else's change is journaled while the block runs; keep it short."""

@@ -154,6 +154,7 @@ class Clerk:
             level=grant.level,
             partner=grant.partner,
             below=grant.below,
+            currency=terms.offer.currency,
             window=grant.window,
             cell=grant.cell,
             share=grant.share,
@@ -279,7 +280,6 @@ class Clerk:
         why: Why | None = None,
     ) -> str:
         """Put a line and its entries on the desk; the line's id."""
-        terms = self._agreed.version(booked.offer, booked.version)
         commission = commission_id(about.key, booked.offer, booked.deal, booked.level)
         line = Line(
             id=f"{commission}:{about.revision}" + (f":{why.tag}" if why else ""),
@@ -297,7 +297,7 @@ class Clerk:
             at_ms=about.at_ms,
             window=delta.window,
             amount_minor=delta.amount_minor,
-            currency=terms.offer.currency,
+            currency=booked.currency,
             due_ms=due_ms,
             month=month_of(about.timezone, due_ms),
             cause=why.cause if why else "",

@@ -17,6 +17,7 @@ class Booked(Struct, frozen=True, gc=False, array_like=True):
     level: int
     partner: str
     below: str | None
+    currency: str
     window: str
     cell: str
     #: What it counts for in its window.

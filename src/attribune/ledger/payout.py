@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from attribune.ledger.desk import CHAIN, PAYOUT, PAYOUTS, STATEMENT, Desk
@@ -107,7 +109,7 @@ def _settle_item(
         desk.enter([entry(id_, at_ms, payable, to, paid, payout.currency, payout.id, "payout")])
 
 
-def nothing_to_pay(reasons: dict[str, str]) -> Invalid:
+def nothing_to_pay(reasons: Mapping[str, str]) -> Invalid:
     """Why a payout would be empty."""
     said = "; ".join(f"{partner}: {reason}" for partner, reason in sorted(reasons.items())[:10])
     return Invalid(f"nobody is to be paid now: {said or 'no partner has a statement'}")

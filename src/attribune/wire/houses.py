@@ -43,6 +43,7 @@ def house(parts: Parts, keeper: Keeper) -> House:
         keeper=keeper,
         enricher=lambda: parts.enricher,
         facts=lambda: parts.facts,
+        book=lambda: parts.book(is_reader=True),
         dialects=tuple(DIALECTS),
     )
 
