@@ -14,6 +14,8 @@ from attribune.ports import KeptLine, LinesWanted
 
 #: Findings that a check names; the rest are counted.
 FOUND_MAX: Final = 20
+#: How often a check is made that is disturbed.
+TRIES_MAX: Final = 5
 _PAGE: Final = 1000
 
 
@@ -25,12 +27,29 @@ class Checked(Struct, frozen=True, kw_only=True):
     found: tuple[str, ...]
     #: What the check promises.
     sentence: str
+    #: Why it could not be made, when it could not; ``ok`` says nothing then.
+    not_made: str | None = None
 
 
 def checks(desk: Desk) -> tuple[Checked, ...]:
-    """Every check of the book."""
-    return tuple(
-        _checked(name, sentence, check(desk)) for name, (sentence, check) in CHECKS.items()
+    """Every check of the book.
+
+    A page is read after the other, so a book that is written meanwhile may seem not to add up; such a check is made again, and one
+    that is disturbed each time says that it was not made.
+    """
+    return tuple(_undisturbed(desk, name) for name in CHECKS)
+
+
+def _undisturbed(desk: Desk, name: str) -> Checked:
+    sentence, check = CHECKS[name]
+    for _ in range(TRIES_MAX):
+        before = desk.book.position()
+        desk.clear()
+        found = _checked(name, sentence, check(desk))
+        if found.ok or desk.book.position() == before:
+            return found
+    return Checked(
+        name=name, ok=True, found=(), sentence=sentence, not_made="the book was written meanwhile"
     )
 
 
