@@ -9,6 +9,7 @@ from ledger.books import GAME, Books, ms
 from attribune.model.book import LineKind, LineState, outcome_key
 from attribune.model.control import Change
 from attribune.model.offer import StatementClosed
+from attribune.model.outcome import Noted
 
 CPA = """
 id = "cpa"
@@ -342,6 +343,16 @@ def test_who_no_longer_qualifies_through_a_chargeback_loses_the_commission() -> 
     assert books.problems() == []
 
 
+def test_a_deposit_that_is_taken_back_before_the_registration_came_does_not_count() -> None:
+    books = Books()
+    books.offer(QUALIFIED)
+    books.event("d1", "deposit", "90", at="2026-01-11", transaction_id="t1")
+    books.event("r", "refund", at="2026-01-11", transaction_id="t1")
+    books.event("d2", "deposit", "90", at="2026-01-12")
+    books.event("reg", "registration", at="2026-01-10", judged="2026-01-12")
+    assert books.lines()[-1].state is LineState.WAITING
+
+
 def test_one_event_may_be_conversion_and_deed_at_once() -> None:
     books = Books()
     books.offer(
@@ -353,6 +364,34 @@ def test_one_event_may_be_conversion_and_deed_at_once() -> None:
     books.event("r", "refund", transaction_id="t1")
     assert books.earned() == 0
     assert books.problems() == []
+
+
+def test_many_fall_due_or_lose_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some at a time, and none is left."""
+    monkeypatch.setattr("attribune.ledger.bookkeeper.DUE_MAX", 2)
+    books = Books()
+    books.offer(cpa(more="hold_days = 1"))
+    books.offer(QUALIFIED.replace('"cpa"', '"registered"', 1))
+    books.tell(
+        *(books.of_install(f"i{n}") for n in range(5)),
+        *(books.of_event(f"r{n}", "registration", device=f"d{n}") for n in range(5)),
+    )
+    assert books.places() == (10_000, 0, 0, 0)
+    books.tick("2026-01-18")
+    assert books.places() == (0, 5_000, 0, 0)
+    assert books.problems() == []
+
+
+def test_deeds_beyond_the_limit_are_added_to_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attribune.ledger.qualify.DEEDS_MAX", 2)
+    books = Books()
+    books.offer(QUALIFIED)
+    books.event("reg", "registration", at="2026-01-10")
+    for n, amount in enumerate(("20", "30", "25", "25")):
+        books.event(f"d{n}", "deposit", amount, at="2026-01-11", transaction_id=f"t{n}")
+    assert books.lines()[0].state is LineState.PENDING
+    books.event("r", "refund", "5", at="2026-01-12", transaction_id="t3")
+    assert books.earned() == 1000
 
 
 # Caps, units, hybrids.
@@ -463,6 +502,44 @@ def test_quality_decides_the_rate() -> None:
     assert books.problems() == []
 
 
+def test_volume_of_another_event_decides_the_rate() -> None:
+    books = Books()
+    books.offer(
+        share(
+            deal='ladder = "retroactive"\nmeasure = "kpi"\nkpi = "visit"\n'
+            'tiers = [{ percent = "10" }, { over = "1", percent = "20" }]'
+        ).replace('percent = "30"', "", 1)
+    )
+    books.event(**bought("p"))
+    books.event("v1", "visit")
+    assert books.earned() == 1000
+    books.event("v2", "visit")
+    assert books.earned() == 2000
+    assert books.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("tiers", "owed"),
+    [
+        ('{ amount = "5" }, { over = "10", amount = "7" }', 8400),
+        ('{ percent = "50" }, { over = "10", percent = "150" }', 18000),
+    ],
+)
+def test_units_climb_retroactive_ladders(tiers: str, owed: int) -> None:
+    books = Books()
+    books.offer(
+        'id = "lots"\nevent = "trade"\ncurrency = "EUR"\n[[deal]]\nkind = "unit"\namount = "10"\n'
+        f'ladder = "retroactive"\npartial_refund = "reverse"\ntiers = [{tiers}]'
+    )
+    books.event("t1", "trade", "100", quantity="8", transaction_id="t")
+    books.event("t2", "trade", quantity="4")
+    assert books.earned() == owed
+    books.event("r", "refund", "50", transaction_id="t")
+    # Half of eight units at the rung that is reached.
+    assert books.earned() == owed - owed * 4 // 12
+    assert books.problems() == []
+
+
 # Up the tree.
 
 
@@ -483,6 +560,23 @@ def test_those_up_the_tree_have_their_share_and_lose_it_with_the_commission() ->
     assert [books.earned(name) for name in ("acme", "boss", "chief")] == [1500, 150, 50]
     books.event("c", "refund", transaction_id="t-p")
     assert [books.earned(name) for name in ("acme", "boss", "chief")] == [0, 0, 0]
+    assert books.problems() == []
+
+
+def test_a_share_of_revenue_up_the_tree_does_not_move_with_tiers() -> None:
+    books = Books()
+    books.recruit("acme", "boss")
+    books.offer(
+        cpa("purchase", more='levels = [{ percent = "1", of = "revenue" }]').replace(
+            'amount = "10.00"',
+            'ladder = "retroactive"\ntiers = [{ amount = "1" }, { over = "1", amount = "3" }]',
+        )
+    )
+    told = [books.of_event(f"p{n}", "purchase", "100") for n in range(2)]
+    books.tell(*told)
+    assert (books.earned(), books.earned("boss")) == (600, 200)
+    books.corrected(told[0], None)
+    assert (books.earned(), books.earned("boss")) == (100, 100)
     assert books.problems() == []
 
 
@@ -536,6 +630,29 @@ def test_without_a_day_the_first_version_holds_for_what_is_told_and_later_ones_f
     books.install("older", at="2026-03-01 12:00", judged="2026-03-02")
     books.install("new", at="2026-03-02")
     assert [x.amount_minor for x in books.lines()] == [1000, 1000, 2000]
+
+
+def test_an_offer_ends_before_its_last_day() -> None:
+    books = Books()
+    books.offer(cpa(more='valid_until = "2026-02-01"'))
+    books.install("a", at="2026-01-31 23:59")
+    books.install("b", at="2026-02-01")
+    assert [line.amount_minor for line in books.lines()] == [1000]
+
+
+def test_what_no_offer_counts_leaves_nothing() -> None:
+    books = Books()
+    books.offer(cpa("purchase"))
+    before = books.book.position()
+    words = {"product": GAME, "position": 1, "about": 1, "judged_at_ms": books.now_ms}
+    books.tell(
+        books.of_install("i"),
+        books.of_event("e", "level"),
+        Noted(record="n", record_type="consent", **words),  # type: ignore[arg-type]
+    )
+    books.keeper.take([])
+    assert books.lines() == []
+    assert books.book.position() == before + 3
 
 
 # Statements and payouts.

@@ -74,7 +74,7 @@ def refused(text: str) -> str | None:
         (HEAD + CPA + 'period = "total"\ncap = { month = "1" }', "deal.0.cap.month"),
         (HEAD + SHARE + 'carry = "revenue"\ncap = { day = "1" }', "deal.0.cap.day"),
         (HEAD + CPA + 'cap = { total = "x" }', "deal.0.cap.total"),
-        (HEAD + CPA + 'measure = "base"\ntiers = [{ amount = "1" }]', "deal.0.ladder"),
+        (HEAD + CPA + 'measure = "base"\ntiers = [{ amount = "1" }]', "deal.0.measure"),
         (HEAD + CPA + 'tiers = [{ percent = "1" }]', "deal.0.ladder"),
         (HEAD + CPA + "keeps_tier = true", "deal.0.keeps_tier"),
         (HEAD + CPA + RETRO + 'tiers = [{ over = "1", amount = "1" }]', "deal.0.tiers"),

@@ -81,6 +81,15 @@ def payout(*items: tuple[str, int], currency: str = "EUR") -> shown.PayoutShown:
     )
 
 
+def test_a_payout_is_a_list_for_machines_too() -> None:
+    text = "".join(papers.payout_csv(payout(("=acme", 1234), ("zeta", 5))))
+    assert text.splitlines() == [
+        "payout,partner,statement,amount,currency",
+        "po_1,'=acme,st_=acme,12.34,EUR",
+        "po_1,zeta,st_zeta,0.05,EUR",
+    ]
+
+
 def banks(**more: Any) -> Banks:
     words: dict[str, Any] = {
         "debtor": Party(name="Studio", iban=GERMAN, bic="COBADEFFXXX"),

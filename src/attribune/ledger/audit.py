@@ -76,11 +76,11 @@ def _balanced(desk: Desk) -> Iterator[str]:
             for account, amount in ((one.debit, -one.amount_minor), (one.credit, one.amount_minor)):
                 name = (account, one.currency)
                 sums[name] = sums.get(name, 0) + amount
-    for currency in sorted({currency for _, currency in sums}):
-        total = sum(amount for (_, code), amount in sums.items() if code == currency)
-        if total:
-            yield f"{currency} is off by {total}"
     kept = {(account, currency): n for account, currency, n in desk.book.balances()}
+    for currency in sorted({currency for _, currency in kept}):
+        total = sum(amount for (_, code), amount in kept.items() if code == currency)
+        if total:
+            yield f"the balances in {currency} are off by {total}"
     for account, currency in sorted(sums.keys() | kept.keys()):
         if sums.get((account, currency), 0) != kept.get((account, currency), 0):
             yield f"the balance of {account} in {currency} is not what its entries add up to"

@@ -73,8 +73,7 @@ class Booking:
     def expire(self, key: str, offer: str, at_ms: int) -> None:
         """The time to qualify is over."""
         known = self._known(key)
-        if known is None:
-            return
+        assert known is not None, "a line waits for what is known"
         why = Why("expired", "not_qualified", at_ms)
         self._strip_offer(key, known, offer, why)
 
@@ -217,8 +216,8 @@ class Booking:
         deed = Deed(told.at_ms, told.key, amount_minor)
         self._desk.put(CANDIDATE, name, qualify.with_deed(self._candidate(name), deed))
         known = self._known(told.key)
-        if known is not None and name not in known.deeds:
-            self._keep(told.key, replace(known, deeds=(*known.deeds, name)))
+        assert known is not None, "an outcome is kept before its deeds"
+        self._keep(told.key, replace(known, deeds=(*known.deeds, name)))
 
     def _drop_deed(self, key: str, name: str, why: Why) -> None:
         """A deed is undone: who no longer qualifies through it loses the commission."""

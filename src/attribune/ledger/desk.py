@@ -53,11 +53,6 @@ _KINDS: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
 }
 
 
-def read(kind: int, payload: bytes) -> Any:
-    """What is remembered, decoded."""
-    return _KINDS[kind].decode(payload)
-
-
 class Desk:
     """The book as this batch sees it."""
 

@@ -45,9 +45,9 @@ class Held:
         self._desk.load(HELD, names)
         for name in names:
             told = self._desk.get(HELD, name, Told)
+            assert told is not None, "as many were held as were counted"
             self._desk.put(HELD, name, None)
-            if told is not None:
-                yield told
+            yield told
 
     def _counts(self) -> dict[str, int]:
         return self._desk.get(HELD_FOR, "", dict) or {}

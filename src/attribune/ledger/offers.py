@@ -348,6 +348,11 @@ def _check_ladder(deal: Deal, measure: Measure, param: str) -> None:
     """A marginal ladder needs rungs of what it pays on; else nobody could say which part lies within."""
     is_retroactive = deal.ladder is Ladder.RETROACTIVE
     is_own = measure is _OWN_MEASURE[deal.kind]
+    _refuse(
+        if_=deal.kind is DealKind.CPA and measure is Measure.BASE,
+        sentence="a CPA pays on conversions; measure = base belongs to shares and units",
+        param=f"{param}.measure",
+    )
     by_percent = deal.kind is not DealKind.REVSHARE and any(t.percent for t in deal.tiers)
     _refuse(
         if_=bool(deal.tiers) and not is_retroactive and (not is_own or by_percent),

@@ -110,10 +110,10 @@ class BookkeeperRole:
 
     def _step(self) -> int:
         if self._keeper is None:
-            self._keeper = Bookkeeper(self._book, self._agreed())
-            self._read = self._book.position()
-        # A book that is begun where the beginning was pruned holds what is owed from there on.
-        after = max(self._read, self._journal.start())
+            # A book that is begun where the beginning was pruned holds what is owed from there on.
+            self._read = max(self._book.position(), self._journal.start())
+            self._keeper = Bookkeeper(self._book, self._agreed(self._read))
+        after = self._read
         end = self._journal.end()
         batch = self._journal.read(BOOK.reads, after, self._settings.read_entries_max)
         self._keeper.take([(entry.position, _booked(decode(entry))) for entry in batch])
@@ -125,10 +125,9 @@ class BookkeeperRole:
         self._entries += len(batch)
         return len(batch)
 
-    def _agreed(self) -> Agreed:
+    def _agreed(self, upto: Position) -> Agreed:
         """What was agreed up to the place where the book stands; people's changes are kept for ever."""
-        agreed, upto = Agreed(), self._book.position()
-        position = START
+        agreed, position = Agreed(), START
         while position < upto:
             batch = self._journal.read((Topic.CONTROL,), position, self._settings.read_entries_max)
             for entry in batch:
