@@ -11,10 +11,13 @@ from typing import Any
 from said import comments, first_line, markdown, members
 
 from attribune.attribute.presets import PRESETS
+from attribune.ledger import reconcile
 from attribune.model import (
     activity,
+    book,
     control,
     fact,
+    offer,
     outcome,
     policy,
     position,
@@ -54,6 +57,17 @@ CHOICES: tuple[type[Enum], ...] = (
     fact.FactKind,
     position.Topic,
     status.RoleState,
+    offer.DealKind,
+    offer.Ladder,
+    offer.Measure,
+    offer.Carry,
+    offer.PartialRefund,
+    offer.LevelBase,
+    book.Place,
+    book.LineKind,
+    book.LineState,
+    book.PayoutState,
+    reconcile.Match,
 )
 
 
