@@ -25,6 +25,7 @@ from attribune.model.fact import Fact, Question, RowPlace, Selection, Standing, 
 from attribune.model.ids import (
     AppId,
     ConversionId,
+    DeliveryId,
     DeviceId,
     DoorId,
     LinkId,
@@ -376,6 +377,10 @@ class Outbox(Protocol):
 
     def not_sharing(self, wanted: Collection[bytes]) -> set[bytes]:
         """Those of some devices (by digest) whose people do not let partners be told."""
+        ...
+
+    def states(self, wanted: Collection[DeliveryId]) -> dict[DeliveryId, tuple[DeliveryState, int]]:
+        """The state of some deliveries and how often each was tried, of those that are known."""
         ...
 
     def log(self, wanted: LogQuestion) -> list[Logged]:

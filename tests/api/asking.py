@@ -9,8 +9,7 @@ from typing import Any
 from attribune.api.app import create
 from attribune.api.calling import InProcess
 from attribune.api.house import House
-from attribune.engines.memory import MemoryJournal
-from attribune.engines.memory_book import MemoryBook
+from attribune.engines.memory import MemoryBook, MemoryJournal, MemoryOutbox, MemoryVault
 from attribune.engines.memory_facts import MemoryFacts
 from attribune.engines.system import MemoryClock, SystemChance
 from attribune.model.status import Disk, Progress, RoleState, RoleStatus, Status
@@ -45,6 +44,9 @@ class StillKeeper:
         self.rebuilt: list[str] = []
 
     def settle(self) -> None:
+        pass
+
+    def settle_outbox(self) -> None:
         pass
 
     def lag(self) -> int:
@@ -91,6 +93,8 @@ class Api:
         self.journal = MemoryJournal()
         self.facts = MemoryFacts()
         self.book = MemoryBook()
+        self.outbox = MemoryOutbox()
+        self.vault = MemoryVault()
         self.keeper = StillKeeper()
         self.clock = MemoryClock()
         self.folder = folder
@@ -110,6 +114,8 @@ class Api:
             enricher=self._none,
             facts=lambda: self.facts,
             book=lambda: self.book,
+            outbox=lambda: self.outbox,
+            vault=self.vault,
             dialects=("segment",),
         )
         self.app = create(self.house)

@@ -51,6 +51,11 @@ WRITES = [
     ("POST", "/api/devices/test", {"id": "d", "app": "game-android"}),
     ("POST", "/api/devices/import", {"app": "game-android", "devices": []}),
     ("POST", "/api/corrections", {"id": "x", "to": "organic", "reason": "why"}),
+    ("POST", "/api/postbacks", {"partner": "acme", "template": "generic-get"}),
+    ("POST", "/api/postbacks/x/pause", None),
+    ("POST", "/api/postbacks/x/resume", None),
+    ("POST", "/api/postbacks/x/end", None),
+    ("POST", "/api/deliveries/again", {"postback": "x"}),
     ("POST", "/api/rebuild/facts", None),
     ("POST", "/api/journal/retell", None),
     ("POST", "/api/offers", {"toml": ""}),
@@ -66,6 +71,7 @@ READS = [
     *("/api/offers", "/api/rates", "/api/payouts", "/api/book/lines", "/api/book/entries"),
     "/api/book/check",
 ]
+READS += ["/api/postbacks", "/api/deliveries"]
 
 
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)

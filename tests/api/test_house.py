@@ -29,6 +29,8 @@ def house_over(journal: MemoryJournal) -> House:
         enricher=nobody,
         facts=nobody,
         book=nobody,
+        outbox=nobody,
+        vault=nobody,
         dialects=(),
     )
 

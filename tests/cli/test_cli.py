@@ -75,6 +75,12 @@ JSON_COMMANDS = {
     ("import", "devices"): ("{file}", "--app", "game-android"),
     ("journal", "tail"): (),
     ("journal", "retell"): (),
+    ("postback", "add"): (
+        *("--partner", "acme", "--template", "generic-get", "--trigger", "install"),
+        *("--set", "url=https://acme.example/?c={partner_click_id}"),
+    ),
+    ("postback", "list"): ("--partner", "acme"),
+    ("postback", "log"): ("--partner", "acme"),
     ("status",): (),
     ("report",): ("--metrics", "clicks,installs,revenue", "--by", "partner,campaign"),
     ("explain",): ("d1",),
@@ -122,6 +128,9 @@ NOT_HERE = {
     ("payout", "create"),
     ("payout", "confirm"),
     ("payout", "file"),
+    ("postback", "pause"),
+    ("postback", "end"),
+    ("postback", "redeliver"),
     ("serve",),
     ("run",),
     ("help",),
@@ -162,6 +171,8 @@ def test_every_command_prints_exactly_one_object(filled_house: RunningHouse) -> 
     assert answers["link", "disable"]["link"]["is_disabled"] is True
     assert answers["policy", "set"]["policy"]["version"] == "adjust@1"
     assert answers["report",]["rows"] == []
+    assert answers["postback", "list"]["postbacks"][0]["partner"] == "acme"
+    assert answers["postback", "log"] == {"rows": [], "next": None}
     assert answers["audit",]["ok"] is True
     assert answers["replay",]["changed"] == 0
     assert answers["status",]["status"]["is_serving"] is True

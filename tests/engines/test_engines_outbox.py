@@ -126,6 +126,7 @@ def test_an_attempt_that_failed_is_due_later_and_what_was_sent_is_kept(open_outb
     (row,) = outbox.due(MINE, 5000, 1, in_order=False)
     assert (row.tries, row.request, row.poll_url, row.reason) == (2, SENT, "https://acme/1", None)
     (logged,) = outbox.log(LogQuestion())
+    assert outbox.states([DeliveryId("a"), DeliveryId("z")]) == {"a": (DeliveryState.WAITING, 2)}
     assert [(a.number, a.status, a.reason) for a in logged.attempts] == [
         (1, 503, "later"),
         (2, 200, None),

@@ -20,6 +20,7 @@ from attribune.api.routes import (
     book,
     checks,
     corrections,
+    deliveries,
     devices,
     exports,
     journal,
@@ -62,6 +63,7 @@ def create(house: House) -> ASGIApp:
                 *statements.HANDLERS,
                 *payouts.HANDLERS,
                 *reconcile.HANDLERS,
+                *deliveries.HANDLERS,
                 *running.HANDLERS,
             )
         ),

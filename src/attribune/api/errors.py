@@ -24,6 +24,7 @@ from attribune.model.errors import (
     NotFound,
     NotPrunable,
     StoreUnavailable,
+    VaultLocked,
 )
 
 log = structlog.get_logger()
@@ -84,6 +85,7 @@ _KINDS: Final[tuple[tuple[type[AttribuneError], int, str], ...]] = (
     (Conflict, 409, "invalid_request"),
     (TooManyExports, 429, "rate_limit"),
     (FolderHeld, 409, "unavailable"),
+    (VaultLocked, 409, "unavailable"),
     (Invalid, 400, "invalid_request"),
     (JournalUnavailable, 503, "unavailable"),
     (StoreUnavailable, 503, "unavailable"),

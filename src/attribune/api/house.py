@@ -16,7 +16,7 @@ from attribune.model.ids import Position, ProductId
 from attribune.model.policy import Policy
 from attribune.model.position import Topic
 from attribune.model.status import Disk, Progress, Status
-from attribune.ports import Book, Chance, Clock, Enricher, Facts, Journal
+from attribune.ports import Book, Chance, Clock, Enricher, Facts, Journal, Outbox, Vault
 from attribune.registry.made import Made
 from attribune.registry.view import Registry
 from attribune.report.audit import AuditReport
@@ -25,7 +25,7 @@ from attribune.settings import Settings
 A = TypeVar("A")
 
 #: Views that can be made again from the journal.
-VIEWS: Final = ("registry", "stores", "facts", "book")
+VIEWS: Final = ("registry", "stores", "facts", "outbox", "book")
 
 
 class Keeper(Protocol):
@@ -33,6 +33,10 @@ class Keeper(Protocol):
 
     def settle(self) -> None:
         """Bring every view up to the journal's end when this process holds the folder alone; else roles do it."""
+        ...
+
+    def settle_outbox(self) -> None:
+        """The same for what partners are to be told; nobody is told for it."""
         ...
 
     def lag(self) -> int:
@@ -85,6 +89,8 @@ class House:
         enricher: Callable[[], Enricher],
         facts: Callable[[], Facts],
         book: Callable[[], Book],
+        outbox: Callable[[], Outbox],
+        vault: Vault,
         dialects: tuple[str, ...],
     ) -> None:
         """Take the parts.
@@ -103,6 +109,8 @@ class House:
         self.enricher = enricher
         self.facts = facts
         self.book = book
+        self.outbox = outbox
+        self.vault = vault
         self.dialects = dialects
         #: When API keys were last used with this process.
         self.keys_used_at_ms: dict[str, int] = {}

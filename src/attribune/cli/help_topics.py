@@ -82,6 +82,8 @@ journal/         the truth; everything else can be made again from it (`attribun
 registry.db      products, apps, partners, links, keys, policies
 store/ answers/  what the attributor remembers, and what SDKs that ask are told
 facts/           what reports add up
+outbox.db        what partners are to be told, and what they answered
+secrets.key      what secrets of postbacks are sealed with; keep a copy apart, no backup has it
 run/             admin.sock (for commands), heartbeats of roles, serve.json (addresses)
 """
 

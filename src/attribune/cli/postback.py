@@ -1,217 +1,209 @@
-"""``attribune postback``: what partners would be told."""
+"""``attribune postback``: what partners are told, and what they would be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from attribune.cli import show
+from attribune.cli import postback_try, show
 from attribune.cli.client import connect
-from attribune.cli.exit_codes import FAILED
-from attribune.cli.options import Json, MaybeData
-from attribune.model.errors import Invalid
-
-if TYPE_CHECKING:
-    from attribune.postback.folders import PartnerFolder
+from attribune.cli.options import Data, Json
+from attribune.cli.pairs import pairs
+from attribune.cli.postback_try import Events, Given, Hosts
+from attribune.model.delivery import DeliveryState, Trigger
 
 commands = typer.Typer(
     name="postback", help="Postbacks: what partners are told, and how.", no_args_is_help=True
 )
 
-Partner = Annotated[
-    str,
-    typer.Argument(help="A shipped partner, or a folder with a partner.toml.", metavar="PARTNER"),
-]
-
-Given = Annotated[list[str] | None, typer.Option("--set", help="A setting, as name=value.")]
-Events = Annotated[
-    list[str] | None, typer.Option("--event", help="An event's name, as ours=theirs.")
-]
+postback_try.register(commands)
 
 
-@commands.command(epilog="Example: attribune postback templates")
-def templates(json_: Json = False) -> None:
-    """List the partners whose language is known, and what each needs to be set."""
+PostbackId = Annotated[str, typer.Argument(help="Id of the postback.", metavar="POSTBACK")]
+
+
+@commands.command(
+    epilog="Example: attribune postback add --data D --partner acme --template generic-get --trigger install "
+    "--set url='https://partner.example/pb?cid={partner_click_id}&id={delivery_id}'"
+)
+def add(
+    data: Data,
+    template: Annotated[
+        str, typer.Option(help="A shipped partner, or a folder with a partner.toml.")
+    ],
+    partner: Annotated[
+        str | None, typer.Option(help="Id or name of the partner who is told of its own.")
+    ] = None,
+    all_partners: Annotated[
+        bool,
+        typer.Option(
+            "--all-partners", help="Tell of everything, whoever is credited: for your own systems."
+        ),
+    ] = False,
+    trigger: Annotated[
+        list[Trigger] | None,
+        typer.Option(
+            help="What is told of; may be given again. All that the template can when left out."
+        ),
+    ] = None,
+    given: Given = None,
+    events: Events = None,
+    only_event: Annotated[
+        list[str] | None, typer.Option(help="Only events of this name; may be given again.")
+    ] = None,
+    app: Annotated[
+        list[str] | None, typer.Option(help="Only outcomes of this app; may be given again.")
+    ] = None,
+    allow_host: Hosts = None,
+    callback_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A host that addresses on the partner's clicks may lead to."),
+    ] = None,
+    sign: Annotated[
+        bool, typer.Option("--sign", help="Sign requests; the secret is shown this once.")
+    ] = False,
+    in_order: Annotated[
+        bool, typer.Option("--in-order", help="One device's postbacks go out one after the other.")
+    ] = False,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at a time.")] = 8,
+    per_second: Annotated[int | None, typer.Option(min=1, help="Most requests a second.")] = None,
+    json_: Json = False,
+) -> None:
+    """Begin to tell a partner, by a template, of what it brings from now on."""
     from attribune.postback import folders  # noqa: PLC0415 - other commands need no templates
 
-    found = [folders.find(name) for name in folders.names()]
-    if json_:
-        return show.as_json({"templates": [_told(folder) for folder in found]})
-    rows = (
-        [folder.name, folder.data.title, ", ".join(_triggers(folder)), ", ".join(_needed(folder))]
-        for folder in found
-    )
-    return show.table(("name", "partner", "told of", "settings"), rows, empty="")
-
-
-@commands.command(
-    epilog="Example: attribune postback preview generic-get --set url='https://partner.example/pb?cid={partner_click_id}'"
-)
-def preview(
-    partner: Partner,
-    given: Given = None,
-    events: Events = None,
-    handle: Annotated[
-        str | None,
-        typer.Option("--of", help="What really happened to a device, touch, event … in --data."),
-    ] = None,
-    data: MaybeData = None,
-    json_: Json = False,
-) -> None:
-    """Show what a partner would be told with these settings: of a handle, or in its own cases. Sends nothing."""
-    from attribune.postback import folders  # noqa: PLC0415 - as above
-
-    folder = folders.find(partner)
-    settings, names = _pairs(given, "set"), _pairs(events, "event")
-    if handle is None:
-        shown = [folders.shown(folder, case, settings, names) for case in folder.cases]
-    else:
-        shown = _of(handle, data, folder, folders.hidden(folder, settings), names)
-    if json_:
-        return show.as_json({"previews": shown})
-    for one in shown:
-        _say_preview(one)
-    if not shown:
-        show.line(f"Nobody is credited with anything that {handle} leads to.")
-    return None
-
-
-def _of(
-    handle: str,
-    data: Path | None,
-    folder: PartnerFolder,
-    settings: dict[str, str],
-    events: dict[str, str],
-) -> list[dict[str, Any]]:
-    if data is None:
-        raise Invalid("give --data DIR: --of asks what happened there", param="data")
-    words = {"handle": handle, "partner": folder.text, "settings": settings, "events": events}
+    folder = folders.find(template)
+    is_own = folder.path.parent != folders.SHIPPED
+    words = {
+        "partner": partner,
+        "all_partners": all_partners,
+        "template": folder.name,
+        "data": folder.text if is_own else None,
+        "triggers": trigger or [],
+        "settings": pairs(given, "set"),
+        "events": pairs(events, "event"),
+        "only_events": only_event or [],
+        "apps": app or [],
+        "allowed_hosts": allow_host or [],
+        "callback_hosts": callback_host or [],
+        "sign": sign,
+        "in_order": in_order,
+        "concurrency": concurrency,
+        "per_second": per_second,
+    }
     with connect(data) as house:
-        previews: list[dict[str, Any]] = house.call("POST", "/api/postbacks/preview", words)[
-            "previews"
-        ]
-    return previews
-
-
-@commands.command(epilog="Example: attribune postback check partners/mine")
-def check(partner: Partner, json_: Json = False) -> None:
-    """Check a partner's folder, and that each of its cases comes out as cases.toml says."""
-    from attribune.postback import folders  # noqa: PLC0415 - as above
-
-    folder = folders.find(partner)
-    found = [
-        {"case": case.name, "ok": why is None, "why": why}
-        for case in folder.cases
-        for why in [folders.fails(folder, case)]
-    ]
-    is_ok = all(one["ok"] for one in found)
+        answer = house.call("POST", "/api/postbacks", words)
     if json_:
-        show.as_json({"partner": folder.name, "ok": is_ok, "cases": found})
-    else:
-        _say_cases(folder, found)
-    if not is_ok:
-        raise typer.Exit(FAILED)
+        return show.as_json(answer)
+    show.fields(answer["postback"])
+    return show.line(f"Next: attribune postback log --data {data} --partner {partner or 'PARTNER'}")
 
 
-def _say_preview(one: dict[str, Any]) -> None:
-    about = one.get("case") or f"{one['outcome_id']} revision {one['revision']}, {one['partner']}"
-    show.line(f"{about} ({one['trigger']})")
-    request = one["request"]
-    if request is None:
-        show.line(f"  nothing is sent: {one['skipped']}")
-        return
-    show.line(f"  {request['method']} {request['url']}")
-    for name, value in request["headers"].items():
-        show.line(f"  {name}: {value}")
-    if request["body"]:
-        show.line(f"  {request['body']}")
+@commands.command("list", epilog="Example: attribune postback list --data D --partner acme")
+def list_(
+    data: Data,
+    partner: Annotated[str | None, typer.Option(help="Id or name of a partner.")] = None,
+    json_: Json = False,
+) -> None:
+    """List postbacks, and how what they tell stands."""
+    with connect(data) as house:
+        answer = house.pages("/api/postbacks", "postbacks", {"partner": partner})
+    if json_:
+        return show.as_json(answer)
+    columns = ("id", "partner", "template", "told of", "state", "waiting", "delivered", "gave up")
+    rows = (
+        [
+            *(row["id"], row["partner"] or "all", row["template"], ", ".join(row["triggers"])),
+            row["state"],
+            *(row["deliveries"][name] for name in ("waiting", "delivered", "gave_up")),
+        ]
+        for row in answer["postbacks"]
+    )
+    return show.table(
+        columns, rows, empty="Nobody is told yet; see `attribune postback add --help`."
+    )
+
+
+@commands.command(epilog="Example: attribune postback pause --data D acme-impact-7dk2m9")
+def pause(
+    data: Data,
+    postback: PostbackId,
+    off: Annotated[bool, typer.Option("--off", help="Let it go on.")] = False,
+    json_: Json = False,
+) -> None:
+    """Hold a postback, or let it go on; what is to be told meanwhile is kept."""
+    with connect(data) as house:
+        verb = "resume" if off else "pause"
+        answer = house.call("POST", f"/api/postbacks/{postback}/{verb}")
+    show.as_json(answer) if json_ else show.fields(answer["postback"])
+
+
+@commands.command(epilog="Example: attribune postback end --data D acme-impact-7dk2m9")
+def end(data: Data, postback: PostbackId, json_: Json = False) -> None:
+    """Tell no more by a postback; what waits is given up."""
+    with connect(data) as house:
+        answer = house.call("POST", f"/api/postbacks/{postback}/end")
+    show.as_json(answer) if json_ else show.fields(answer["postback"])
+
+
+@commands.command(epilog="Example: attribune postback log --data D --partner acme --state waiting")
+def log(
+    data: Data,
+    partner: Annotated[str | None, typer.Option(help="Id or name of a partner.")] = None,
+    postback: Annotated[str | None, typer.Option(help="Id of a postback.")] = None,
+    state: Annotated[DeliveryState | None, typer.Option(help="Only what stands so.")] = None,
+    outcome: Annotated[
+        str | None, typer.Option(help="Only of this conversion, or of the event with this id.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most rows.")] = 100,
+    json_: Json = False,
+) -> None:
+    """Show what partners were told, the newest first: each request, each answer, and why one was not told."""
+    words = {
+        "partner": partner,
+        "postback": postback,
+        "state": state,
+        "outcome": outcome,
+        "limit": limit,
+    }
+    with connect(data) as house:
+        answer = house.call("GET", "/api/deliveries", query=words)
+    if json_:
+        return show.as_json(answer)
+    columns = ("delivery", "partner", "trigger", "outcome", "state", "tries", "last answer", "why")
+    rows = ([show.plain(str(cell)) for cell in _logged(row)] for row in answer["rows"])
+    return show.table(columns, rows, empty="Nothing was told yet.")
 
 
 @commands.command(
-    "test",
-    epilog="Example: attribune postback test generic-get --set url='http://127.0.0.1:9000/pb?cid={partner_click_id}' --allow-host 127.0.0.1",
+    epilog="Example: attribune postback redeliver --data D dl_2c1f0e5b7a9d4c33b1a0e6f2"
 )
-def try_out(
-    partner: Partner,
-    given: Given = None,
-    events: Events = None,
-    case: Annotated[
-        str | None,
-        typer.Option(help="Which of the partner's cases; the first that sends when left out."),
+def redeliver(
+    data: Data,
+    deliveries: Annotated[
+        list[str] | None, typer.Argument(help="Ids of deliveries.", metavar="[DELIVERY]...")
     ] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(help="A host that need not be of the public internet, such as your own."),
+    postback: Annotated[
+        str | None, typer.Option(help="All that this postback gave up, some thousand at a time.")
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Send one of a partner's cases for real, with these settings, and say what it answered. The partner may book it."""
-    from attribune.postback import folders, trial  # noqa: PLC0415 - only this command sends
-
-    folder = folders.find(partner)
-    chosen = folders.case(folder, case)
-    hosts = frozenset(allow_host or ())
-    tried = trial.sent(folder, chosen, _pairs(given, "set"), _pairs(events, "event"), hosts)
+    """Send deliveries again, whatever came of them, under the same delivery ids."""
+    if bool(deliveries) == bool(postback):
+        raise typer.BadParameter("name deliveries, or give --postback")
+    words = {"deliveries": deliveries or [], "postback": postback}
+    with connect(data) as house:
+        answer = house.call("POST", "/api/deliveries/again", words)
     if json_:
-        show.as_json({"test": tried})
-    else:
-        _say_preview(tried)
-        answer = tried["answer"]
-        show.line(
-            f"  {tried['came']} after {answer['took_ms']} ms: {answer['error'] or answer['status']}"
-        )
-        if answer["body"]:
-            show.line(f"  {show.plain(answer['body'])}")
-    if tried["came"] not in {"delivered", "repeated"}:
-        raise typer.Exit(FAILED)
+        return show.as_json(answer)
+    return show.line(f"{len(answer['deliveries'])} will be sent again.")
 
 
-def _say_cases(folder: PartnerFolder, found: Iterable[dict[str, Any]]) -> None:
-    rows = [["ok" if one["ok"] else "wrong", one["case"], one["why"] or ""] for one in found]
-    empty = f"{folder.name} has no cases; write {folder.path / 'cases.toml'}"
-    show.table(("", "case", "what is wrong"), rows, empty=empty)
-
-
-def _told(folder: PartnerFolder) -> dict[str, Any]:
-    settings = {
-        name: {
-            "help": one.help,
-            "shape": one.shape,
-            "required": one.required,
-            "default": one.default,
-        }
-        for name, one in folder.data.settings.items()
-    }
-    return {
-        "name": folder.name,
-        "title": folder.data.title,
-        "source": folder.data.source,
-        "dialect": folder.data.dialect,
-        "triggers": _triggers(folder),
-        "settings": settings,
-        "without_sharing": folder.data.without_sharing,
-    }
-
-
-def _triggers(folder: PartnerFolder) -> list[str]:
-    return [trigger for request in folder.data.requests for trigger in request.triggers]
-
-
-def _needed(folder: PartnerFolder) -> list[str]:
+def _logged(row: dict[str, Any]) -> list[Any]:
+    tried = row["attempts"]
+    last = (tried[-1]["status"] or tried[-1]["error"]) if tried else ""
     return [
-        name if one.required and one.default is None else f"({name})"
-        for name, one in folder.data.settings.items()
+        *(row["delivery_id"], row["partner"], row["trigger"], row["outcome_id"], row["state"]),
+        *(len(tried), last, row["reason"] or ""),
     ]
-
-
-def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
-    pairs = {}
-    for one in given or ():
-        name, is_, value = one.partition("=")
-        if not name or not is_:
-            raise Invalid(f"--{option} takes name=value, not {one!r}", param=option)
-        pairs[name] = value
-    return pairs

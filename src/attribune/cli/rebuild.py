@@ -13,7 +13,7 @@ from attribune.cli.options import Data, Json
 
 _POLL_S: Final = 0.2
 #: In the order in which they depend on each other.
-VIEWS: Final = ("registry", "stores", "facts")
+VIEWS: Final = ("registry", "stores", "facts", "outbox")
 
 
 def register(commands: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def register(commands: typer.Typer) -> None:
 
 def rebuild(
     data: Data,
-    view: Annotated[str, typer.Argument(help="facts, stores, registry, or all.")],
+    view: Annotated[str, typer.Argument(help="facts, stores, registry, outbox, or all.")],
     json_: Json = False,
 ) -> None:
     """Make a view again from the journal. Nothing is sent to anybody, and what was decided stays."""

@@ -29,13 +29,16 @@ BACKUP_AGE_WANTED_MS: Final = 36 * 3_600_000
 BACKUP_AGE_MOST_MS: Final = 8 * 86_400_000
 
 #: What holds keys' hashes, signing secrets and people's identifiers.
-_SECRET: Final = ("journal", "registry.db", "store", "answers", "facts", "run")
+_SECRET: Final = (
+    *("journal", "registry.db", "store", "answers", "facts", "outbox.db", "secrets.key", "run"),
+)
 #: Sizes are told of each, in this order.
 _PARTS: Final = (
     ("journal", ("journal",)),
     ("stores", ("store", "answers")),
     ("facts", ("facts",)),
     ("registry", ("registry.db", "registry.db-wal", "registry.db-shm")),
+    ("outbox", ("outbox.db", "outbox.db-wal", "outbox.db-shm")),
     ("run", ("run",)),
 )
 #: What `write_whole` leaves when it is killed: ``.name.pid``.

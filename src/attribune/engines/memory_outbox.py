@@ -107,6 +107,11 @@ class MemoryOutbox:
         """Those of some devices (by digest) whose people do not let partners be told."""
         return self._not_sharing & set(wanted)
 
+    def states(self, wanted: Collection[DeliveryId]) -> dict[DeliveryId, tuple[DeliveryState, int]]:
+        """The state of some deliveries and how often each was tried, of those that are known."""
+        rows = {id_: self._rows[id_] for id_ in wanted if id_ in self._rows}
+        return {id_: (row.state, row.tries) for id_, row in rows.items()}
+
     def log(self, wanted: LogQuestion) -> list[Logged]:
         """Deliveries with their attempts, the newest first."""
         found = [

@@ -229,6 +229,14 @@ class SqlOutbox(SqlView):
         found = self._found(wanted, lambda some: sa.select(c.digest).where(c.digest.in_(some)))
         return {bytes(row[0]) for row in found}
 
+    def states(self, wanted: Collection[DeliveryId]) -> dict[DeliveryId, tuple[DeliveryState, int]]:
+        """The state of some deliveries and how often each was tried, of those that are known."""
+        c = _deliveries.c
+        found = self._found(
+            wanted, lambda some: sa.select(c.id, c.state, c.tries).where(c.id.in_(some))
+        )
+        return {DeliveryId(id_): (_STATES[state], tries) for id_, state, tries in found}
+
     def log(self, wanted: LogQuestion) -> list[Logged]:
         """Deliveries with their attempts, the newest first."""
         query = sa.select(_deliveries).where(*_conditions(wanted))

@@ -72,7 +72,19 @@ def names() -> list[str]:
 
 def find(name: str) -> PartnerFolder:
     """A partner that is shipped, by name, or an operator's own by its folder. Raises NotFound, Invalid."""
-    path = SHIPPED / name if _NAME.match(name) else Path(name)
+    if _NAME.match(name):
+        return find_shipped(name)
+    return _read(name, Path(name))
+
+
+def find_shipped(name: str) -> PartnerFolder:
+    """A partner that is shipped, by name: nothing else can be reached. Raises NotFound."""
+    if not _NAME.match(name):
+        raise NotFound(f"there is no partner {name!r}; there are {', '.join(names())}")
+    return _read(name, SHIPPED / name)
+
+
+def _read(name: str, path: Path) -> PartnerFolder:
     if not (path / "partner.toml").is_file():
         raise NotFound(
             f"there is no partner {name!r}; there are {', '.join(names())}, or give a folder with a partner.toml"

@@ -68,7 +68,7 @@ _LIST: Final = [
             "store_id": "The app's id in its store.",
             "platform": "ios, android or web.",
             "event": "The event's name, as the app says it.",
-            "event_name": "The event's name, as the partner calls it.",
+            "event_name": "The event's name, as the partner calls it; of a conversion its kind.",
             "currency": "Currency of the revenue, such as EUR.",
             "method": "How the touch was joined to the conversion.",
             "touch_kind": "click or impression.",

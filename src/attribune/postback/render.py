@@ -189,7 +189,7 @@ class Prepared:
         return _rendered(way, told)
 
     def _event_name(self, values: Mapping[str, Value | None]) -> Value | None:
-        event = values.get("event")
+        event = values.get("event") or values.get("kind")
         return self._events.get(str(event), event) if event else None
 
     def _way(self, data: RequestData) -> _Way:
@@ -263,6 +263,11 @@ def _settings(data: PartnerData, given: Mapping[str, str]) -> dict[str, str]:
             )
         found[name] = value
     return found
+
+
+def is_host(text: str) -> bool:
+    """Whether a text is a host's name or IPv4 address, without a port."""
+    return ":" not in text and bool(_HOST.match(text))
 
 
 def _address(text: str, settings: Mapping[str, str]) -> tuple[str, str, list[tuple[str, str]]]:

@@ -6,6 +6,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from attribune.model.activity import Platform
 from attribune.model.control import KeyKind, PartnerKind, Scope
+from attribune.model.delivery import Trigger
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,6 +113,37 @@ class AddDoor(Request, frozen=True, kw_only=True):
     implies_open: bool = False
     #: Addresses that the sender states, and users it names, are believed.
     is_trusted: bool = False
+
+
+class AddPostback(Request, frozen=True, kw_only=True):
+    """Begin to tell a partner of what it brought."""
+
+    #: Id or name; none with ``all_partners``.
+    partner: str | None = None
+    #: Whoever is credited, organic too: for the operator's own systems.
+    all_partners: bool = False
+    #: The name of the partner's data, one that is shipped or that of ``data``.
+    template: str
+    #: The text of a ``partner.toml`` of one's own.
+    data: str | None = None
+    #: What is told of; all that the data can when left out.
+    triggers: tuple[Trigger, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
+    #: The app's event name → the partner's.
+    events: dict[str, str] = field(default_factory=dict)
+    #: Only these events, by the app's names.
+    only_events: tuple[str, ...] = ()
+    #: Only these apps, by id or name.
+    apps: tuple[str, ...] = ()
+    #: Hosts that need not be of the public internet.
+    allowed_hosts: tuple[str, ...] = ()
+    #: Hosts that addresses on clicks may lead to.
+    callback_hosts: tuple[str, ...] = ()
+    #: Sign requests; the answer carries the secret once.
+    sign: bool = False
+    in_order: bool = False
+    concurrency: int = 8
+    per_second: int | None = None
 
 
 class SetPolicy(Request, frozen=True, kw_only=True):

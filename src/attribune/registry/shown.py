@@ -13,9 +13,11 @@ from attribune.model.control import (
     Link,
     Partner,
     PartnerKind,
+    Postback,
     Product,
     Scope,
 )
+from attribune.model.delivery import Trigger
 from attribune.model.policy import Policy
 
 
@@ -111,6 +113,31 @@ class DoorShown(Struct, frozen=True, kw_only=True):
     is_trusted: bool
     is_disabled: bool
     key: str | UnsetType = UNSET
+
+
+class PostbackShown(Struct, frozen=True, kw_only=True):
+    """A postback; ``signing_secret`` only in the answer that made it."""
+
+    id: str
+    #: None is everybody's outcomes.
+    partner: str | None
+    template: str
+    triggers: tuple[Trigger, ...]
+    settings: dict[str, str]
+    #: Names of the settings that are secret.
+    secrets: tuple[str, ...]
+    events: dict[str, str]
+    only_events: tuple[str, ...]
+    apps: tuple[str, ...]
+    allowed_hosts: tuple[str, ...]
+    callback_hosts: tuple[str, ...]
+    is_signing: bool
+    in_order: bool
+    concurrency: int
+    per_second: int | None
+    #: ``active``, ``paused`` or ``ended``.
+    state: str
+    signing_secret: str | UnsetType = UNSET
 
 
 class PolicyShown(Struct, frozen=True, kw_only=True):
@@ -227,4 +254,27 @@ def door(record: Door, base_url: str, key: str | UnsetType = UNSET) -> DoorShown
         is_trusted=record.is_trusted,
         is_disabled=record.is_disabled,
         key=key,
+    )
+
+
+def postback(record: Postback, signing_secret: str | UnsetType = UNSET) -> PostbackShown:
+    """A postback as shown."""
+    return PostbackShown(
+        id=record.id,
+        partner=record.partner,
+        template=record.template,
+        triggers=record.triggers,
+        settings=record.settings,
+        secrets=tuple(sorted(record.sealed)),
+        events=record.events,
+        only_events=record.only_events,
+        apps=record.apps,
+        allowed_hosts=record.allowed_hosts,
+        callback_hosts=record.callback_hosts,
+        is_signing=record.sealed_signing_secret is not None,
+        in_order=record.in_order,
+        concurrency=record.concurrency,
+        per_second=record.per_second,
+        state="ended" if record.is_ended else "paused" if record.is_paused else "active",
+        signing_secret=signing_secret,
     )

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from attribune.model.activity import Activity
 from attribune.model.codec import Record, decode
+from attribune.model.delivery import Delivery
 from attribune.model.fact import Fact
 from attribune.model.ids import START, Position
 from attribune.model.outcome import Outcome
@@ -25,8 +26,9 @@ from attribune.ports import Directory, Facts, Journal
 #: Record types, for what a check sees.
 ACTIVITY_TYPES: Final[tuple[type, ...]] = get_args(Activity)
 OUTCOME_TYPES: Final[tuple[type, ...]] = get_args(Outcome)
+DELIVERY_TYPES: Final[tuple[type, ...]] = get_args(Delivery)
 TOUCH_TYPES: Final[tuple[type, ...]] = get_args(TouchRecord)
-TOPICS: Final = (Topic.CONTROL, Topic.TOUCHES, Topic.ACTIVITY, Topic.OUTCOMES, Topic.REFUSED)
+TOPICS: Final = tuple(Topic)
 #: Findings listed by name; the rest are counted.
 FOUND_MAX: Final = 20
 _READ_ENTRIES: Final = 5000

@@ -22,7 +22,14 @@ from attribune.model.outcome import (
 from attribune.model.position import Entry
 from attribune.model.refusal import Refusal
 from attribune.model.touch import Touch
-from attribune.report.audit import ACTIVITY_TYPES, OUTCOME_TYPES, TOUCH_TYPES, Found, Scope
+from attribune.report.audit import (
+    ACTIVITY_TYPES,
+    DELIVERY_TYPES,
+    OUTCOME_TYPES,
+    TOUCH_TYPES,
+    Found,
+    Scope,
+)
 from attribune.report.placings import Placings, places
 from attribune.report.tally import Tally, short_hash
 
@@ -34,7 +41,7 @@ class JournalIsWhole:
 
     name = "journal_is_whole"
     sentence = "Every place of the journal, from the oldest that is kept, has its entry."
-    sees = (Change, Refusal, *TOUCH_TYPES, *ACTIVITY_TYPES, *OUTCOME_TYPES)
+    sees = (Change, Refusal, *TOUCH_TYPES, *ACTIVITY_TYPES, *OUTCOME_TYPES, *DELIVERY_TYPES)
 
     def __init__(self, start: Position, end: Position) -> None:
         """Take the place before the oldest entry that is kept, and the newest; remember the last one seen only."""

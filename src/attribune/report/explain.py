@@ -7,13 +7,14 @@ read from the journal's own entries. A story is one conversion; what belongs to 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import Struct, field
 
 from attribune.model.activity import Event
 from attribune.model.codec import Record, decode
+from attribune.model.delivery import Logged
 from attribune.model.fact import Trace
 from attribune.model.ids import Position, TouchId
 from attribune.model.outcome import (
@@ -61,6 +62,8 @@ class Sources(Struct, frozen=True, kw_only=True):
     directory: Directory
     read_touch: ReadTouch
     handle_hash: HandleHash
+    #: What partners were told of these outcomes (conversions, records of events), the newest first.
+    deliveries: Callable[[Collection[str]], Sequence[Logged]] = lambda _ids: ()
 
 
 def stories(handle: str, sources: Sources) -> Explained:
@@ -72,6 +75,7 @@ def stories(handle: str, sources: Sources) -> Explained:
     shelves = _sort(_records(reach, sources), reach, sources)
     told = [story for shelf in shelves.values() for story in _tell(shelf)]
     told.sort(key=lambda story: (story.at_ms is None, story.at_ms or 0))
+    telling.add_deliveries(told, sources.deliveries)
     return Explained(
         handle=handle,
         stories=told,

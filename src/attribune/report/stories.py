@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from attribune.model.money import Money
+from attribune.report.deliveries import ToldDelivery
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -181,6 +182,8 @@ class Story(Struct, kw_only=True):
     notes: list[ToldNote] = field(default_factory=list)
     held: list[ToldHeld] = field(default_factory=list)
     touches: list[ToldTouch] = field(default_factory=list)
+    #: What partners were told of it, and what they answered, in the order in which it was planned.
+    deliveries: list[ToldDelivery] = field(default_factory=list)
     product: str | None = None
     app: str | None = None
     platform: str | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 from attribune.model.activity import Event
 from attribune.model.control import Link
+from attribune.model.delivery import Logged
 from attribune.model.ids import Position
 from attribune.model.outcome import (
     Attribution,
@@ -21,6 +22,7 @@ from attribune.model.outcome import (
 from attribune.model.refusal import Refusal
 from attribune.model.touch import LinkHit, Touch
 from attribune.ports import Directory
+from attribune.report.deliveries import delivery
 from attribune.report.stories import (
     Competitor,
     Story,
@@ -246,3 +248,15 @@ def held(waiting: Sequence[Event]) -> list[ToldHeld]:
         )
         for event in waiting
     ]
+
+
+def add_deliveries(
+    stories: list[Story], asked: Callable[[Collection[str]], Sequence[Logged]]
+) -> None:
+    """Put what partners were told at the story of what it was about; ``asked`` gives the newest first."""
+    of: dict[str, Story] = {}
+    for story in stories:
+        about = (story.conversion, story.record, *(event.id for event in story.events))
+        of.update(dict.fromkeys(filter(None, about), story))
+    for logged in reversed(asked(of.keys()) if of else ()):
+        of[logged.row.planned.outcome_id].deliveries.append(delivery(logged))

@@ -10,6 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from attribune.model.delivery import DeliveryState
+from attribune.report.deliveries import ToldDelivery
 from attribune.report.stories import Competitor, Explained, Story, ToldPruned, moment
 
 _WIDTH: Final = 110
@@ -142,12 +144,34 @@ def _happenings(story: Story) -> Iterator[tuple[int, str]]:
     for refused in story.refused:
         name = " ".join(filter(None, (refused.record_type or "record", refused.record)))
         yield refused.at_ms, f"{name} not used: {refused.reason}"
+    yield from _afterwards(story)
+
+
+def _afterwards(story: Story) -> Iterator[tuple[int, str]]:
+    """What partners were told, and what was corrected."""
+    for told in story.deliveries:
+        yield told.planned_at_ms, f"{told.partner or told.postback} {_told(told)}"
     for correction in story.corrections:
         was, is_ = correction.before, correction.now
         moved = f"{was['partner'] if was else 'nobody'} to {is_['partner'] if is_ else 'nobody'}"
         by = f" by {correction.by}" if correction.by else ""
         why = f": {correction.reason}" if correction.reason else ""
         yield correction.at_ms, f"corrected from {moved} ({correction.cause}{by}{why})"
+
+
+def _told(told: ToldDelivery) -> str:
+    """What became of a delivery, in a few words."""
+    about = f"of the {told.trigger.replace('_', ' ')}"
+    why = f": {told.reason}" if told.reason else ""
+    last = told.attempts[-1].status if told.attempts else None
+    answered = f" (answered {last})" if last else ""
+    said = {
+        DeliveryState.DELIVERED: f"was told {about}{answered}",
+        DeliveryState.WAITING: f"is to be told {about}{answered}",
+        DeliveryState.GAVE_UP: f"was not told {about}",
+        DeliveryState.WITHDRAWN: f"needed not be told {about}",
+    }
+    return said[told.state] + why
 
 
 def _unsigned(fault: str | None) -> str:

@@ -22,6 +22,9 @@ _PARTS: Final = {
     "registry.db": "registry",
     "registry.db-wal": "registry",
     "registry.db-shm": "registry",
+    "outbox.db": "outbox",
+    "outbox.db-wal": "outbox",
+    "outbox.db-shm": "outbox",
 }
 _OTHER: Final = "other"
 _BLOCK_BYTES: Final = 512

@@ -36,7 +36,7 @@ _POLL_S: Final = 0.05
 #: A role that ran this long is healthy: its next death is waited for shortly again.
 _HEALTHY_S: Final = 60.0
 #: What may be removed while a role is down.
-_REMOVABLE: Final = frozenset({"store", "answers"})
+_REMOVABLE: Final = frozenset({"store", "answers", "outbox.db", "outbox.db-wal", "outbox.db-shm"})
 _CONNECT_S: Final = 0.2
 
 
@@ -236,7 +236,7 @@ class Supervisor:
             child.stop(time.monotonic() + self._settings.drain_ms / 1000)
             for name in marker.read_text().split():
                 if name in _REMOVABLE:
-                    shutil.rmtree(self._folder / name, ignore_errors=True)
+                    _remove(self._folder / name)
             self._write()  # nobody takes what the old process last said for true once the marker is gone
             marker.unlink()
             log.info("role_restarted", restarted=child.state.role)
@@ -261,3 +261,11 @@ class Supervisor:
             self._is_written = False
         else:
             self._is_written = True
+
+
+def _remove(path: Path) -> None:
+    """A file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

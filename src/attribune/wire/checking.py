@@ -16,6 +16,7 @@ from attribune.wire.roles import limits, lookups
 if TYPE_CHECKING:
     from attribune.attribute.replay import Replayed
     from attribune.report.audit import AuditReport
+    from attribune.report.audit_told import Told
 
 
 def replay(
@@ -45,6 +46,7 @@ def audit(
 ) -> AuditReport:
     """Whether everything adds up as far as both consumers have come; ``registry`` must know every change."""
     from attribune.report.audit import audit as pass_over
+    from attribune.report.audit_told import PartnersTold
     from attribune.report.checks import all_checks
     from attribune.roles.recorder import audit_scope
 
@@ -63,7 +65,8 @@ def audit(
         differences=differences,
         decisions_repeat=repeated,
     )
-    return _with_book(parts, pass_over(scope, all_checks(scope)))
+    report = pass_over(scope, (*all_checks(scope), PartnersTold(_told(parts))))
+    return _with_book(parts, report)
 
 
 def _with_book(parts: Parts, report: AuditReport) -> AuditReport:
@@ -91,6 +94,34 @@ def _with_book(parts: Parts, report: AuditReport) -> AuditReport:
     ]
     is_ok = report.ok and all(result.ok for result in results)
     return replace(report, ok=is_ok, checks=[*report.checks, *results])
+
+
+def _told(parts: Parts) -> Told:
+    """What partners were to be told, planned again from the journal with a view of the registry that follows it."""
+    from attribune.collect.links import read_touch
+    from attribune.model.codec import Record
+    from attribune.model.control import Change
+    from attribune.model.delivery import OutboxPage
+    from attribune.model.ids import DeliveryId
+    from attribune.postback.fold import Fold
+    from attribune.postback.looking import Looking
+    from attribune.report.audit_told import Told
+
+    registry, outbox = Registry(), parts.outbox_reader
+    looking = Looking(parts.journal, registry, outbox, read_touch)
+    fold = Fold(parts.journal, registry, outbox, looking)
+    page = OutboxPage()
+
+    def plan(position: Position, record: Record) -> list[DeliveryId]:
+        if isinstance(record, Change):
+            registry.apply(position, record)
+        fold.add(position, record, page)
+        planned = [one.id for one in page.planned]
+        for kept in (page.planned, page.came, page.again, page.conversions, page.sharing):
+            kept.clear()
+        return planned
+
+    return Told(plan, outbox.states, outbox.position())
 
 
 def registry_at_end(parts: Parts) -> Registry:

@@ -44,6 +44,8 @@ def house(parts: Parts, keeper: Keeper) -> House:
         enricher=lambda: parts.enricher,
         facts=lambda: parts.facts,
         book=lambda: parts.book(is_reader=True),
+        outbox=lambda: parts.outbox_reader,
+        vault=parts.vault,
         dialects=tuple(DIALECTS),
     )
 

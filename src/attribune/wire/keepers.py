@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from attribune.model.ids import Position
-from attribune.model.status import Disk, Progress, RoleState, Status
+from attribune.model.status import Disk, Progress, RoleState, RoleStatus, Status
 from attribune.roles import folder as folder_
 from attribune.roles.base import Role, settle
 from attribune.roles.supervisor import RESTART_FOLDER
 from attribune.wire import beginnings, checking, disks
-from attribune.wire.parts import Parts
-from attribune.wire.roles import attributor, bookkeeper, recorder, registrar
+from attribune.wire.parts import OUTBOX_FILE, Parts
+from attribune.wire.roles import attributor, bookkeeper, postbacker, recorder, registrar
 
 if TYPE_CHECKING:
     from attribune.attribute.replay import Replayed
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from attribune.report.audit import AuditReport
     from attribune.roles.attributor import AttributorRole
     from attribune.roles.bookkeeper import BookkeeperRole
+    from attribune.roles.postbacker import PostbackerRole
     from attribune.roles.recorder import RecorderRole
     from attribune.roles.registrar import RegistrarRole
 
@@ -38,6 +39,12 @@ _FILES: Final = {
     "stores": STORES,
     "facts": ("facts",),
     "book": ("book.db*",),
+    "outbox": (f"{OUTBOX_FILE}*",),
+}
+#: Views that a role in a process of its own keeps, and what is removed of each while that role is down.
+_OF_CHILDREN: Final = {
+    "stores": ("attributor", STORES),
+    "outbox": ("postbacker", (OUTBOX_FILE, f"{OUTBOX_FILE}-wal", f"{OUTBOX_FILE}-shm")),
 }
 #: How long an answer waits for the views to reach the journal's end.
 _SETTLE_WAIT_S: Final = 5.0
@@ -75,6 +82,11 @@ class OfflineKeeper:
         """Bring every view up to the journal's end."""
         settle(self._registrar, self._attributor, self._recorder, self._bookkeeper)
 
+    def settle_outbox(self) -> None:
+        """Bring the outbox up to the journal's end."""
+        self.settle()
+        settle(self._postbacker)
+
     def lag(self) -> int:
         """None: whoever asks for numbers settles first."""
         return 0
@@ -97,14 +109,15 @@ class OfflineKeeper:
         if view == "facts":
             self._recorder.forget()
         elif view in {"registry", "book"}:
-            role = self._registrar if view == "registry" else self._bookkeeper
-            role.forget(lambda: remove(self._parts.folder, view))
+            keeps = self._registrar if view == "registry" else self._bookkeeper
+            keeps.forget(lambda: remove(self._parts.folder, view))
         else:
-            self.__dict__.pop("_attributor", None)
-            for name in STORES:
+            role, engines = _OFFLINE[view]
+            self.__dict__.pop(role, None)
+            for name in engines:
                 self._parts.forget(name)
             remove(self._parts.folder, view)
-        self.settle()
+        self.settle_outbox()
 
     def progress(self, view: str) -> Progress:
         """It is done."""
@@ -118,7 +131,7 @@ class OfflineKeeper:
 
     def audit(self) -> AuditReport:
         """Whether everything adds up."""
-        self.settle()
+        self.settle_outbox()
         judge, keeps = self._attributor, self._recorder
         differences = int(judge.state()["differences"])
         return checking.audit(
@@ -150,6 +163,17 @@ class OfflineKeeper:
     @cached_property
     def _bookkeeper(self) -> BookkeeperRole:
         return bookkeeper(self._parts)
+
+    @cached_property
+    def _postbacker(self) -> PostbackerRole:
+        return postbacker(self._parts)
+
+
+#: Views that are made again by a new role: its name here, and the engines that it has open.
+_OFFLINE: Final = {
+    "stores": ("_attributor", STORES),
+    "outbox": ("_postbacker", ("outbox", "outbox_reader")),
+}
 
 
 def _refuse_pruned(parts: Parts, view: str) -> None:
@@ -204,6 +228,14 @@ class ServingKeeper:
         while self._slowest() < end and time.monotonic() < give_up:
             time.sleep(_SETTLE_POLL_S)
 
+    def settle_outbox(self) -> None:
+        """Wait a moment for the postbacker to have taken in what is decided of what stands in the journal now."""
+        self.settle()
+        give_up = time.monotonic() + _SETTLE_WAIT_S
+        end = self._parts.journal.end()
+        while (self._role("postbacker").position or 0) < end and time.monotonic() < give_up:
+            time.sleep(_SETTLE_POLL_S)
+
     def lag(self) -> int:
         """Entries that the slowest of attributor, recorder and bookkeeper has not handled, as far as they have said."""
         decided, _ = self._attributor_stands()
@@ -237,17 +269,21 @@ class ServingKeeper:
         if view == "facts":
             self.between(self._recorder, self._recorder.forget)
         elif view in {"registry", "book"}:
-            role = self._registrar if view == "registry" else self._bookkeeper
-            role.forget(lambda: remove(self._parts.folder, view))
+            keeps = self._registrar if view == "registry" else self._bookkeeper
+            keeps.forget(lambda: remove(self._parts.folder, view))
         else:
-            marker = self._parts.folder / RESTART_FOLDER / "attributor"
-            folder_.write_whole(marker, "\n".join(STORES).encode())
+            role, files = _OF_CHILDREN[view]
+            self._parts.forget("outbox_reader")
+            folder_.write_whole(
+                self._parts.folder / RESTART_FOLDER / role, "\n".join(files).encode()
+            )
 
     def progress(self, view: str) -> Progress:
         """How far the view's role has come towards the end that the journal had when the rebuild began."""
         end = self._ends.get(view, self._parts.journal.end())
-        if view == "stores":
-            position, is_idle = self._attributor_since(self._begun_ms.get(view, 0))
+        if view in _OF_CHILDREN:
+            role, _ = _OF_CHILDREN[view]
+            position, is_idle = self._since(role, self._begun_ms.get(view, 0))
         else:
             state = self._role_of(view).state()
             position, is_idle = state.get("position") or 0, state.get("lag") == 0
@@ -258,9 +294,12 @@ class ServingKeeper:
         roles: dict[str, Role] = {"facts": self._recorder, "book": self._bookkeeper}
         return roles.get(view, self._registrar)
 
-    def _attributor_since(self, begun_ms: int) -> tuple[int, bool]:
-        """How far an attributor that was started after a moment has come, and whether nothing waits for it."""
-        found = {role.role: role for role in self.status().roles}["attributor"]
+    def _role(self, name: str) -> RoleStatus:
+        return {role.role: role for role in self.status().roles}[name]
+
+    def _since(self, name: str, begun_ms: int) -> tuple[int, bool]:
+        """How far a role that was started after a moment has come, and whether nothing waits for it."""
+        found = self._role(name)
         if found.state is not RoleState.RUNNING or (found.started_at_ms or 0) < begun_ms:
             return 0, False
         return found.position or 0, found.lag == 0
@@ -281,5 +320,5 @@ class ServingKeeper:
 
     def _attributor_stands(self) -> tuple[Position, int]:
         """Where the attributor stood when it last said so, and what it decided differently after a crash."""
-        found = {role.role: role for role in self.status().roles}["attributor"]
+        found = self._role("attributor")
         return Position(found.position or 0), found.counters.get("differences", 0)

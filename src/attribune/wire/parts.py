@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     )
 
 
+OUTBOX_FILE: Final = "outbox.db"
+
+
 class Parts:
     """The engines of one data folder, each opened when it is first asked for."""
 
@@ -122,11 +125,19 @@ class Parts:
 
         return FileVault(self.folder / FILE_NAME)
 
-    def outbox(self, *, is_reader: bool) -> Outbox:
-        """What partners are told; its writer is the postbacker alone. Who opens it closes it."""
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What partners are told; its writer is the postbacker alone."""
         from attribune.engines.sql_outbox import SqlOutbox
 
-        return SqlOutbox(self.folder / "outbox.db", is_reader=is_reader)
+        return SqlOutbox(self.folder / OUTBOX_FILE)
+
+    @cached_property
+    def outbox_reader(self) -> Outbox:
+        """The same for who only reads."""
+        from attribune.engines.sql_outbox import SqlOutbox
+
+        return SqlOutbox(self.folder / OUTBOX_FILE, is_reader=True)
 
     def registry_store(self, *, is_reader: bool) -> RegistryStore:
         """The history of topic ``control``; its writer is the registrar alone. Who opens it closes it."""
@@ -167,4 +178,4 @@ class Parts:
 
 
 #: Attributes of Parts that are closed.
-_ENGINES: Final = frozenset({"journal", "answers", "store", "_facts"})
+_ENGINES: Final = frozenset({"journal", "answers", "store", "outbox", "outbox_reader", "_facts"})

@@ -11,7 +11,6 @@ from attribune.wire.parts import Parts
 
 if TYPE_CHECKING:
     from attribune.attribute.turn import Limits
-    from attribune.ports import Outbox
     from attribune.record.facts import Lookups
     from attribune.roles.attributor import AttributorRole
     from attribune.roles.base import Role
@@ -78,15 +77,15 @@ def registrar(parts: Parts) -> RegistrarRole:
     )
 
 
-def postbacker(parts: Parts, outbox: Outbox) -> PostbackerRole:
-    """The postbacker over the engines of a folder, with a view of the registry of its own. Who opened the outbox closes it."""
+def postbacker(parts: Parts) -> PostbackerRole:
+    """The postbacker over the engines of a folder, with a view of the registry of its own."""
     from attribune.collect.links import read_touch
     from attribune.roles.postbacker import PostbackerRole, World
 
     world = World(
         journal=parts.journal,
         registry=Registry(),
-        outbox=outbox,
+        outbox=parts.outbox,
         vault=parts.vault,
         read_touch=read_touch,
         clock=parts.clock,

@@ -74,7 +74,7 @@ def _role(parts: Parts, name: str) -> Role:
     if name == "attributor":
         return attributor(parts)
     if name == "postbacker":
-        return postbacker(parts, parts.outbox(is_reader=False))
+        return postbacker(parts)
     if name.startswith("collector"):
         return collector(parts, name)
     raise Invalid(

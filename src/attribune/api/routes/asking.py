@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -12,6 +13,7 @@ from msgspec import Struct
 from attribune.api.here import Here
 from attribune.api.house import House
 from attribune.collect.links import read_touch
+from attribune.model.delivery import Logged, LogQuestion
 from attribune.model.errors import Invalid
 from attribune.model.ids import ProductId
 from attribune.record.handles import handle_hash
@@ -22,6 +24,9 @@ from attribune.report.metrics import METRICS
 from attribune.report.stories import Explained
 
 HANDLE_CHARACTERS_MAX: Final = 2048
+#: Most deliveries told with the stories of one handle.
+DELIVERIES_MAX: Final = 1000
+_CHUNK: Final = 500
 
 
 class NamesAnswer(Struct, frozen=True):
@@ -95,7 +100,7 @@ def explained(
     handle: Annotated[str, QueryParameter(min_length=1, max_length=HANDLE_CHARACTERS_MAX)],
 ) -> Explained:
     """The whole story of a device, touch, open, event, transaction, click id, advertising id or user."""
-    house.keeper.settle()
+    house.keeper.settle_outbox()
     return explain.stories(handle, sources(house))
 
 
@@ -107,7 +112,19 @@ def sources(house: House) -> explain.Sources:
         directory=house.up_to_date(),
         read_touch=read_touch,
         handle_hash=handle_hash,
+        deliveries=lambda ids: _deliveries(house, ids),
     )
+
+
+def _deliveries(house: House, ids: Collection[str]) -> list[Logged]:
+    """What partners were told of outcomes, a few hundred outcomes at a time; the newest first."""
+    names, found = list(ids), []
+    for start in range(0, len(names), _CHUNK):
+        wanted = LogQuestion(
+            outcome_ids=tuple(names[start : start + _CHUNK]), rows_max=DELIVERIES_MAX
+        )
+        found += house.outbox().log(wanted)
+    return sorted(found, key=lambda one: one.number, reverse=True)[:DELIVERIES_MAX]
 
 
 HANDLERS: tuple[Any, ...] = (report, report_names, explained)

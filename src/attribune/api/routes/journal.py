@@ -18,7 +18,7 @@ from attribune.report.set_aside import SetAside, retelling, untold
 
 ENTRIES_MAX: Final = 1000
 #: Fields that are no secrets but help to guess one, or are one.
-_HIDDEN: Final = frozenset({"sha256", "signing_secret"})
+_HIDDEN: Final = frozenset({"sha256", "signing_secret", "sealed", "sealed_signing_secret"})
 _BODY_CHARACTERS_MAX: Final = 2048
 
 

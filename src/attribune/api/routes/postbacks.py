@@ -1,26 +1,33 @@
-"""Postbacks: what a partner would be told of what has been decided."""
+"""Postbacks: what partners are told, and what one would be told of what has been decided."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from litestar import post
-from litestar.params import JSONBody
+from litestar import get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from attribune.api.access import OPT
 from attribune.api.here import Here
 from attribune.api.routes.asking import HANDLE_CHARACTERS_MAX, sources
+from attribune.api.routes.page import ROWS_MAX, After, Limit, page
 from attribune.model.activity import Event, Open
 from attribune.model.codec import decode
 from attribune.model.control import Scope
 from attribune.model.delivery import Trigger
+from attribune.model.errors import Invalid
 from attribune.model.ids import ConversionId, Position
 from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.model.position import Topic
+from attribune.postback import folders
+from attribune.postback.configure import checked_hosts, choose
 from attribune.postback.partner import read_partner
 from attribune.postback.plan import UNDOING, Looked, Telling, tellings
 from attribune.postback.render import Prepared, Skipped
+from attribune.registry import find, postbacks, shown
+from attribune.registry.requests import AddPostback
 from attribune.report import explain
 
 #: Longest ``partner.toml``, and most settings and names of events, that a preview takes.
@@ -154,4 +161,110 @@ def _undone(
     return found[-1] if found else None
 
 
-HANDLERS: tuple[Any, ...] = (preview,)
+class PostbackAnswer(Struct, frozen=True):
+    """One postback."""
+
+    postback: shown.PostbackShown
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """How many deliveries of a postback are in each state."""
+
+    waiting: int = 0
+    delivered: int = 0
+    gave_up: int = 0
+    withdrawn: int = 0
+
+
+class PostbackListed(shown.PostbackShown, frozen=True, kw_only=True):
+    """A postback and how what it tells stands."""
+
+    deliveries: Standing
+
+
+class PostbacksAnswer(Struct, frozen=True):
+    """Some postbacks, and where the next page begins."""
+
+    postbacks: tuple[PostbackListed, ...]
+    next: str | None
+
+
+@post("/api/postbacks", sync_to_thread=True)
+def add_postback(house: Here, data: JSONBody[AddPostback]) -> PostbackAnswer:
+    """Begin to tell a partner of what it brings from now on; the same again is the postback that stands."""
+    text = data.data if data.data is not None else folders.find_shipped(data.template).text
+    if len(text) > PARTNER_CHARACTERS_MAX:
+        raise Invalid(f"data has more than {PARTNER_CHARACTERS_MAX} characters", param="data")
+    chosen = choose(text, data.settings, data.events, data.triggers)
+    if chosen.data.callbacks != bool(data.callback_hosts):
+        raise Invalid(
+            f"{chosen.data.title} {'needs' if chosen.data.callbacks else 'has no use for'} callback hosts",
+            param="callback_hosts",
+        )
+    checked = postbacks.Checked(
+        data=text,
+        triggers=chosen.triggers,
+        plain=chosen.plain,
+        secret=chosen.secret,
+        allowed_hosts=checked_hosts(data.allowed_hosts, "allowed_hosts"),
+        callback_hosts=checked_hosts(data.callback_hosts, "callback_hosts"),
+    )
+    return PostbackAnswer(
+        house.change(lambda reg, _: postbacks.add(reg, data, checked, house.vault, house.chance))
+    )
+
+
+@get("/api/postbacks", sync_to_thread=True)
+def list_postbacks(
+    house: Here,
+    partner: FromQuery[str | None] = None,
+    after: After = "",
+    limit: Limit = ROWS_MAX,
+) -> PostbacksAnswer:
+    """Postbacks, of one partner or of all, and how their deliveries stand."""
+    house.keeper.settle_outbox()
+    registry = house.up_to_date()
+    wanted = find.partner(registry, partner).id if partner is not None else None
+    rows = (row for row in registry.postbacks.newest() if wanted is None or row.partner == wanted)
+    found, next_ = page(rows, after, limit)
+    counts = house.outbox().counts()
+    listed = [
+        PostbackListed(
+            **asdict(shown.postback(row)),
+            deliveries=Standing(**{s.value: n for s, n in counts.get(row.id, {}).items()}),
+        )
+        for row in found
+    ]
+    return PostbacksAnswer(tuple(listed), next_)
+
+
+@post("/api/postbacks/{postback_id:str}/pause", sync_to_thread=True, status_code=200)
+def pause_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
+    """Hold a postback; what is to be told meanwhile is kept."""
+    return PostbackAnswer(
+        house.change(lambda reg, _: postbacks.pause(reg, postback_id, is_paused=True))
+    )
+
+
+@post("/api/postbacks/{postback_id:str}/resume", sync_to_thread=True, status_code=200)
+def resume_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
+    """Let a postback go on."""
+    return PostbackAnswer(
+        house.change(lambda reg, _: postbacks.pause(reg, postback_id, is_paused=False))
+    )
+
+
+@post("/api/postbacks/{postback_id:str}/end", sync_to_thread=True, status_code=200)
+def end_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
+    """Tell no more by a postback; what waits is given up."""
+    return PostbackAnswer(house.change(lambda reg, _: postbacks.end(reg, postback_id)))
+
+
+HANDLERS: tuple[Any, ...] = (
+    preview,
+    add_postback,
+    list_postbacks,
+    pause_postback,
+    resume_postback,
+    end_postback,
+)

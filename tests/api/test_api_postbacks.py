@@ -1,0 +1,273 @@
+"""Postbacks over the API: added, listed, held, ended; their log; and what nobody may see or do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import Api
+
+from attribune.model.codec import decode
+from attribune.model.control import Change, Postback, Redelivery
+from attribune.model.delivery import (
+    Attempt,
+    DeliveryState,
+    OutboxPage,
+    Planned,
+    SentRequest,
+    Trigger,
+)
+from attribune.model.ids import DeliveryId, PartnerId, Position, PostbackId, ProductId
+from attribune.model.position import Topic
+
+URL = "https://acme.example/pb?c={partner_click_id}"
+GET = {"partner": "acme", "template": "generic-get", "settings": {"url": URL}}
+IMPACT = {
+    "partner": "acme",
+    "template": "impact",
+    "settings": {
+        "account_sid": "IR1",
+        "auth_token": "s3cret-token",
+        "campaign_id": "7",
+        "app_id": "9",
+    },
+}
+
+
+@pytest.fixture
+def acme(tmp_path: Path) -> Api:
+    api = Api(tmp_path)
+    api.ask("POST", "/api/partners", {"name": "acme"})
+    return api
+
+
+def added(api: Api, words: dict[str, Any]) -> dict[str, Any]:
+    status, answer = api.ask("POST", "/api/postbacks", words)
+    assert status == 201, answer
+    return answer["postback"]
+
+
+def refused(api: Api, words: dict[str, Any]) -> tuple[int, str, str | None]:
+    end = api.journal.end()
+    status, answer = api.ask("POST", "/api/postbacks", words)
+    assert api.journal.end() == end, "nothing of it is journaled"
+    return status, answer["error"]["message"], answer["error"]["param"]
+
+
+def journaled(api: Api) -> list[Any]:
+    entries = api.journal.read((Topic.CONTROL,), Position(0), 1000)
+    changes = [decode(entry) for entry in entries]
+    return [change.record for change in changes if isinstance(change, Change)]
+
+
+def test_a_postback_is_added_once_however_often_it_is_said(acme: Api) -> None:
+    one = added(acme, GET)
+    assert (one["partner"], one["state"], one["is_signing"]) == ("acme", "active", False)
+    assert one["triggers"] == [trigger.value for trigger in Trigger]
+    assert added(acme, GET) == one
+    other = added(acme, {**GET, "triggers": ["install"]})
+    assert other["id"] != one["id"]
+    _, page = acme.ask("GET", "/api/postbacks?partner=acme")
+    assert {row["id"] for row in page["postbacks"]} == {one["id"], other["id"]}
+    nothing = {"waiting": 0, "delivered": 0, "gave_up": 0, "withdrawn": 0}
+    assert page["postbacks"][0]["deliveries"] == nothing
+
+
+def test_secrets_are_sealed_in_the_journal_and_shown_to_nobody(acme: Api) -> None:
+    one = added(acme, IMPACT)
+    assert one["secrets"] == ["auth_token"]
+    assert "auth_token" not in one["settings"]
+    assert added(acme, IMPACT)["id"] == one["id"], "the same secret is the same postback"
+    changed = {**IMPACT, "settings": {**IMPACT["settings"], "auth_token": "another"}}
+    assert added(acme, changed)["id"] != one["id"]
+    record = next(row for row in journaled(acme) if isinstance(row, Postback))
+    assert acme.vault.unseal(record.sealed["auth_token"]) == "s3cret-token"
+    assert "auth_token" not in record.settings
+    for path in ("/api/postbacks", "/api/journal", "/api/journal?topic=control&last=50"):
+        _, page = acme.ask("GET", path)
+        text = json.dumps(page)
+        assert "s3cret-token" not in text
+        assert record.sealed["auth_token"] not in text
+
+
+def test_a_signing_secret_is_shown_once(acme: Api) -> None:
+    one = added(acme, {**GET, "sign": True})
+    assert one["signing_secret"].startswith("ps_")
+    _, page = acme.ask("GET", "/api/postbacks")
+    assert page["postbacks"][0]["is_signing"] is True
+    assert "signing_secret" not in page["postbacks"][0]
+    assert added(acme, {**GET, "sign": True})["id"] != one["id"], "who asks to sign gets a secret"
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "param"),
+    [
+        ({**GET, "partner": "nobody"}, "no partner 'nobody'", "partner"),
+        ({**GET, "partner": None}, "give a partner, or all_partners", "partner"),
+        ({**GET, "all_partners": True}, "give a partner, or all_partners", "partner"),
+        ({**GET, "template": "nobody"}, "there is no partner 'nobody'", None),
+        ({**GET, "template": "../tune"}, "there is no partner '../tune'", None),
+        ({**GET, "settings": {}}, "give url", "url"),
+        ({**GET, "settings": {"url": "https://a.example/{weather}"}}, "no macro 'weather'", "url"),
+        ({**GET, "settings": {"url": "https://{partner_click_id}.example/"}}, "is no host", "url"),
+        ({**GET, "triggers": ["weather"]}, "Invalid enum value 'weather'", "triggers[0]"),
+        (
+            {"partner": "acme", "template": "tune", "triggers": ["reversal"]}
+            | {"settings": {"network": "a.example", "offer_id": "1"}},
+            "cannot be told of reversal",
+            "triggers",
+        ),
+        ({**GET, "data": "title = 1"}, "partner.toml", "partner.toml"),
+        ({**GET, "data": "x" * 70_000}, "more than 65536 characters", "data"),
+        ({**GET, "allowed_hosts": ["http://a/"]}, "is no host", "allowed_hosts"),
+        ({**GET, "allowed_hosts": ["a"] * 51}, "at most 50", "allowed_hosts"),
+        ({**GET, "callback_hosts": ["a.example"]}, "no use for callback hosts", "callback_hosts"),
+        ({"partner": "acme", "template": "callback"}, "needs callback hosts", "callback_hosts"),
+        ({**GET, "concurrency": 65}, "concurrency must be 1 to 64", "concurrency"),
+        ({**GET, "per_second": 0}, "per_second must be 1 to 10000", "per_second"),
+        ({**GET, "apps": ["nobody"]}, "no app 'nobody'", "app"),
+        ({**GET, "only_events": ["e"] * 201}, "at most 200 events", "events"),
+        ({**GET, "colour": "red"}, "no field 'colour'", "colour"),
+    ],
+)
+def test_what_is_wrong_is_said_by_name(
+    acme: Api, words: dict[str, Any], said: str, param: str | None
+) -> None:
+    status, message, named = refused(acme, {k: v for k, v in words.items() if v is not None})
+    assert status in (400, 404)
+    assert said in message
+    assert named == param
+
+
+def test_a_postback_is_held_goes_on_and_ends(acme: Api) -> None:
+    id_ = added(acme, GET)["id"]
+
+    def said(verb: str) -> str:
+        status, answer = acme.ask("POST", f"/api/postbacks/{id_}/{verb}")
+        assert status == 200, answer
+        return answer["postback"]["state"]
+
+    assert [said("pause"), said("pause"), said("resume")] == ["paused", "paused", "active"]
+    assert sum(isinstance(row, Postback) for row in journaled(acme)) == 3
+    assert [said("pause"), said("end"), said("end")] == ["paused", "ended", "ended"]
+    status, answer = acme.ask("POST", f"/api/postbacks/{id_}/resume")
+    assert (status, answer["error"]["code"]) == (400, "invalid")
+    assert acme.ask("POST", "/api/postbacks/nobody/end")[0] == 404
+    assert added(acme, GET)["id"] != id_, "one that has ended is not the one that stands"
+
+
+# --- the log
+
+
+def planned(name: str, postback: str, **words: Any) -> Planned:
+    given = {
+        "partner": PartnerId("acme"),
+        "product": ProductId("game"),
+        "outcome_id": f"cv-{name}",
+        "revision": 1,
+        "trigger": Trigger.INSTALL,
+        "subject": f"cv-{name}",
+        "place": Position(7),
+        "at_ms": 5,
+    }
+    return Planned(id=DeliveryId(name), postback=PostbackId(postback), **(given | words))
+
+
+@pytest.fixture
+def told(acme: Api) -> tuple[Api, str]:
+    id_ = added(acme, GET)["id"]
+    sent = SentRequest(method="GET", url="https://acme.example/pb?c=1")
+
+    def tried(name: str, state: DeliveryState, **words: Any) -> Attempt:
+        given = {"number": 1, "at_ms": 9, "took_ms": 3, "request": sent}
+        return Attempt(
+            delivery=DeliveryId(name), postback=PostbackId(id_), state=state, **(given | words)
+        )
+
+    acme.outbox.fold(
+        OutboxPage(
+            planned=[planned(name, id_) for name in "abc"],
+            came=[
+                tried("a", DeliveryState.DELIVERED, status=200, answer="ok"),
+                tried("b", DeliveryState.GAVE_UP, status=404, reason="the partner answered (404)"),
+                tried("c", DeliveryState.WAITING, error="no answer", next_at_ms=2009),
+            ],
+        ),
+        Position(3),
+    )
+    return acme, id_
+
+
+def test_the_log_shows_requests_answers_and_reasons_the_newest_first(told) -> None:
+    api, id_ = told
+    _, page = api.ask("GET", "/api/deliveries?partner=acme")
+    assert page["next"] is None
+    c, b, a = page["rows"]
+    assert a == {
+        "delivery_id": "a",
+        "postback": id_,
+        "partner": "acme",
+        "trigger": "install",
+        "outcome_id": "cv-a",
+        "revision": 1,
+        "state": "delivered",
+        "reason": None,
+        "due_at_ms": None,
+        "planned_at_ms": 5,
+        "request": {"method": "GET", "url": "https://acme.example/pb?c=1", "body": ""},
+        "attempts": [
+            {"number": 1, "at_ms": 9, "took_ms": 3, "status": 200, "error": None, "answer": "ok"}
+        ],
+    }
+    assert (b["state"], b["reason"]) == ("gave_up", "the partner answered (404)")
+    assert (c["state"], c["due_at_ms"], c["attempts"][0]["error"]) == ("waiting", 2009, "no answer")
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("state=waiting", "c"),
+        ("outcome=cv-b", "b"),
+        ("limit=2", "cb"),
+        ("partner=acme&state=delivered", "a"),
+    ],
+)
+def test_the_log_is_asked_for_a_part_of_it(told, query: str, names: str) -> None:
+    api, id_ = told
+    _, page = api.ask("GET", f"/api/deliveries?postback={id_}&{query}")
+    assert "".join(row["delivery_id"] for row in page["rows"]) == names
+
+
+def test_the_log_is_read_page_by_page(told) -> None:
+    api, _ = told
+    _, first = api.ask("GET", "/api/deliveries?limit=2")
+    _, rest = api.ask("GET", f"/api/deliveries?limit=2&before={first['next']}")
+    assert [row["delivery_id"] for row in first["rows"] + rest["rows"]] == ["c", "b", "a"]
+    assert rest["next"] is None
+
+
+@pytest.mark.parametrize("query", ["state=lost", "limit=1001", "postback=nobody", "partner=nobody"])
+def test_a_wrong_question_is_refused(told, query: str) -> None:
+    api, _ = told
+    assert api.ask("GET", f"/api/deliveries?{query}")[0] in (400, 404)
+
+
+def test_deliveries_are_sent_again_by_a_word_in_the_journal(told) -> None:
+    api, id_ = told
+    status, answer = api.ask("POST", "/api/deliveries/again", {"deliveries": ["a", "a"]})
+    assert (status, answer) == (200, {"deliveries": ["a"]})
+    status, answer = api.ask("POST", "/api/deliveries/again", {"postback": id_})
+    assert answer == {"deliveries": ["b"]}
+    words = [row for row in journaled(api) if isinstance(row, Redelivery)]
+    assert [(row.deliveries, row.by) for row in words] == [
+        (("a",), "operator"),
+        (("b",), "operator"),
+    ]
+    end = api.journal.end()
+    status, answer = api.ask("POST", "/api/deliveries/again", {"deliveries": ["a", "nobody"]})
+    assert (status, answer["error"]["param"]) == (404, "deliveries")
+    assert api.ask("POST", "/api/deliveries/again", {"deliveries": ["a"] * 1001})[0] == 400
+    assert api.ask("POST", "/api/deliveries/again", {})[1] == {"deliveries": []}
+    assert api.journal.end() == end

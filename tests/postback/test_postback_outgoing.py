@@ -1,0 +1,171 @@
+"""What goes out for a row: nothing that a person does not share, nothing that is somebody else's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from posthouse import NOW_MS, PostHouse, credit, event, install, postback
+from test_postback_fold import say_consent
+
+from attribune.collect.links import read_touch
+from attribune.model.control import Partner, PartnerKind
+from attribune.model.delivery import Settled
+from attribune.model.ids import PartnerId, Position, PostbackId
+from attribune.model.money import Money
+from attribune.model.outcome import Cause, Source
+from attribune.model.position import Topic
+from attribune.postback.folders import find_shipped
+from attribune.postback.looking import Looking
+from attribune.postback.outgoing import Outgoing, Outgoings, spoken
+from attribune.registry.view import Registry
+
+URL = "https://acme.example/pb?c={partner_click_id}&m={campaign}&d={device_id}&s={source}&p={partner}&x={transaction_id}"
+SHARING = find_shipped("generic-get").text.replace(
+    'title = "Any server that takes a GET"',
+    'title = "Any"\nwithout_sharing = "campaign"',
+)
+
+
+def going(house: PostHouse) -> list[Outgoing | Settled]:
+    """What becomes of every row that waits, by its own postback."""
+    house.fold()
+    registry: Registry = house.role._registry
+    looking = Looking(house.journal, registry, house.outbox, read_touch)
+    makes = Outgoings(house.outbox, registry, looking)
+    found: list[Outgoing | Settled] = []
+    for one in registry.every_postback():
+        rows = house.outbox.due(one.id, NOW_MS + 10**9, 100, in_order=False)
+        found += makes.of(rows, spoken(one, house.vault), NOW_MS)
+    return found
+
+
+def urls(house: PostHouse) -> list[str]:
+    return [one.request.url if isinstance(one, Outgoing) else one.reason for one in going(house)]
+
+
+def test_of_who_does_not_share_the_partner_hears_as_much_as_its_data_allows() -> None:
+    nothing = postback(URL)
+    house = PostHouse(nothing, postback(URL, id=PostbackId("acme-2"), data=SHARING))
+    say_consent(house, sharing=False)
+    house.decide(install(credit=credit(campaign="spring")), install("d2"))
+    assert urls(house) == [
+        "the person does not share, and the partner is then told nothing",
+        "https://acme.example/pb?c=acme-click&d=d2&s=attributed&p=acme",
+        "https://acme.example/pb?m=spring&s=attributed&p=acme",
+        "https://acme.example/pb?c=acme-click&d=d2&s=attributed&p=acme",
+    ]
+
+
+def test_who_withdraws_before_it_is_told_is_heeded() -> None:
+    house = PostHouse(postback(URL))
+    house.decide(install())
+    house.fold()
+    say_consent(house, sharing=False)
+    (found,) = going(house)
+    assert isinstance(found, Settled)
+    assert "does not share" in found.reason
+
+
+def everything(data: str | None = None) -> Any:
+    words = {"id": PostbackId("all-1"), "partner": None}
+    return postback(URL, **words, **({"data": data} if data else {}))
+
+
+def test_own_systems_hear_of_everything_by_its_name() -> None:
+    own = find_shipped("generic-get").text.replace(
+        "[settings.url]", "own_systems = true\n[settings.url]", 1
+    )
+    house = PostHouse(everything(own))
+    house.say(Partner(id=PartnerId("meta"), name="meta", kind=PartnerKind.SELF_ATTRIBUTING))
+    house.decide(install(credit=credit("meta", campaign="spring")))
+    house.decide(install("d2", credit=None, source=Source.ORGANIC))
+    assert urls(house) == [
+        "https://acme.example/pb?c=meta-click&m=spring&d=d1&s=attributed&p=meta",
+        "https://acme.example/pb?d=d2&s=organic",
+    ]
+
+
+def test_others_hear_restricted_of_a_self_attributing_network_s_and_never_organic() -> None:
+    house = PostHouse(everything())
+    house.say(Partner(id=PartnerId("meta"), name="meta", kind=PartnerKind.SELF_ATTRIBUTING))
+    house.decide(
+        install(credit=credit("meta", campaign="spring")),
+        install("d2", credit=credit(campaign="summer")),
+        install("d3", credit=None, source=Source.ORGANIC),
+        event("e4", "d4", credit=None, source=Source.UNKNOWN, transaction_id="t"),
+    )
+    assert urls(house) == [
+        "https://acme.example/pb?s=restricted",
+        "https://acme.example/pb?c=acme-click&m=summer&d=d2&s=attributed&p=acme",
+        "https://acme.example/pb?s=organic",
+        "https://acme.example/pb?s=unknown",
+    ]
+
+
+def test_a_correction_is_told_to_each_side_with_its_own_words() -> None:
+    zeta = postback(URL, id=PostbackId("zeta-1"), partner=PartnerId("zeta"))
+    house = PostHouse(postback(URL, id=PostbackId("acme-1")), zeta, everything())
+    why = Cause(kind="person", position=Position(9))
+    (place,) = house.decide(
+        install(revision=2, credit=credit("zeta"), previous=credit(), cause=why)
+    )
+    assert place
+    assert urls(house) == [
+        "https://acme.example/pb?c=acme-click&d=d1&s=attributed&p=acme",
+        "https://acme.example/pb?c=zeta-click&d=d1&s=attributed&p=zeta",
+        "https://acme.example/pb?c=zeta-click&d=d1&s=attributed&p=zeta",
+    ]
+
+
+def test_what_was_pruned_meanwhile_is_given_up_with_that_reason() -> None:
+    house = PostHouse(postback(URL))
+    house.decide(event("e1", transaction_id="t", revenue=Money(amount_minor=5, currency="EUR")))
+    house.fold()
+    house.decide(event("r1", name="refund", transaction_id="t"))
+    house.fold()
+    kept = house.journal.get
+
+    def pruned(topic: Topic, position: Position) -> Any:
+        entry = kept(topic, position)
+        is_purchase = entry is not None and b"refund" not in entry.payload
+        return None if topic is Topic.OUTCOMES and is_purchase else entry
+
+    house.journal.get = pruned  # type: ignore[method-assign]
+    reasons = []
+    for one in going(house):
+        assert isinstance(one, Settled)
+        reasons.append(one.reason)
+    assert len(reasons) == 1, "the refund waits for what it undoes"
+    assert "is no longer in the journal" in reasons[0]
+
+
+def test_only_what_a_request_needs_is_looked_up() -> None:
+    house = PostHouse(postback(URL))
+    house.decide(install())
+    asked: list[Topic] = []
+    kept = house.journal.get
+
+    def noted(topic: Topic, position: Position) -> Any:
+        asked.append(topic)
+        return kept(topic, position)
+
+    house.journal.get = noted  # type: ignore[method-assign]
+    assert len(urls(house)) == 1
+    assert set(asked) == {Topic.OUTCOMES}
+
+
+def test_what_was_sent_before_is_not_kept_twice() -> None:
+    house = PostHouse(postback(URL))
+    house.decide(install())
+    (first,) = going(house)
+    assert isinstance(first, Outgoing)
+    assert first.shown is not None
+    row = msgspec.structs.replace(first.row, request=first.shown)
+    registry = house.role._registry
+    looking = Looking(house.journal, registry, house.outbox, read_touch)
+    makes = Outgoings(house.outbox, registry, looking)
+    (one,) = registry.every_postback()
+    (again,) = makes.of([row], spoken(one, house.vault), NOW_MS)
+    assert isinstance(again, Outgoing)
+    assert again.shown is None
