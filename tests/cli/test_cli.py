@@ -160,7 +160,7 @@ def filled_house(tmp_path_factory) -> RunningHouse:
 def test_every_command_prints_exactly_one_object(filled_house: RunningHouse) -> None:
     file = str(filled_house.folder.parent / "known.txt")
     answers = {
-        path: filled_house.cli(*path, *(word.format(file=file) for word in words))
+        path: filled_house.cli(*path, *(word.replace("{file}", file) for word in words))
         for path, words in JSON_COMMANDS.items()
     }
     assert answers["import", "devices"] == {"imported": {"devices": 2}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,12 +37,27 @@ def _all_lines(house: Client, statement: dict[str, Any]) -> Iterator[dict[str, A
         after = page["next"]
 
 
-def _whole(house: Client, answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer with all lines of its statements."""
-    all_ = [
-        {**one, "lines": list(_all_lines(house, one)), "next": None} for one in answer["statements"]
-    ]
-    return {"statement": all_[0], "statements": all_}
+def _as_json(house: Client, answer: dict[str, Any]) -> None:
+    """Print an answer with all lines of its statements, page after page, so that a statement may be as long as it likes."""
+    all_ = answer["statements"]
+    out = sys.stdout.write
+    out('{"statement": ')
+    _print_one(house, all_[0])
+    if len(all_) > 1:
+        out(', "statements": [')
+        for number, one in enumerate(all_):
+            out(", " if number else "")
+            _print_one(house, one)
+        out("]")
+    out("}\n")
+
+
+def _print_one(house: Client, statement: dict[str, Any]) -> None:
+    head = {name: value for name, value in statement.items() if name not in {"lines", "next"}}
+    sys.stdout.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "lines": [')
+    for number, line in enumerate(_all_lines(house, statement)):
+        sys.stdout.write((", " if number else "") + json.dumps(line, ensure_ascii=False))
+    sys.stdout.write("]}")
 
 
 @commands.command(epilog=CLOSE_EXAMPLE)
@@ -55,7 +71,7 @@ def close(
     with connect(data) as house:
         answer = house.call("POST", "/api/statements", {"partner": partner, "period": period})
         if json_:
-            return show.as_json(_whole(house, answer))
+            return _as_json(house, answer)
     return _say(answer["statements"])
 
 
@@ -88,7 +104,7 @@ def show_(
     with connect(data) as house:
         answer = house.call("GET", f"/api/statements/{statement}")
         if json_:
-            return show.as_json(_whole(house, answer))
+            return _as_json(house, answer)
         if not (as_csv or as_html):
             return _say(answer["statements"])
         found = answer["statement"]
