@@ -114,6 +114,7 @@ def test_from_an_offer_to_money_in_the_bank(house: RunningHouse, tmp_path: Path)
     taken = house.cli("book", "reverse", "p1", "--reason", "a stolen card")["reversal"]
     assert [line["cause"] for line in taken["lines"]] == ["", "refund", "a stolen card"]
     assert balance(house) == places(pending=250, approved=-1800, paid=1800)
+    explained(house)
     assert house.cli("book", "check")["ok"]
     before = everything(house)
     house.stop()
@@ -158,3 +159,18 @@ def reconciled(house: RunningHouse, folder: Path) -> None:
         ("t1", "different_amount", "the offer pays another amount"),
         ("t2", "missing_here", "we never heard of it"),
     ]
+
+
+def explained(house: RunningHouse) -> None:
+    """The story says what was booked, and under which offer."""
+    [story] = house.cli("explain", "t1")["stories"]
+    booked = [(one["event"], one["amount"], one["cause"]) for one in story["booked"]]
+    assert booked == [
+        ("install", "2.50", ""),
+        ("purchase", "30.00", ""),
+        ("purchase", "-12.00", "refund"),
+        ("purchase", "-18.00", "a stolen card"),
+    ]
+    code, text, _ = house._run_here(("explain", "t1", "--data", str(house.folder)))
+    assert code == 0
+    assert "acme earns 30.00 EUR under acme-purchase version 1, on statement st_" in text
