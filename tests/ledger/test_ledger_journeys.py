@@ -303,6 +303,36 @@ def test_lots_are_paid_by_quantity() -> None:
     assert books.problems() == []
 
 
+def test_a_number_that_no_book_could_hold_earns_nothing_and_stops_nobody() -> None:
+    books = Books(timezone="UTC")
+    books.offer(
+        'id = "lots"\nevent = "trade"\ncurrency = "EUR"\n[[deal]]\nkind = "unit"\namount = "10000000"'
+    )
+    books.offer(share())
+    books.rate("2026-01-10", "USD", "EUR", "999999999999")
+    most = "1000000000000"
+    books.event("t", "trade", quantity="999999999999.999999")
+    books.event(**bought("p", most, currency="USD"))
+    books.event(**bought("q", "1", currency="EUR"))
+    books.event("r", "refund", most, currency="USD", transaction_id="t-q")
+    books.tell(*(books.of_event(f"b{n}", "purchase", most) for n in range(150)))
+    assert books.lines()[0].transaction_id == "t-q"
+    # A hundred times a trillion is as much as a period holds.
+    assert books.earned() == 30 * 10**12 * 100
+    assert books.problems() == []
+
+
+def test_a_share_up_the_tree_that_no_book_could_hold_is_not_booked() -> None:
+    books = Books()
+    books.recruit("acme", "boss")
+    books.offer(cpa("purchase", more='levels = [{ percent = "1", of = "revenue" }]'))
+    books.rate("2026-01-10", "USD", "EUR", "999999999999")
+    books.event(**bought("p", "1000000000000", currency="USD"))
+    assert (books.earned(), books.earned("boss")) == (1000, 0)
+    books.event("r", "refund", "1", currency="USD", transaction_id="t-p")
+    assert books.problems() == []
+
+
 def test_units_climb_ladders_too() -> None:
     books = Books()
     books.offer(

@@ -56,6 +56,7 @@ def refused(text: str) -> str | None:
         (HEAD + "levels = [" + '{ percent = "1" },' * 6 + "]\n" + CPA, "levels"),
         (HEAD + CPA.replace("10.00", "-1"), "deal.0.amount"),
         (HEAD + CPA + 'percent = "1"', "deal.0.percent"),
+        (HEAD + CPA.replace("10.00", "10000000.01"), "deal.0.amount"),
         (HEAD + SHARE + 'amount = "1"', "deal.0.amount"),
         (HEAD + '[[deal]]\nkind = "cpa"', "deal.0.amount"),
         (HEAD + '[[deal]]\nkind = "revshare"', "deal.0.percent"),

@@ -12,7 +12,7 @@ from attribune.ledger.clerk import About, Clerk, Grant, Why
 from attribune.ledger.desk import CANDIDATE, KNOWN, TRANSACTION, Desk
 from attribune.ledger.held import Held
 from attribune.ledger.known import Booked, Candidate, Deed, Known, Transaction, Undoing
-from attribune.ledger.ladder import Share
+from attribune.ledger.ladder import SLOT_MAX, Share
 from attribune.ledger.numbers import converted, quantity
 from attribune.ledger.offers import DealTerms, Terms
 from attribune.ledger.precedence import Fit
@@ -118,7 +118,10 @@ class Booking:
         if rate is None:
             self._held.hold(at, base, currency, told)
             return None
-        return Priced(fit, converted(told.revenue_minor, base, currency, rate), str(rate))
+        found = converted(told.revenue_minor, base, currency, rate)
+        # What lies beyond has no room in any tally, however far it lies.
+        bounded = max(-SLOT_MAX - 1, min(SLOT_MAX + 1, found))
+        return Priced(fit, bounded, str(rate))
 
     def _grant(self, told: Told, priced: Priced) -> list[Booked]:
         """Book what an outcome counts for under one offer."""
@@ -303,7 +306,7 @@ class Booking:
         if part is None:
             return
         why = Why(undoing.key, undoing.name, undoing.at_ms)
-        undone = known.undone_minor + part
+        undone = min(known.undone_minor + part, max(0, known.revenue_minor))
         known = replace(known, undone_minor=undone, undone_by=(*known.undone_by, undoing.key))
         mine = tuple(one for one in known.booked if not self._counts(one, undoing.name))
         others = tuple(one for one in known.booked if one not in mine)

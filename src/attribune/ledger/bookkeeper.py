@@ -107,7 +107,7 @@ class Bookkeeper:
         if isinstance(record, CreditedEvent):
             if record.name not in UNDOING and not self.agreed.counts(record.name):
                 return None
-        elif not isinstance(record, Attribution) or not self.agreed.counts(record.kind.value):
+        elif not isinstance(record, Attribution) or not self.agreed.counts(record.kind):
             return None
         return told(record, self.agreed.timezone(record.product))
 

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from attribune.ledger import ladder as ladder_
 from attribune.ledger.agreed import Agreed
-from attribune.ledger.desk import Desk
+from attribune.ledger.desk import LADDER, Desk
 from attribune.ledger.known import Booked, ladder_key
-from attribune.ledger.ladder import Delta, Share
+from attribune.ledger.ladder import Delta, Ladder, Share
 from attribune.ledger.numbers import EXACT, rounded
 from attribune.ledger.offers import DealTerms, Terms
 from attribune.ledger.tree import ancestors
@@ -85,6 +85,13 @@ def deal_of(terms: Terms, deal: int, level: int) -> DealTerms:
     return DealTerms(kind=DealKind.REVSHARE, share=terms.levels[level - 1].share, period=own.period)
 
 
+def _ladder_of(grant: Grant) -> str:
+    offer = grant.terms.offer.id
+    return ladder_key(
+        offer, grant.terms.version, grant.deal, grant.level, grant.partner, grant.below
+    )
+
+
 def up_share(amount_minor: int) -> Share:
     """What counts up the tree."""
     return (("s:", amount_minor),)
@@ -99,7 +106,12 @@ class Clerk:
         self._agreed = agreed
 
     def earn(self, about: About, grant: Grant) -> list[Booked]:
-        """Book what an outcome earns, and the shares of those up the tree."""
+        """Book what an outcome earns, and the shares of those up the tree.
+
+        A stranger's number that no book could hold earns nothing.
+        """
+        if not self._has_room(grant):
+            return []
         own = self._earn(about, grant)
         found = [own]
         above = ancestors(self._agreed.parents, grant.partner, len(grant.terms.levels))
@@ -109,7 +121,8 @@ class Clerk:
             up = grant._replace(
                 level=level, partner=partner, below=grant.partner, share=up_share(amount), cell=""
             )
-            found.append(self._earn(about, up))
+            if self._has_room(up):
+                found.append(self._earn(about, up))
         return found
 
     def take_back(self, about: About, all_: tuple[Booked, ...], why: Why) -> None:
@@ -138,13 +151,15 @@ class Clerk:
             self._move(about, line, LineState.PENDING, due_ms)
         return replace(booked, due_ms=due_ms, is_waiting=False)
 
+    def _has_room(self, grant: Grant) -> bool:
+        ladder = self._desk.get(LADDER, _ladder_of(grant), Ladder)
+        return ladder_.has_room(ladder, grant.window, grant.share)
+
     def _earn(self, about: About, grant: Grant) -> Booked:
         terms = grant.terms
         deal = deal_of(terms, grant.deal, grant.level)
-        key = ladder_key(
-            terms.offer.id, terms.version, grant.deal, grant.level, grant.partner, grant.below
-        )
-        deltas = ladder_.change(deal, self._desk.ladder(key), grant.window, grant.cell, grant.share)
+        ladder = self._desk.ladder(_ladder_of(grant))
+        deltas = ladder_.change(deal, ladder, grant.window, grant.cell, grant.share)
         state = LineState.WAITING if grant.is_waiting else self._state(grant.due_ms)
         first = deltas[0]
         booked = Booked(

@@ -33,11 +33,11 @@ def conversions(tally: Tally) -> int:
 def base(deal: DealTerms, tally: Tally) -> int:
     """What a share is taken of, in millionths of a minor unit: the formula over what stands."""
     formula = deal.formula
-    return sum(
-        amount * (formula.get(slot[2:], 0) if formula else MICRO)
-        for slot, amount in tally.items()
-        if slot[:2] == REVENUE
-    )
+    total = 0
+    for slot, amount in tally.items():
+        if slot[:2] == REVENUE:
+            total += amount * (formula.get(slot[2:], 0) if formula else MICRO)
+    return total
 
 
 def worth(deal: DealTerms, tally: Tally, carried: int = 0, peak: int = 0) -> int:

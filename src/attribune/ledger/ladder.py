@@ -6,7 +6,7 @@ what stands. So an outcome books the difference that it makes; undoing it books 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct, field
 
@@ -16,6 +16,10 @@ from attribune.ledger.offers import DealTerms
 from attribune.model.offer import Carry
 
 Share = tuple[tuple[str, int], ...]
+
+
+#: The most that a slot of a tally may come to, so that no stranger's number makes a total that a book cannot hold.
+SLOT_MAX: Final = 10**16
 
 
 class Window(Struct, array_like=True):
@@ -65,6 +69,13 @@ def change(deal: DealTerms, ladder: Ladder, window: str, cell: str, share: Share
     others = (name for name in exact if name != window)
     deltas += (_book(name, ladder.windows[name], exact[name]) for name in others)
     return [delta for n, delta in enumerate(deltas) if n == 0 or delta.amount_minor]
+
+
+def has_room(ladder: Ladder | None, window: str, share: Share) -> bool:
+    """Whether a share may be added to a period without taking a slot beyond its most."""
+    found = ladder.windows.get(window) if ladder is not None else None
+    tally = _whole(found) if found is not None else {}
+    return all(abs(tally.get(slot, 0) + number) <= SLOT_MAX for slot, number in share)
 
 
 def total(deal: DealTerms, window: Window, carried: int = 0) -> int:

@@ -38,6 +38,8 @@ LEVELS_MAX: Final = 5
 #: The longest a hold, a window or a period of days may be. Days.
 DAYS_MAX: Final = 3660
 WITHIN_DAYS_MAX: Final = 400
+#: The most that one conversion or unit pays. Minor units.
+PAID_MINOR_MAX: Final = 10**9
 _EVENT_MAX: Final = 200
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z", re.ASCII)
@@ -248,6 +250,17 @@ def _amount(text: str | None, currency: str, param: str) -> int | None:
     return None if text is None else minor(text, currency, param)
 
 
+def _paid(text: str | None, currency: str, param: str) -> int | None:
+    """What one conversion or unit pays; no more than a book can hold many of."""
+    found = _amount(text, currency, param)
+    _refuse(
+        if_=found is not None and found > PAID_MINOR_MAX,
+        sentence=f"{param} is at most {PAID_MINOR_MAX} minor units",
+        param=param,
+    )
+    return found
+
+
 def _deal(deal: Deal, offer: Offer, param: str) -> DealTerms:
     """A deal in whole numbers."""
     measure = deal.measure or _OWN_MEASURE[deal.kind]
@@ -256,9 +269,9 @@ def _deal(deal: Deal, offer: Offer, param: str) -> DealTerms:
     currency = offer.currency
     return DealTerms(
         kind=deal.kind,
-        amount_minor=_amount(deal.amount, currency, f"{param}.amount") or 0,
+        amount_minor=_paid(deal.amount, currency, f"{param}.amount") or 0,
         by_country={
-            country: minor(text, currency, f"{param}.amounts.{country}")
+            country: _paid(text, currency, f"{param}.amounts.{country}") or 0
             for country, text in deal.amounts.items()
         },
         share=0 if deal.percent is None else percent(deal.percent, f"{param}.percent", most=100),
@@ -427,7 +440,7 @@ def _rung(tier: Tier, deal: Deal, currency: str, measure: Measure, param: str) -
     )
     return Rung(
         over=_over(tier.over, deal.kind, currency, measure, f"{param}.over"),
-        amount_minor=_amount(tier.amount, currency, f"{param}.amount"),
+        amount_minor=_paid(tier.amount, currency, f"{param}.amount"),
         share=None if tier.percent is None else percent(tier.percent, f"{param}.percent"),
     )
 
