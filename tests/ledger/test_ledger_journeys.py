@@ -99,6 +99,20 @@ def test_a_refund_in_another_currency_waits_for_its_rate() -> None:
     assert books.problems() == []
 
 
+def test_refunds_and_events_of_one_number_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attribune.ledger.booking.EARNERS_MAX", 1)
+    monkeypatch.setattr("attribune.ledger.booking.UNDOINGS_MAX", 2)
+    books = Books()
+    books.offer(share())
+    books.event(**bought("p", transaction_id="t"))
+    books.event(**bought("q", transaction_id="t"))
+    for n in range(3):
+        books.event(f"r{n}", "refund", "10", transaction_id="t")
+    # Two refunds of the first; the second bears the number too late to be undone by it.
+    assert books.earned() == 2400 + 3000
+    assert books.problems() == []
+
+
 def test_a_formula_that_counts_refunds_is_not_undone_by_them_as_well() -> None:
     books = Books()
     books.offer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -19,6 +19,10 @@ from attribune.ledger.precedence import Fit
 from attribune.ledger.told import Told, is_undoing
 from attribune.ledger.when import due_ms, window_of
 from attribune.model.offer import DealKind, LevelBase
+
+#: Events that one transaction number undoes together, and refunds of one number; what is more is a stranger's play.
+EARNERS_MAX: Final = 100
+UNDOINGS_MAX: Final = 500
 
 
 class Priced(NamedTuple):
@@ -269,7 +273,7 @@ class Booking:
             return
         name = transaction_key(told)
         found = self._desk.get(TRANSACTION, name, Transaction) or Transaction()
-        if told.key not in found.earners:
+        if told.key not in found.earners and len(found.earners) < EARNERS_MAX:
             found = replace(found, earners=(*found.earners, told.key))
             self._desk.put(TRANSACTION, name, found)
 
@@ -279,6 +283,8 @@ class Booking:
         found = self._desk.get(TRANSACTION, name, Transaction) or Transaction()
         if any(undoing.key == told.key for undoing in found.undoings):
             undoing = next(one for one in found.undoings if one.key == told.key)
+        elif len(found.undoings) >= UNDOINGS_MAX:
+            return
         else:
             amount = abs(told.revenue_minor) or None
             undoing = Undoing(told.key, told.name, told.at_ms, amount, told.revenue_currency)

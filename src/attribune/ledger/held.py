@@ -27,14 +27,15 @@ class Held:
         counts = self._counts()
         number = counts.get(pair, 0)
         self._desk.put(HELD, f"{pair}|{number}", told)
-        self._desk.put(HELD_FOR, "", {**counts, pair: number + 1})
+        counts[pair] = number + 1
+        self._desk.put(HELD_FOR, "", counts)
 
     def release(self) -> Iterator[Told]:
         """The outcomes whose rates are there by now, in the order in which they came."""
-        for pair, count in self._counts().items():
+        for pair, count in list(self._counts().items()):
             if self._agreed.rates.of(*pair.split("|")) is None:
                 continue
-            counts = dict(self._counts())
+            counts = self._counts()
             del counts[pair]
             self._desk.put(HELD_FOR, "", counts)
             for begin in range(0, count, _CHUNK):
