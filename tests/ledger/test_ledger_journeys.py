@@ -100,8 +100,8 @@ def test_a_refund_in_another_currency_waits_for_its_rate() -> None:
 
 
 def test_refunds_and_events_of_one_number_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attribune.ledger.booking.EARNERS_MAX", 1)
-    monkeypatch.setattr("attribune.ledger.booking.UNDOINGS_MAX", 2)
+    monkeypatch.setattr("attribune.ledger.taking_back.EARNERS_MAX", 1)
+    monkeypatch.setattr("attribune.ledger.taking_back.UNDOINGS_MAX", 2)
     books = Books()
     books.offer(share())
     books.event(**bought("p", transaction_id="t"))

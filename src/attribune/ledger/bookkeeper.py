@@ -12,12 +12,13 @@ from typing import Final
 
 from attribune.ledger import payout, statements
 from attribune.ledger.agreed import Agreed
-from attribune.ledger.booking import Booking, transaction_key
+from attribune.ledger.booking import Booking
 from attribune.ledger.clerk import Why
 from attribune.ledger.desk import CANDIDATE, KNOWN, LADDER, TRANSACTION, Desk
 from attribune.ledger.held import Held
 from attribune.ledger.known import Known
 from attribune.ledger.qualify import key as candidate_key
+from attribune.ledger.reading import transaction_key
 from attribune.ledger.told import UNDOING, Told, is_undoing, told
 from attribune.model.book import LineState, Place, account, entry
 from attribune.model.control import Change
