@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from attribune.ledger.offers import DEALS_MAX, OFFER_BYTES_MAX, TIERS_MAX, read, terms
+from attribune.ledger.offer_checks import DEALS_MAX
+from attribune.ledger.offers import OFFER_BYTES_MAX, TIERS_MAX, read, terms
 from attribune.ledger.rates import RATES_MAX, Rates, check
 from attribune.ledger.tree import DEPTH_MAX, ancestors
 from attribune.ledger.tree import check as check_tree

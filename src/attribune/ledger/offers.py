@@ -11,10 +11,15 @@ from typing import Final, NamedTuple
 import msgspec
 
 from attribune.ledger.numbers import MICRO, micro, minor, percent
+from attribune.ledger.offer_checks import (
+    EVENT_MAX,
+    OWN_MEASURE,
+    check_deal,
+    check_words,
+    refuse,
+)
 from attribune.model.errors import Invalid
-from attribune.model.money import DECIMALS
 from attribune.model.offer import (
-    AfterMonth,
     Carry,
     Deal,
     DealKind,
@@ -29,26 +34,13 @@ from attribune.model.offer import (
 
 #: Largest TOML file of an offer. Bytes.
 OFFER_BYTES_MAX: Final = 65_536
-#: Deals of an offer, tiers of a deal, terms of a formula, countries, levels up the tree.
-DEALS_MAX: Final = 8
+#: Tiers of a deal, and terms of a formula.
 TIERS_MAX: Final = 50
 TERMS_MAX: Final = 32
-COUNTRIES_MAX: Final = 250
-LEVELS_MAX: Final = 5
-#: The longest a hold, a window or a period of days may be. Days.
-DAYS_MAX: Final = 3660
+#: The longest that a person has to qualify. Days.
 WITHIN_DAYS_MAX: Final = 400
 #: The most that one conversion or unit pays. Minor units.
 PAID_MINOR_MAX: Final = 10**9
-_EVENT_MAX: Final = 200
-
-_ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z", re.ASCII)
-_COUNTRY: Final = re.compile(r"[A-Z]{2}\Z", re.ASCII)
-_OWN_MEASURE: Final = {
-    DealKind.CPA: Measure.CONVERSIONS,
-    DealKind.REVSHARE: Measure.BASE,
-    DealKind.UNIT: Measure.BASE,
-}
 
 
 class Rung(NamedTuple):
@@ -144,7 +136,7 @@ def _param(said: str) -> str:
 
 def terms(offer: Offer, version: int = 1, added_at_ms: int = 0) -> Terms:
     """An offer in whole numbers. Raises Invalid, naming the field."""
-    _check_words(offer)
+    check_words(offer)
     from_day, until_day = (
         _day(offer.valid_from, "valid_from"),
         _day(offer.valid_until, "valid_until"),
@@ -178,65 +170,6 @@ def _names(offer: Offer, deals: tuple[DealTerms, ...]) -> frozenset[str]:
     return frozenset(named)
 
 
-def _refuse(*, if_: bool, sentence: str, param: str) -> None:
-    if if_:
-        raise Invalid(sentence, param=param)
-
-
-def _check_words(offer: Offer) -> None:
-    """What of an offer is no number."""
-    _refuse(
-        if_=not _ID.match(offer.id),
-        sentence="id has small letters, digits, _ . and -, at most 64",
-        param="id",
-    )
-    _refuse(
-        if_=not 0 < len(offer.event) <= _EVENT_MAX,
-        sentence=f"event is a name of at most {_EVENT_MAX} signs",
-        param="event",
-    )
-    _refuse(
-        if_=offer.currency not in DECIMALS,
-        sentence="currency is an ISO 4217 code, such as EUR",
-        param="currency",
-    )
-    _refuse(
-        if_=not 0 < len(offer.deal) <= DEALS_MAX,
-        sentence=f"an offer has from 1 to {DEALS_MAX} deals",
-        param="deal",
-    )
-    _refuse(
-        if_=len(offer.levels) > LEVELS_MAX,
-        sentence=f"an offer reaches at most {LEVELS_MAX} levels up the tree",
-        param="levels",
-    )
-    _refuse(
-        if_=len(offer.countries) > COUNTRIES_MAX or not all(map(_COUNTRY.match, offer.countries)),
-        sentence="countries are ISO 3166 codes of two capital letters",
-        param="countries",
-    )
-    _refuse(
-        if_=not 0 <= offer.hold_days <= DAYS_MAX,
-        sentence=f"hold_days is from 0 to {DAYS_MAX}",
-        param="hold_days",
-    )
-    _refuse(
-        if_=bool(offer.hold_days and offer.lock),
-        sentence="an offer has hold_days or lock, not both",
-        param="lock",
-    )
-    for name, after in (("lock", offer.lock), ("pay", offer.pay)):
-        _check_after(after, name)
-
-
-def _check_after(after: AfterMonth | None, name: str) -> None:
-    _refuse(
-        if_=after is not None and not 0 <= after.after_month_end_days <= DAYS_MAX,
-        sentence=f"{name}.after_month_end_days is from 0 to {DAYS_MAX}",
-        param=f"{name}.after_month_end_days",
-    )
-
-
 def _day(text: str | None, param: str) -> date | None:
     if text is None:
         return None
@@ -253,7 +186,7 @@ def _amount(text: str | None, currency: str, param: str) -> int | None:
 def _paid(text: str | None, currency: str, param: str) -> int | None:
     """What one conversion or unit pays; no more than a book can hold many of."""
     found = _amount(text, currency, param)
-    _refuse(
+    refuse(
         if_=found is not None and found > PAID_MINOR_MAX,
         sentence=f"{param} is at most {PAID_MINOR_MAX} minor units",
         param=param,
@@ -263,8 +196,8 @@ def _paid(text: str | None, currency: str, param: str) -> int | None:
 
 def _deal(deal: Deal, offer: Offer, param: str) -> DealTerms:
     """A deal in whole numbers."""
-    measure = deal.measure or _OWN_MEASURE[deal.kind]
-    _check_deal(deal, offer, measure, param)
+    measure = deal.measure or OWN_MEASURE[deal.kind]
+    check_deal(deal, offer, measure, param)
     cap = deal.cap
     currency = offer.currency
     return DealTerms(
@@ -290,115 +223,21 @@ def _deal(deal: Deal, offer: Offer, param: str) -> DealTerms:
     )
 
 
-def _check_deal(deal: Deal, offer: Offer, measure: Measure, param: str) -> None:
-    """Which fields of a deal go together."""
-    is_share = deal.kind is DealKind.REVSHARE
-    paid = deal.percent if is_share else deal.amount or deal.amounts
-    other = deal.amount or deal.amounts if is_share else deal.percent
-    field = "percent" if is_share else "amount"
-    _refuse(
-        if_=bool(other),
-        sentence=f"a deal of kind {deal.kind} has {field}, not {'amount' if is_share else 'percent'}",
-        param=f"{param}.{'amount' if is_share else 'percent'}",
-    )
-    _refuse(
-        if_=not paid and not deal.tiers,
-        sentence=f"a deal of kind {deal.kind} says its {field}, or has tiers that do",
-        param=f"{param}.{field}",
-    )
-    _refuse(
-        if_=not is_share and bool(deal.formula or deal.carry is not Carry.NONE),
-        sentence="formula and carry belong to a share of revenue",
-        param=f"{param}.formula" if deal.formula else f"{param}.carry",
-    )
-    _refuse(
-        if_=bool(deal.amounts) and deal.kind is not DealKind.CPA,
-        sentence="amounts by country belong to a CPA",
-        param=f"{param}.amounts",
-    )
-    _refuse(
-        if_=any(not _COUNTRY.match(country) for country in deal.amounts),
-        sentence="amounts are named by ISO 3166 codes of two capital letters",
-        param=f"{param}.amounts",
-    )
-    needs_kpi = measure in {Measure.KPI, Measure.KPI_PERCENT}
-    _refuse(
-        if_=needs_kpi is not bool(deal.kpi),
-        sentence="kpi names the event that measure = kpi or kpi_percent counts",
-        param=f"{param}.kpi",
-    )
-    _check_period(deal, param)
-    _check_ladder(deal, measure, param)
-    _refuse(
-        if_=offer.qualify is not None and bool(deal.formula),
-        sentence="a formula counts every event at once; an offer with qualify has none",
-        param=f"{param}.formula",
-    )
-
-
-def _check_period(deal: Deal, param: str) -> None:
-    is_days = deal.period.isascii() and deal.period.isdigit()
-    _refuse(
-        if_=deal.period not in {"month", "total"}
-        and not (is_days and 0 < int(deal.period[:6]) <= DAYS_MAX),
-        sentence=f"period is month, total or a number of days up to {DAYS_MAX}",
-        param=f"{param}.period",
-    )
-    cap = deal.cap
-    _refuse(
-        if_=cap is not None and cap.month is not None and deal.period != "month",
-        sentence="a cap of a month needs period = month",
-        param=f"{param}.cap.month",
-    )
-    _refuse(
-        if_=cap is not None and cap.day is not None and deal.carry is not Carry.NONE,
-        sentence="a deal with carry has caps of a month or in total, not of a day",
-        param=f"{param}.cap.day",
-    )
-
-
-def _check_ladder(deal: Deal, measure: Measure, param: str) -> None:
-    """A marginal ladder needs rungs of what it pays on; else nobody could say which part lies within."""
-    is_retroactive = deal.ladder is Ladder.RETROACTIVE
-    is_own = measure is _OWN_MEASURE[deal.kind]
-    _refuse(
-        if_=deal.kind is DealKind.CPA and measure is Measure.BASE,
-        sentence="a CPA pays on conversions; measure = base belongs to shares and units",
-        param=f"{param}.measure",
-    )
-    by_percent = deal.kind is not DealKind.REVSHARE and any(t.percent for t in deal.tiers)
-    _refuse(
-        if_=bool(deal.tiers) and not is_retroactive and (not is_own or by_percent),
-        sentence="tiers by another measure, or by percent of an amount, need ladder = retroactive",
-        param=f"{param}.ladder",
-    )
-    _refuse(
-        if_=deal.keeps_tier and not is_retroactive,
-        sentence="keeps_tier needs ladder = retroactive",
-        param=f"{param}.keeps_tier",
-    )
-    _refuse(
-        if_=bool(deal.amounts) and any(tier.amount for tier in deal.tiers),
-        sentence="amounts by country take tiers by percent",
-        param=f"{param}.tiers",
-    )
-
-
 def _formula(deal: Deal, param: str) -> dict[str, int]:
-    _refuse(
+    refuse(
         if_=len(deal.formula) > TERMS_MAX,
         sentence=f"a formula has at most {TERMS_MAX} terms",
         param=f"{param}.formula",
     )
     found: dict[str, int] = {}
     for n, term in enumerate(deal.formula):
-        _refuse(
-            if_=term.event in found or not 0 < len(term.event) <= _EVENT_MAX,
+        refuse(
+            if_=term.event in found or not 0 < len(term.event) <= EVENT_MAX,
             sentence="each term of a formula names another event",
             param=f"{param}.formula.{n}.event",
         )
         factor = micro(term.factor, f"{param}.formula.{n}.factor")
-        _refuse(
+        refuse(
             if_=abs(factor) > 1000 * MICRO,
             sentence="a factor is from -1000 to 1000",
             param=f"{param}.formula.{n}.factor",
@@ -408,7 +247,7 @@ def _formula(deal: Deal, param: str) -> dict[str, int]:
 
 
 def _rungs(deal: Deal, currency: str, measure: Measure, param: str) -> tuple[Rung, ...]:
-    _refuse(
+    refuse(
         if_=len(deal.tiers) > TIERS_MAX,
         sentence=f"a deal has at most {TIERS_MAX} tiers",
         param=f"{param}.tiers",
@@ -418,7 +257,7 @@ def _rungs(deal: Deal, currency: str, measure: Measure, param: str) -> tuple[Run
         for n, tier in enumerate(deal.tiers)
     )
     overs = [rung.over for rung in rungs]
-    _refuse(
+    refuse(
         if_=bool(rungs) and (overs[0] != 0 or overs != sorted(set(overs))),
         sentence="the first tier is over 0, and each is over more than the one before",
         param=f"{param}.tiers",
@@ -428,12 +267,12 @@ def _rungs(deal: Deal, currency: str, measure: Measure, param: str) -> tuple[Run
 
 def _rung(tier: Tier, deal: Deal, currency: str, measure: Measure, param: str) -> Rung:
     is_share = deal.kind is DealKind.REVSHARE
-    _refuse(
+    refuse(
         if_=(tier.amount is None) is (tier.percent is None) or (is_share and tier.percent is None),
         sentence="a tier of a share has percent, any other has amount or percent",
         param=f"{param}.{'percent' if is_share else 'amount'}",
     )
-    _refuse(
+    refuse(
         if_=not is_share and tier.percent is not None and not (deal.amount or deal.amounts),
         sentence="a tier by percent needs an amount that it is a percent of",
         param=f"{param}.percent",
@@ -452,7 +291,7 @@ def _over(text: str, kind: DealKind, currency: str, measure: Measure, param: str
     if measure is Measure.BASE and kind is not DealKind.UNIT:
         return minor(text, currency, param)
     whole = micro(text, param)
-    _refuse(
+    refuse(
         if_=whole < 0 or whole % MICRO != 0,
         sentence=f"{param} is a whole number of at least nothing",
         param=param,
@@ -461,12 +300,12 @@ def _over(text: str, kind: DealKind, currency: str, measure: Measure, param: str
 
 
 def _condition(qualify: Qualify, currency: str) -> Condition:
-    _refuse(
+    refuse(
         if_=not 0 < qualify.within_days <= WITHIN_DAYS_MAX,
         sentence=f"qualify.within_days is from 1 to {WITHIN_DAYS_MAX}",
         param="qualify.within_days",
     )
-    _refuse(
+    refuse(
         if_=not 0 < qualify.count <= 100,
         sentence="qualify.count is from 1 to 100",
         param="qualify.count",
