@@ -6,10 +6,10 @@ from attribune import pipeline
 from attribune.model.position import Topic
 
 
-def test_a_stage_reads_only_what_stages_above_it_write() -> None:
+def test_a_stage_reads_only_what_stages_above_it_write_and_what_it_writes_itself() -> None:
     written = {Topic.CONTROL}
     for stage in pipeline.WAY:
-        assert set(stage.reads) <= written, stage.role
+        assert set(stage.reads) <= written | set(stage.writes), stage.role
         written |= set(stage.writes)
 
 

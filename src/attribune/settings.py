@@ -216,6 +216,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _is("ms", "How long rows are gathered between two writes to the facts.", 1, 60_000)
     ] = 200
     # --- telling partners
+    tells_partners: Annotated[
+        int,
+        _is("", "0 sends nothing and keeps what is to be told: for a copy of a house.", 0, 1),
+    ] = 1
     postback_wait_ms: Annotated[
         int, _is("ms", "How often is looked for what partners are to be told.", 1, 1000)
     ] = 50

@@ -77,7 +77,7 @@ JSON_COMMANDS = {
     ("journal", "retell"): (),
     ("postback", "add"): (
         *("--partner", "acme", "--template", "generic-get", "--trigger", "install"),
-        *("--set", "url=https://acme.example/?c={partner_click_id}"),
+        *("--set", "url=https://acme.example/pb"),
     ),
     ("postback", "list"): ("--partner", "acme"),
     ("postback", "log"): ("--partner", "acme"),

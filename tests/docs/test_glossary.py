@@ -27,6 +27,7 @@ PUBLIC = (
     "attribune.api.routes",
     "attribune.registry.requests",
     "attribune.registry.shown",
+    "attribune.report.deliveries",
     "attribune.report.stories",
     "attribune.report.query",
     "attribune.attribute.replay",

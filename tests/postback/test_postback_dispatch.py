@@ -404,6 +404,15 @@ def test_while_the_journal_is_full_what_came_is_kept_and_nothing_is_sent_twice(
     assert len(receiver.heard) == 5
 
 
+def test_a_copy_of_a_house_keeps_what_is_to_be_told_and_tells_nobody(receiver) -> None:
+    house = PostHouse(postback(receiver.url), tells_partners=0)
+    house.decide(install())
+    house.begin()
+    house.until(lambda: house.states() == [("install", "waiting", None)])
+    house.end()
+    assert receiver.heard == []
+
+
 # --- configuration
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from attribune.model.errors import StoreUnavailable, VaultLocked
 
 FILE_NAME: Final = "secrets.key"
+#: Of threads of one process one makes the key at a time; processes differ in the name of what they make.
+_making: Final = threading.Lock()
 
 
 class FileVault:
@@ -22,7 +25,9 @@ class FileVault:
 
     def seal(self, secret: str) -> str:
         """The secret, encrypted and authenticated, as text. Raises StoreUnavailable when no key can be kept."""
-        return Fernet(self._key() or self._new_key()).encrypt(secret.encode()).decode()
+        with _making:
+            key = self._key() or self._new_key()
+        return Fernet(key).encrypt(secret.encode()).decode()
 
     def unseal(self, sealed: str) -> str:
         """The secret again. Raises VaultLocked when it was sealed with another key, StoreUnavailable."""
@@ -47,7 +52,7 @@ class FileVault:
     def _new_key(self) -> bytes:
         """Make the key; of two who make it at once, both use the one that stands."""
         key = Fernet.generate_key()
-        made = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        made = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             with os.fdopen(
                 os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"

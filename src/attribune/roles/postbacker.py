@@ -20,6 +20,7 @@ from attribune.postback.fold import Fold
 from attribune.postback.looking import Looking, ReadTouch
 from attribune.postback.outgoing import Outgoings
 from attribune.registry.view import Registry
+from attribune.roles.base import Patience
 from attribune.roles.registrar import lead
 from attribune.settings import Settings
 
@@ -58,6 +59,7 @@ class PostbackerRole:
         self._position: Position | None = None
         self._planned = 0
         self._dispatcher: Dispatcher | None = None
+        self._patience = Patience()
 
     def position(self) -> Position:
         """Up to which entry the outbox is complete."""
@@ -68,7 +70,18 @@ class PostbackerRole:
         return 0 if self._next() is None else 1
 
     def run(self, stop: threading.Event) -> None:
-        """Tell partners until told to stop."""
+        """Tell partners until told to stop; with ``tells_partners`` 0, only keep what they are to be told."""
+        if not self._settings.tells_partners:
+            self._keep(stop)
+        else:
+            self._tell(stop)
+
+    def _keep(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            if self._patience.step(self, stop) == 0:
+                stop.wait(self._settings.postback_wait_ms / 1000)
+
+    def _tell(self, stop: threading.Event) -> None:
         settings, world = self._settings, self._world
         desk = Desk(self._journal, self._outbox, self._outgoings, world.clock, self._next)
         self._dispatcher = Dispatcher(
