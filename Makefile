@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 # Programs that tests start beside our own, each with its Debian package.
 TEST_TOOLS := strace:strace nginx:nginx openssl:openssl systemd-analyze:systemd
 # Where nothing is done but deciding: every branch has a test.
-PURE := src/attribune/attribute/*,src/attribune/model/*,src/attribune/pipeline.py
+PURE := src/attribune/attribute/*,src/attribune/ledger/*,src/attribune/model/*,src/attribune/pipeline.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint check tests faults soak bench docs clean

@@ -11,11 +11,14 @@ from typing import Any
 from said import comments, first_line, markdown, members
 
 from attribune.attribute.presets import PRESETS
+from attribune.ledger import reconcile
 from attribune.model import (
     activity,
+    book,
     control,
     delivery,
     fact,
+    offer,
     outcome,
     policy,
     position,
@@ -57,6 +60,17 @@ CHOICES: tuple[type[Enum], ...] = (
     fact.FactKind,
     position.Topic,
     status.RoleState,
+    offer.DealKind,
+    offer.Ladder,
+    offer.Measure,
+    offer.Carry,
+    offer.PartialRefund,
+    offer.LevelBase,
+    book.Place,
+    book.LineKind,
+    book.LineState,
+    book.PayoutState,
+    reconcile.Match,
 )
 
 

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from attribune.attribute import attributor, corrections, lifecycle, touches, waiting
 from attribune.collect import links, native
-from attribune.model.position import JUDGED, RECORDED, TOLD, Topic
+from attribune.ledger import ladder, payout, precedence, rates, statements, told
+from attribune.model.position import BOOKED, JUDGED, RECORDED, TOLD, Topic
 from attribune.postback import deliver, plan, render
 from attribune.record import facts
 
@@ -82,5 +83,21 @@ TELL: Final = Stage(
     steps=(plan.deeds, plan.telling, render.Prepared.request, deliver.judge),
 )
 
+BOOK: Final = Stage(
+    role="bookkeeper",
+    reads=BOOKED,
+    writes=(Topic.CONTROL,),
+    views=("book",),
+    steps=(
+        told.told,
+        precedence.decide,
+        rates.Rates.of,
+        ladder.change,
+        statements.close,
+        payout.make,
+        payout.settle,
+    ),
+)
+
 #: The stages in the order that a record passes them.
-WAY: Final = (COLLECT, ATTRIBUTE, REGISTER, RECORD, TELL)
+WAY: Final = (COLLECT, ATTRIBUTE, REGISTER, RECORD, TELL, BOOK)

@@ -9,7 +9,7 @@ from typing import Any
 from attribune.api.app import create
 from attribune.api.calling import InProcess
 from attribune.api.house import House
-from attribune.engines.memory import MemoryJournal, MemoryOutbox, MemoryVault
+from attribune.engines.memory import MemoryBook, MemoryJournal, MemoryOutbox, MemoryVault
 from attribune.engines.memory_facts import MemoryFacts
 from attribune.engines.system import MemoryClock, SystemChance
 from attribune.model.status import Disk, Progress, RoleState, RoleStatus, Status
@@ -92,6 +92,7 @@ class Api:
         self.settings = Settings(**settings)
         self.journal = MemoryJournal()
         self.facts = MemoryFacts()
+        self.book = MemoryBook()
         self.outbox = MemoryOutbox()
         self.vault = MemoryVault()
         self.keeper = StillKeeper()
@@ -112,6 +113,7 @@ class Api:
             keeper=self.keeper,
             enricher=self._none,
             facts=lambda: self.facts,
+            book=lambda: self.book,
             outbox=lambda: self.outbox,
             vault=self.vault,
             dialects=("segment",),

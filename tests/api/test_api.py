@@ -58,8 +58,19 @@ WRITES = [
     ("POST", "/api/deliveries/again", {"postback": "x"}),
     ("POST", "/api/rebuild/facts", None),
     ("POST", "/api/journal/retell", None),
+    ("POST", "/api/offers", {"toml": ""}),
+    ("POST", "/api/rates", {"rates": []}),
+    ("POST", "/api/partners/x/recruit", {}),
+    ("POST", "/api/book/reversals", {"id": "x", "reason": "why"}),
+    ("POST", "/api/statements", {"partner": "x", "period": "2026-01"}),
+    ("POST", "/api/payouts", {"currency": "EUR"}),
+    ("POST", "/api/payouts/x/confirm", {}),
 ]
-READS = ["/api/apps", "/api/products", "/api/partners", "/api/links", "/api/keys", "/api/doors"]
+READS = [
+    *("/api/apps", "/api/products", "/api/partners", "/api/links", "/api/keys", "/api/doors"),
+    *("/api/offers", "/api/rates", "/api/payouts", "/api/book/lines", "/api/book/entries"),
+    "/api/book/check",
+]
 READS += ["/api/postbacks", "/api/deliveries"]
 
 
@@ -93,6 +104,7 @@ def test_every_write_of_the_api_is_among_those_checked(api: Api) -> None:
         # These write nothing, and need the scope of reading.
         ("POST", "/api/replay"),
         ("POST", "/api/postbacks/preview"),
+        ("POST", "/api/reconcile"),
     } == said
 
 

@@ -28,6 +28,7 @@ def house_over(journal: MemoryJournal) -> House:
         keeper=nobody,
         enricher=nobody,
         facts=nobody,
+        book=nobody,
         outbox=nobody,
         vault=nobody,
         dialects=(),

@@ -49,6 +49,7 @@ def test_the_help_of_every_command_ends_with_an_example(path: tuple[str, ...], c
 
 
 #: Every command that answers with --json, so that one left out is noticed.
+OFFER = 'id = "installs"\nevent = "install"\ncurrency = "EUR"\n[[deal]]\nkind = "cpa"\namount = "2.50"\n'
 JSON_COMMANDS = {
     ("app", "add"): APP,
     ("app", "list"): (),
@@ -92,6 +93,23 @@ JSON_COMMANDS = {
     ("doctor",): (),
     ("rebuild",): ("facts",),
     ("backup",): ("{file}.backup",),
+    ("offer", "add"): ("--file", "{file}.toml"),
+    ("offer", "list"): (),
+    ("offer", "show"): ("installs",),
+    ("rate", "add"): (
+        *("--day", "2026-01-31", "--base", "USD", "--quote", "EUR", "--rate", "0.9137"),
+    ),
+    ("rate", "list"): (),
+    ("partner", "recruit"): ("zeta", "--parent", "acme"),
+    ("book", "balance"): ("--partner", "acme"),
+    ("book", "lines"): (),
+    ("book", "entries"): (),
+    ("book", "check"): (),
+    ("statement", "close"): ("--partner", "acme", "--period", "2026-01"),
+    ("book", "close"): ("--partner", "acme", "--period", "2026-01"),
+    ("statement", "list"): ("--partner", "acme"),
+    ("payout", "list"): (),
+    ("reconcile",): ("{file}.csv", "--partner", "acme"),
 }
 #: They need what only a story brings (tests/serve, tests/backup, tests/prune), run on, or print a text.
 NOT_HERE = {
@@ -103,6 +121,13 @@ NOT_HERE = {
     ("postback", "preview"),
     ("postback", "check"),
     ("postback", "test"),
+    ("book", "statement"),
+    ("book", "pay"),
+    ("book", "reverse"),
+    ("statement", "show"),
+    ("payout", "create"),
+    ("payout", "confirm"),
+    ("payout", "file"),
     ("postback", "pause"),
     ("postback", "end"),
     ("postback", "redeliver"),
@@ -126,6 +151,8 @@ def filled_house(tmp_path_factory) -> RunningHouse:
         )
         house.cli("key", "add", "--kind", "api", "--scopes", "read,write")
         (house.folder.parent / "known.txt").write_text("d1\nd2\n\n")
+        (house.folder.parent / "known.txt.toml").write_text(OFFER)
+        (house.folder.parent / "known.txt.csv").write_text("transaction_id,amount\nt1,5.00\n")
         yield house
 
 
@@ -133,7 +160,7 @@ def filled_house(tmp_path_factory) -> RunningHouse:
 def test_every_command_prints_exactly_one_object(filled_house: RunningHouse) -> None:
     file = str(filled_house.folder.parent / "known.txt")
     answers = {
-        path: filled_house.cli(*path, *(word.format(file=file) for word in words))
+        path: filled_house.cli(*path, *(word.replace("{file}", file) for word in words))
         for path, words in JSON_COMMANDS.items()
     }
     assert answers["import", "devices"] == {"imported": {"devices": 2}}

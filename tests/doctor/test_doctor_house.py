@@ -67,7 +67,7 @@ def test_a_healthy_house_is_well_and_nothing_is_told_that_is_secret(house: Runni
         ailing = {id_: check for id_, check in found.items() if check["verdict"] != "ok"}
         assert set(ailing) <= OF_THE_MACHINE, ailing
         assert "attribune serve (process" in found["holder"]["seen"]
-        assert found["roles"]["seen"] == "all 6 run"
+        assert found["roles"]["seen"] == "all 7 run"
         assert found["doors"]["seen"] == "collector, API and admin socket answer"
         shown = doctor(house.folder)
         assert shown.returncode == 0

@@ -20,7 +20,9 @@ from attribune.engines.memory import (
     MemoryRegistryStore,
     MemoryStore,
 )
+from attribune.engines.memory_book import MemoryBook
 from attribune.engines.rocksdb_store import RocksStore
+from attribune.engines.sql_book import SqlBook
 from attribune.engines.sql_outbox import SqlOutbox
 from attribune.engines.sql_registry import SqlRegistryStore
 
@@ -118,6 +120,22 @@ def open_outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
     yield open_
     for outbox in opened:
         outbox.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def open_book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+    twin = MemoryBook()
+    opened: list[SqlBook] = []
+
+    def open_() -> MemoryBook | SqlBook:
+        if request.param == "memory":
+            return twin
+        opened.append(SqlBook(tmp_path / "book.db"))
+        return opened[-1]
+
+    yield open_
+    for book in opened:
+        book.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribune.record import days as days_module
-from attribune.record.days import HOUR_MS, booked_day, calendar, closes_at_ms
+from attribune.model import calendar as days_module
+from attribune.model.calendar import calendar
+from attribune.record.days import HOUR_MS, booked_day, closes_at_ms
 
 ZONES = (
     "UTC",

@@ -17,6 +17,7 @@ from attribune.api.idempotency import Answers, Idempotency
 from attribune.api.routes import (
     apps,
     asking,
+    book,
     checks,
     corrections,
     deliveries,
@@ -25,9 +26,13 @@ from attribune.api.routes import (
     journal,
     keys,
     links,
+    offers,
+    payouts,
     policies,
     postbacks,
+    reconcile,
     running,
+    statements,
 )
 from attribune.model.errors import AttribuneError
 
@@ -53,6 +58,11 @@ def create(house: House) -> ASGIApp:
                 *corrections.HANDLERS,
                 *checks.HANDLERS,
                 *postbacks.HANDLERS,
+                *offers.HANDLERS,
+                *book.HANDLERS,
+                *statements.HANDLERS,
+                *payouts.HANDLERS,
+                *reconcile.HANDLERS,
                 *deliveries.HANDLERS,
                 *running.HANDLERS,
             )

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from attribune.attribute.replay import Replayed
+from attribune.ledger.desk import Desk
 from attribune.model.codec import Record, decode, encode
 from attribune.model.control import Change
 from attribune.model.ids import Position, ProductId
 from attribune.model.policy import Policy
 from attribune.model.position import Topic
 from attribune.model.status import Disk, Progress, Status
-from attribune.ports import Chance, Clock, Enricher, Facts, Journal, Outbox, Vault
+from attribune.ports import Book, Chance, Clock, Enricher, Facts, Journal, Outbox, Vault
 from attribune.registry.made import Made
 from attribune.registry.view import Registry
 from attribune.report.audit import AuditReport
@@ -24,7 +25,7 @@ from attribune.settings import Settings
 A = TypeVar("A")
 
 #: Views that can be made again from the journal.
-VIEWS: Final = ("registry", "stores", "facts", "outbox")
+VIEWS: Final = ("registry", "stores", "facts", "outbox", "book")
 
 
 class Keeper(Protocol):
@@ -87,6 +88,7 @@ class House:
         keeper: Keeper,
         enricher: Callable[[], Enricher],
         facts: Callable[[], Facts],
+        book: Callable[[], Book],
         outbox: Callable[[], Outbox],
         vault: Vault,
         dialects: tuple[str, ...],
@@ -94,7 +96,7 @@ class House:
         """Take the parts.
 
         ``base_url`` is how the world reaches the collector, without a slash at the end; ``dialects`` are those that doors
-        may speak.
+        may speak; ``book`` opens the book for reading, and who asks closes it.
         """
         self.folder = folder
         self.settings = settings
@@ -106,6 +108,7 @@ class House:
         self.keeper = keeper
         self.enricher = enricher
         self.facts = facts
+        self.book = book
         self.outbox = outbox
         self.vault = vault
         self.dialects = dialects
@@ -141,6 +144,16 @@ class House:
             changes = [Change(at_ms=now_ms, record=record) for record in made.records]
             self._append([(Topic.CONTROL, change) for change in changes])
             return made.answer
+
+    @contextmanager
+    def desk(self) -> Iterator[Desk]:
+        """The book as it stands when everything that was said is booked, for reading."""
+        self.keeper.settle()
+        book = self.book()
+        try:
+            yield Desk(book)
+        finally:
+            book.close()
 
     def alone(self) -> AbstractContextManager[object]:
         """Nobody else's change is journaled while the block runs; keep it short."""

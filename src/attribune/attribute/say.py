@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from attribune.attribute.decide import Decision
 from attribune.attribute.state import DeviceState, Standing
@@ -23,6 +24,8 @@ from attribune.model.outcome import (
 )
 from attribune.model.refusal import RefusalReason
 from attribune.model.touch import Touch, TouchRecord
+
+_QUANTITY: Final = re.compile(r"\d{1,12}(?:\.\d{1,6})?\Z", re.ASCII)
 
 
 def record_type(record: Activity) -> str:
@@ -181,6 +184,7 @@ def credited_event(
         handles=handles(record, record.transaction_id),
         name=record.name,
         revenue=record.revenue,
+        quantity=_quantity(record),
         transaction_id=record.transaction_id,
         source=primary.source if primary else Source.UNKNOWN,
         conversion=primary.conversion if primary else None,
@@ -188,6 +192,12 @@ def credited_event(
         secondary=secondary.credit if secondary else None,
         secondary_conversion=secondary.conversion if secondary else None,
     )
+
+
+def _quantity(record: Event) -> str | None:
+    """How many units an event says it was, when it says so in figures; parameters are kept as JSON text."""
+    text = record.params.get("quantity", "").strip('"')
+    return text if _QUANTITY.match(text) else None
 
 
 def attribution(

@@ -13,6 +13,7 @@ from attribune.cli import (
     app,
     audit,
     backup,
+    book,
     correct,
     device,
     doctor,
@@ -24,15 +25,20 @@ from attribune.cli import (
     journal,
     key,
     link,
+    offer,
     partner,
+    payout,
     policy,
     postback,
     product,
+    rate,
     rebuild,
+    reconcile,
     replay,
     report,
     role,
     serve,
+    statement,
     status,
 )
 from attribune.cli.exit_codes import CODES, FAILED, INTERRUPTED, USAGE
@@ -47,7 +53,10 @@ commands: Final = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for noun in (app, product, partner, link, key, door, device, policy, import_, journal, postback):
+for noun in (
+    *(app, product, partner, link, key, door, device, policy, import_, journal, postback),
+    *(offer, rate, book, statement, payout),
+):
     commands.add_typer(noun.commands)
 for single in (
     serve,
@@ -57,6 +66,7 @@ for single in (
     explain,
     export,
     correct,
+    reconcile,
     replay,
     audit,
     doctor,

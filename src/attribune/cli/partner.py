@@ -70,3 +70,18 @@ def list_(data: Data, json_: Json = False) -> None:
     return show.table(
         columns, rows, empty="There are no partners yet; see `attribune partner add --help`."
     )
+
+
+@commands.command(epilog="Example: attribune partner recruit --data D zeta --parent acme")
+def recruit(
+    data: Data,
+    partner: Annotated[str, typer.Argument(help="Id or name of the partner.", metavar="PARTNER")],
+    parent: Annotated[
+        str | None, typer.Option(help="Who brought it; nobody any more when left out.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Say who brought a partner; offers with levels pay those up the tree from then on."""
+    with connect(data) as house:
+        answer = house.call("POST", f"/api/partners/{partner}/recruit", {"parent": parent})
+    show.as_json(answer) if json_ else show.fields(answer["recruit"])

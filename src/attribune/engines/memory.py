@@ -8,6 +8,7 @@ from heapq import merge
 from itertools import islice
 from threading import Lock
 
+from attribune.engines.memory_book import MemoryBook
 from attribune.engines.memory_facts import MemoryFacts
 from attribune.engines.memory_outbox import MemoryOutbox
 from attribune.engines.system import MemoryChance, MemoryClock
@@ -18,6 +19,7 @@ from attribune.ports import Row
 
 __all__ = [
     "MemoryAnswers",
+    "MemoryBook",
     "MemoryChance",
     "MemoryClock",
     "MemoryFacts",

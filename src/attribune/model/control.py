@@ -22,6 +22,7 @@ from attribune.model.ids import (
     ProductId,
     TouchId,
 )
+from attribune.model.offer import LedgerRecord
 from attribune.model.policy import Policy
 
 
@@ -271,6 +272,7 @@ ControlRecord = (
     | Correct
     | Tick
     | Retold
+    | LedgerRecord
     | Postback
     | Redelivery
 )

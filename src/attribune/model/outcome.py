@@ -218,6 +218,8 @@ class CreditedEvent(_OfDevice, frozen=True, kw_only=True, tag="event", omit_defa
     revision: int = 1
     name: str
     revenue: Money | None = None
+    #: How many units, by the event's parameter ``quantity``; a decimal in a string.
+    quantity: str | None = None
     transaction_id: str | None = None
     source: Source
     conversion: ConversionId | None = None

@@ -27,6 +27,8 @@ class Topic(StrEnum):
 
 #: What the attributor judges.
 JUDGED: Final = (Topic.CONTROL, Topic.TOUCHES, Topic.ACTIVITY)
+#: What the bookkeeper books.
+BOOKED: Final = (Topic.CONTROL, Topic.OUTCOMES)
 #: What the recorder makes facts of.
 RECORDED: Final = (Topic.CONTROL, Topic.TOUCHES, Topic.OUTCOMES, Topic.REFUSED)
 

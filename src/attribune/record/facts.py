@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from attribune.model.calendar import Calendar
+from attribune.model.calendar import calendar as calendar_of
 from attribune.model.codec import Record
 from attribune.model.control import Link
 from attribune.model.fact import Fact, FactKind
@@ -324,10 +326,10 @@ def _places(
     }
 
 
-def _calendar(product: ProductId | str, about: Position, lookups: Lookups) -> days.Calendar:
+def _calendar(product: ProductId | str, about: Position, lookups: Lookups) -> Calendar:
     """The days of a product as of a place; those of UTC when nobody knows it."""
     found = lookups.directory.product(ProductId(product), at=about) if product else None
-    return days.calendar(found.timezone if found else "UTC")
+    return calendar_of(found.timezone if found else "UTC")
 
 
 def _outcome_places(outcome: CreditedOpen | CreditedEvent, lookups: Lookups) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from attribune.model.ids import (
     PostbackId,
     ProductId,
 )
+from attribune.model.offer import OfferSet, RatesSet, Recruited
 from attribune.model.policy import Policy
 from attribune.ports import NOW
 
@@ -87,6 +88,11 @@ class Registry:
         self.doors: Versions[Door] = Versions()
         self.policies: Versions[PolicySet] = Versions()
         self.test_devices: Versions[TestDevice] = Versions()
+        self.offers: Versions[OfferSet] = Versions()
+        #: Who brought each partner.
+        self.recruits: Versions[Recruited] = Versions()
+        #: What was added together, under its place.
+        self.rates: Versions[RatesSet] = Versions()
         self.postbacks: Versions[Postback] = Versions()
         self._key_by_hash: dict[str, KeyId] = {}
         #: Every list of hosting networks that any version of any rules has.
@@ -95,6 +101,9 @@ class Registry:
             Product: (self.products, _id),
             App: (self.apps, _id),
             Partner: (self.partners, _id),
+            OfferSet: (self.offers, lambda record: record.offer.id),
+            Recruited: (self.recruits, lambda record: record.partner),
+            RatesSet: (self.rates, lambda _: "rates"),
             Link: (self.links, _id),
             Key: (self.keys, _id),
             Door: (self.doors, _id),

@@ -31,7 +31,7 @@ from attribune.model.outcome import (
 from attribune.model.position import Topic
 from attribune.model.refusal import Refusal
 from attribune.model.touch import LinkHit, Touch
-from attribune.ports import Directory, Facts, Journal
+from attribune.ports import Directory, Facts, Journal, KeptLine
 from attribune.report import telling
 from attribune.report.stories import (
     Explained,
@@ -64,6 +64,8 @@ class Sources(Struct, frozen=True, kw_only=True):
     handle_hash: HandleHash
     #: What partners were told of these outcomes (conversions, records of events), the newest first.
     deliveries: Callable[[Collection[str]], Sequence[Logged]] = lambda _ids: ()
+    #: What outcomes (by their keys in the book) earned, each in the order of booking.
+    booked: Callable[[Collection[str]], Sequence[KeptLine]] = lambda _keys: ()
 
 
 def stories(handle: str, sources: Sources) -> Explained:
@@ -76,6 +78,7 @@ def stories(handle: str, sources: Sources) -> Explained:
     told = [story for shelf in shelves.values() for story in _tell(shelf)]
     told.sort(key=lambda story: (story.at_ms is None, story.at_ms or 0))
     telling.add_deliveries(told, sources.deliveries)
+    telling.add_booked(told, sources.booked)
     return Explained(
         handle=handle,
         stories=told,

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from attribune.model.money import Money
+from attribune.report.booked import ToldLine
 from attribune.report.deliveries import ToldDelivery
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -184,6 +185,8 @@ class Story(Struct, kw_only=True):
     touches: list[ToldTouch] = field(default_factory=list)
     #: What partners were told of it, and what they answered, in the order in which it was planned.
     deliveries: list[ToldDelivery] = field(default_factory=list)
+    #: What it earned whom, in the order of booking.
+    booked: list[ToldLine] = field(default_factory=list)
     product: str | None = None
     app: str | None = None
     platform: str | None = None

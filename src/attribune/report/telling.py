@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 from attribune.model.activity import Event
+from attribune.model.book import outcome_key
 from attribune.model.control import Link
 from attribune.model.delivery import Logged
 from attribune.model.ids import Position
@@ -21,7 +22,8 @@ from attribune.model.outcome import (
 )
 from attribune.model.refusal import Refusal
 from attribune.model.touch import LinkHit, Touch
-from attribune.ports import Directory
+from attribune.ports import Directory, KeptLine
+from attribune.report.booked import line
 from attribune.report.deliveries import delivery
 from attribune.report.stories import (
     Competitor,
@@ -260,3 +262,18 @@ def add_deliveries(
         of.update(dict.fromkeys(filter(None, about), story))
     for logged in reversed(asked(of.keys()) if of else ()):
         of[logged.row.planned.outcome_id].deliveries.append(delivery(logged))
+
+
+def add_booked(
+    stories: list[Story], asked: Callable[[Collection[str]], Sequence[KeptLine]]
+) -> None:
+    """Put what was booked at the story of what earned it."""
+    of: dict[str, Story] = {}
+    for story in stories:
+        if story.product is None:
+            continue
+        events = [story.record, *(event.id for event in story.events)]
+        names = [("conversion", story.conversion), *(("event", id_) for id_ in events)]
+        of.update({outcome_key(story.product, kind, id_): story for kind, id_ in names if id_})
+    for kept in asked(of.keys()) if of else ():
+        of[kept.line.outcome].booked.append(line(kept))

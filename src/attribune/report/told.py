@@ -10,7 +10,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from attribune.model.book import LineKind
 from attribune.model.delivery import DeliveryState
+from attribune.report.booked import ToldLine
 from attribune.report.deliveries import ToldDelivery
 from attribune.report.stories import Competitor, Explained, Story, ToldPruned, moment
 
@@ -151,12 +153,28 @@ def _afterwards(story: Story) -> Iterator[tuple[int, str]]:
     """What partners were told, and what was corrected."""
     for told in story.deliveries:
         yield told.planned_at_ms, f"{told.partner or told.postback} {_told(told)}"
+    for one in story.booked:
+        yield one.at_ms, _booked(one)
     for correction in story.corrections:
         was, is_ = correction.before, correction.now
         moved = f"{was['partner'] if was else 'nobody'} to {is_['partner'] if is_ else 'nobody'}"
         by = f" by {correction.by}" if correction.by else ""
         why = f": {correction.reason}" if correction.reason else ""
         yield correction.at_ms, f"corrected from {moved} ({correction.cause}{by}{why})"
+
+
+def _booked(one: ToldLine) -> str:
+    """What was booked, and which offers fitted too, in a few words."""
+    why = f" ({one.cause})" if one.cause else ""
+    on = f" on statement {one.statement}" if one.statement else f" {one.state}"
+    lost = f"; lost: {', '.join(one.lost)}" if one.lost else ""
+    deed = {
+        LineKind.EARN: "earns",
+        LineKind.REVERSAL: "loses",
+        LineKind.RETIER: "is rated anew by",
+    }[one.kind]
+    offer = f"under {one.offer} version {one.version}"
+    return f"{one.partner} {deed} {one.amount} {one.currency} {offer},{on}{why}{lost}"
 
 
 def _told(told: ToldDelivery) -> str:

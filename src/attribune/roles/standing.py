@@ -13,7 +13,7 @@ from attribune.roles.heartbeat import Heartbeat
 from attribune.roles.supervisor import ChildState
 
 #: Roles that live in another role's process.
-HOSTS: Final = {"registrar": "web", "recorder": "web"}
+HOSTS: Final = {"registrar": "web", "recorder": "web", "bookkeeper": "web"}
 
 
 def role_names(collectors: int) -> tuple[str, ...]:
@@ -23,6 +23,7 @@ def role_names(collectors: int) -> tuple[str, ...]:
         "attributor",
         "registrar",
         "recorder",
+        "bookkeeper",
         "postbacker",
         "web",
     )

@@ -65,7 +65,35 @@ def audit(
         differences=differences,
         decisions_repeat=repeated,
     )
-    return pass_over(scope, (*all_checks(scope), PartnersTold(_told(parts))))
+    report = pass_over(scope, (*all_checks(scope), PartnersTold(_told(parts))))
+    return _with_book(parts, report)
+
+
+def _with_book(parts: Parts, report: AuditReport) -> AuditReport:
+    """The report with the book's own checks behind the others."""
+    from msgspec.structs import replace
+
+    from attribune.ledger.audit import checks
+    from attribune.ledger.desk import Desk
+    from attribune.report.audit import Result
+
+    book = parts.book(is_reader=True)
+    try:
+        found = checks(Desk(book))
+    finally:
+        book.close()
+    results = [
+        Result(
+            name=one.name,
+            ok=one.ok,
+            found=list(one.found),
+            sentence=one.sentence,
+            not_made=one.not_made,
+        )
+        for one in found
+    ]
+    is_ok = report.ok and all(result.ok for result in results)
+    return replace(report, ok=is_ok, checks=[*report.checks, *results])
 
 
 def _told(parts: Parts) -> Told:

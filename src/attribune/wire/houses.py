@@ -43,6 +43,7 @@ def house(parts: Parts, keeper: Keeper) -> House:
         keeper=keeper,
         enricher=lambda: parts.enricher,
         facts=lambda: parts.facts,
+        book=lambda: parts.book(is_reader=True),
         outbox=lambda: parts.outbox_reader,
         vault=parts.vault,
         dialects=tuple(DIALECTS),
@@ -135,11 +136,11 @@ def web(parts: Parts) -> tuple[WebRole, Pulse]:
     from attribune.roles.heartbeat import Pulse
     from attribune.roles.web import ApiServer, WebRole
     from attribune.wire.keepers import ServingKeeper
-    from attribune.wire.roles import recorder, registrar
+    from attribune.wire.roles import bookkeeper, recorder, registrar
 
     settings = parts.settings
-    registrar_, recorder_ = registrar(parts), recorder(parts)
-    keeper = ServingKeeper(parts, registrar_, recorder_)
+    registrar_, recorder_, bookkeeper_ = registrar(parts), recorder(parts), bookkeeper(parts)
+    keeper = ServingKeeper(parts, registrar_, recorder_, bookkeeper_)
     home = house(parts, keeper)
     app = create(home)
     api = ApiServer(
@@ -150,7 +151,7 @@ def web(parts: Parts) -> tuple[WebRole, Pulse]:
         settings.drain_ms / 1000 * _SERVER_SHARE,
         home.keys_used_at_ms,
     )
-    roles: list[Role] = [registrar_, recorder_]
+    roles: list[Role] = [registrar_, recorder_, bookkeeper_]
     pulse = Pulse(parts.folder, [api, *roles], parts.clock, settings.heartbeat_ms)
     role = WebRole(api, roles, pulse)
     keeper.between = role.between

@@ -18,7 +18,7 @@ from attribune.roles.base import Role, settle
 from attribune.roles.supervisor import RESTART_FOLDER
 from attribune.wire import beginnings, checking, disks
 from attribune.wire.parts import OUTBOX_FILE, Parts
-from attribune.wire.roles import attributor, postbacker, recorder, registrar
+from attribune.wire.roles import attributor, bookkeeper, postbacker, recorder, registrar
 
 if TYPE_CHECKING:
     from attribune.attribute.replay import Replayed
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from attribune.model.policy import Policy
     from attribune.report.audit import AuditReport
     from attribune.roles.attributor import AttributorRole
+    from attribune.roles.bookkeeper import BookkeeperRole
     from attribune.roles.postbacker import PostbackerRole
     from attribune.roles.recorder import RecorderRole
     from attribune.roles.registrar import RegistrarRole
@@ -37,6 +38,7 @@ _FILES: Final = {
     "registry": ("registry.db*",),
     "stores": STORES,
     "facts": ("facts",),
+    "book": ("book.db*",),
     "outbox": (f"{OUTBOX_FILE}*",),
 }
 #: Views that a role in a process of its own keeps, and what is removed of each while that role is down.
@@ -78,7 +80,7 @@ class OfflineKeeper:
 
     def settle(self) -> None:
         """Bring every view up to the journal's end."""
-        settle(self._registrar, self._attributor, self._recorder)
+        settle(self._registrar, self._attributor, self._recorder, self._bookkeeper)
 
     def settle_outbox(self) -> None:
         """Bring the outbox up to the journal's end."""
@@ -106,8 +108,9 @@ class OfflineKeeper:
         _refuse_pruned(self._parts, view)
         if view == "facts":
             self._recorder.forget()
-        elif view == "registry":
-            self._registrar.forget(lambda: remove(self._parts.folder, view))
+        elif view in {"registry", "book"}:
+            keeps = self._registrar if view == "registry" else self._bookkeeper
+            keeps.forget(lambda: remove(self._parts.folder, view))
         else:
             role, engines = _OFFLINE[view]
             self.__dict__.pop(role, None)
@@ -140,9 +143,10 @@ class OfflineKeeper:
         )
 
     def close(self) -> None:
-        """Let go of the registry's store; the other engines belong to the parts."""
-        if "_registrar" in self.__dict__:
-            self._registrar.close()
+        """Let go of the registry's store and the book; the other engines belong to the parts."""
+        for name in ("_registrar", "_bookkeeper"):
+            if name in self.__dict__:
+                getattr(self, name).close()
 
     @cached_property
     def _registrar(self) -> RegistrarRole:
@@ -155,6 +159,10 @@ class OfflineKeeper:
     @cached_property
     def _recorder(self) -> RecorderRole:
         return recorder(self._parts)
+
+    @cached_property
+    def _bookkeeper(self) -> BookkeeperRole:
+        return bookkeeper(self._parts)
 
     @cached_property
     def _postbacker(self) -> PostbackerRole:
@@ -187,12 +195,19 @@ def remove(folder: Path, view: str) -> None:
 class ServingKeeper:
     """Keeps the views of a house that serves: roles do the work, here they are only told."""
 
-    def __init__(self, parts: Parts, registrar_: RegistrarRole, recorder_: RecorderRole) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        registrar_: RegistrarRole,
+        recorder_: RecorderRole,
+        bookkeeper_: BookkeeperRole,
+    ) -> None:
         """Know the roles of this process."""
         self._parts = parts
         self._disk = disks.DiskWatch(parts)
         self._registrar = registrar_
         self._recorder = recorder_
+        self._bookkeeper = bookkeeper_
         #: Where the journal ended, and when it was, as each view's rebuild was begun.
         self._ends: dict[str, int] = {}
         self._begun_ms: dict[str, int] = {}
@@ -210,7 +225,7 @@ class ServingKeeper:
         while self._attributor_stands()[0] < end and time.monotonic() < give_up:
             time.sleep(_SETTLE_POLL_S)
         end = self._parts.journal.end()  # what was decided of it stands behind it
-        while self._recorder.position() < end and time.monotonic() < give_up:
+        while self._slowest() < end and time.monotonic() < give_up:
             time.sleep(_SETTLE_POLL_S)
 
     def settle_outbox(self) -> None:
@@ -222,9 +237,12 @@ class ServingKeeper:
             time.sleep(_SETTLE_POLL_S)
 
     def lag(self) -> int:
-        """Entries that the slower of attributor and recorder has not handled, as far as they have said."""
+        """Entries that the slowest of attributor, recorder and bookkeeper has not handled, as far as they have said."""
         decided, _ = self._attributor_stands()
-        return max(0, self._parts.journal.end() - min(decided, self._recorder.position()))
+        return max(0, self._parts.journal.end() - min(decided, self._slowest()))
+
+    def _slowest(self) -> Position:
+        return min(self._recorder.position(), self._bookkeeper.position())
 
     def status(self) -> Status:
         """Where the roles stand."""
@@ -250,8 +268,9 @@ class ServingKeeper:
         self._begun_ms[view] = self._parts.clock.now_ms()
         if view == "facts":
             self.between(self._recorder, self._recorder.forget)
-        elif view == "registry":
-            self._registrar.forget(lambda: remove(self._parts.folder, view))
+        elif view in {"registry", "book"}:
+            keeps = self._registrar if view == "registry" else self._bookkeeper
+            keeps.forget(lambda: remove(self._parts.folder, view))
         else:
             role, files = _OF_CHILDREN[view]
             self._parts.forget("outbox_reader")
@@ -266,10 +285,14 @@ class ServingKeeper:
             role, _ = _OF_CHILDREN[view]
             position, is_idle = self._since(role, self._begun_ms.get(view, 0))
         else:
-            state = (self._recorder if view == "facts" else self._registrar).state()
+            state = self._role_of(view).state()
             position, is_idle = state.get("position") or 0, state.get("lag") == 0
         is_done = position >= end or is_idle
         return Progress(view=view, is_done=is_done, position=min(position, end), end=end)
+
+    def _role_of(self, view: str) -> Role:
+        roles: dict[str, Role] = {"facts": self._recorder, "book": self._bookkeeper}
+        return roles.get(view, self._registrar)
 
     def _role(self, name: str) -> RoleStatus:
         return {role.role: role for role in self.status().roles}[name]

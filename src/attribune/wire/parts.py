@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from attribune.engines.lmdb_journal import LmdbJournal
     from attribune.ports import (
         Answers,
+        Book,
         Chance,
         Clock,
         Enricher,
@@ -143,6 +144,12 @@ class Parts:
         from attribune.engines.sql_registry import SqlRegistryStore
 
         return SqlRegistryStore(self.folder / "registry.db", is_reader=is_reader)
+
+    def book(self, *, is_reader: bool) -> Book:
+        """What partners are owed; its writer is the bookkeeper alone. Who opens it closes it."""
+        from attribune.engines.sql_book import SqlBook
+
+        return SqlBook(self.folder / "book.db", is_reader=is_reader)
 
     def registry(self) -> Registry:
         """A view of its own for who asks, filled from the store as far as that goes."""

@@ -31,7 +31,7 @@ from attribune.wire.keepers import OfflineKeeper
 from attribune.wire.parts import Parts
 
 #: Roles that read what may be pruned. All others read only what people changed, which is kept.
-_READERS: Final = ("attributor", "recorder", "postbacker")
+_READERS: Final = ("attributor", "recorder", "postbacker", "bookkeeper")
 #: How much longer than a heartbeat lasts a role is waited for until it says where it stands.
 _SPARE_MS: Final = 2000
 _POLL_S: Final = 0.05

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from attribune.record.facts import Lookups
     from attribune.roles.attributor import AttributorRole
     from attribune.roles.base import Role
+    from attribune.roles.bookkeeper import BookkeeperRole
     from attribune.roles.postbacker import PostbackerRole
     from attribune.roles.recorder import RecorderRole
     from attribune.roles.registrar import RegistrarRole
@@ -91,6 +92,15 @@ def postbacker(parts: Parts) -> PostbackerRole:
         chance=parts.chance,
     )
     return PostbackerRole(world, parts.settings)
+
+
+def bookkeeper(parts: Parts) -> BookkeeperRole:
+    """The bookkeeper over the engines of a folder."""
+    from attribune.roles.bookkeeper import BookkeeperRole
+
+    return BookkeeperRole(
+        parts.journal, lambda: parts.book(is_reader=False), parts.clock, parts.settings
+    )
 
 
 def collector(parts: Parts, name: str) -> Role:

@@ -13,9 +13,11 @@ from msgspec import Struct
 from attribune.api.here import Here
 from attribune.api.house import House
 from attribune.collect.links import read_touch
+from attribune.ledger.desk import KNOWN
 from attribune.model.delivery import Logged, LogQuestion
 from attribune.model.errors import Invalid
 from attribune.model.ids import ProductId
+from attribune.ports import KeptLine, LinesWanted
 from attribune.record.handles import handle_hash
 from attribune.registry import find
 from attribune.report import explain, query
@@ -26,6 +28,8 @@ from attribune.report.stories import Explained
 HANDLE_CHARACTERS_MAX: Final = 2048
 #: Most deliveries told with the stories of one handle.
 DELIVERIES_MAX: Final = 1000
+#: Most lines told of one outcome.
+LINES_MAX: Final = 100
 _CHUNK: Final = 500
 
 
@@ -113,7 +117,19 @@ def sources(house: House) -> explain.Sources:
         read_touch=read_touch,
         handle_hash=handle_hash,
         deliveries=lambda ids: _deliveries(house, ids),
+        booked=lambda keys: _booked(house, keys),
     )
+
+
+def _booked(house: House, keys: Collection[str]) -> list[KeptLine]:
+    """What outcomes earned; each has a few lines."""
+    book = house.book()
+    try:
+        known = book.states(KNOWN, keys)
+        found = (book.lines(LinesWanted(outcome=key), 0, LINES_MAX) for key in keys if key in known)
+        return [kept for lines in found for kept in lines]
+    finally:
+        book.close()
 
 
 def _deliveries(house: House, ids: Collection[str]) -> list[Logged]:

@@ -1,0 +1,94 @@
+"""``attribune reconcile``: a partner's own list beside the book."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from attribune.cli import show
+from attribune.cli.client import Client, connect
+from attribune.cli.options import Data, Json
+from attribune.ledger.reconcile import FILE_BYTES_MAX, Match, read, unclaimed
+from attribune.model.errors import Invalid
+
+#: Rows sent at a time.
+_CHUNK: Final = 2000
+
+
+def register(commands: typer.Typer) -> None:
+    """Add the command."""
+    commands.command(
+        epilog="Example: attribune reconcile --data D --partner acme conversions.csv --period 2026-01"
+    )(reconcile)
+
+
+def reconcile(
+    data: Data,
+    partner: Annotated[str, typer.Option("--partner", help="Id or name of the partner.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV with transaction_id, and amount and currency if it has them."),
+    ],
+    period: Annotated[
+        str | None,
+        typer.Option(
+            help="The month that the list is of; what we have of others is not missed there."
+        ),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Compare a partner's own list with the book: matched, missing here or there, other amounts, and why."""
+    try:
+        with file.open("rb") as opened:
+            claims = read(opened.read(FILE_BYTES_MAX + 1))
+    except OSError as fault:
+        raise Invalid(f"{file} cannot be read: {fault}", param="file") from fault
+    with connect(data) as house:
+        rows: list[dict[str, Any]] = []
+        for begin in range(0, len(claims), _CHUNK):
+            some = [msgspec.to_builtins(one) for one in claims[begin : begin + _CHUNK]]
+            body = {"partner": partner, "claims": some}
+            rows += house.call("POST", "/api/reconcile", body)["rows"]
+        rows += _missing_there(house, partner, period, {one.transaction_id for one in claims})
+    counts = Counter(row["match"] for row in rows)
+    counted = {match.value: counts[match.value] for match in Match}
+    if json_:
+        return show.as_json({"reconciled": {"partner": partner, "counts": counted, "rows": rows}})
+    show.fields(counted)
+    columns = ("transaction_id", "match", "theirs", "ours", "currency", "reason")
+    differing = [row for row in rows if row["match"] != Match.MATCHED.value]
+    return show.table(
+        columns, ([row[c] for c in columns] for row in differing), empty="Everything matches."
+    )
+
+
+def _missing_there(
+    house: Client, partner: str, period: str | None, claimed: set[str]
+) -> list[dict[str, Any]]:
+    """What we owe for transactions that the list does not have."""
+    owed: dict[tuple[str, str], int] = {}
+    after: int | None = None
+    while True:
+        page = house.call("GET", "/api/book/lines", query={"partner": partner, "after": after})
+        for line in page["lines"]:
+            number = line["transaction_id"]
+            if number and number not in claimed and _is_of(line, period):
+                name = (number, line["currency"])
+                owed[name] = owed.get(name, 0) + line["amount_minor"]
+        after = page["next"]
+        if after is None:
+            break
+    return [
+        msgspec.to_builtins(unclaimed(number, amount, currency))
+        for (number, currency), amount in sorted(owed.items())
+        if amount
+    ]
+
+
+def _is_of(line: dict[str, Any], period: str | None) -> bool:
+    """Whether the conversion of a line was in the month, in UTC."""
+    return period is None or str(show.moment(line["at_ms"])).startswith(period)

@@ -1,0 +1,279 @@
+"""The book in SQL: what partners are owed, and what the bookkeeper remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from msgspec.structs import replace
+
+from attribune.engines.sql import SqlView, View, position_table
+from attribune.model.book import Entry, Line, LineState
+from attribune.model.ids import Position
+from attribune.ports import BookWrites, KeptLine, LinesWanted
+
+#: Values of one list in a statement; SQL's are limited.
+_CHUNK: Final = 500
+_STATES: Final = tuple(LineState)
+_NUMBER: Final[dict[LineState, int]] = {state: n for n, state in enumerate(_STATES)}
+# In statements written as text 2 is the state of what is approved.
+assert _NUMBER[LineState.APPROVED] == 2
+
+_tables: Final = sa.MetaData()
+_VIEW: Final = View("book", position_table("book_position", _tables))
+_lines: Final = sa.table(
+    "lines",
+    *map(
+        sa.column,
+        (
+            "number",
+            "id",
+            "outcome",
+            "partner",
+            "currency",
+            "amount_minor",
+            "state",
+            "due_ms",
+            "month",
+            "statement",
+            "payload",
+        ),
+    ),
+)
+_entries: Final = sa.table(
+    "entries",
+    *map(
+        sa.column,
+        (
+            "number",
+            "id",
+            "at_ms",
+            "debit",
+            "credit",
+            "amount_minor",
+            "currency",
+            "about",
+            "cause",
+        ),
+    ),
+)
+
+# Prepared once: building a statement costs more than running it.
+_STATES_OF: Final = sa.text(
+    "SELECT name, payload FROM states WHERE kind = :kind AND name IN :names"
+).bindparams(sa.bindparam("names", expanding=True))
+_PUT: Final = sa.text(
+    "INSERT INTO states (kind, name, payload) VALUES (:kind, :name, :payload)"
+    " ON CONFLICT (kind, name) DO UPDATE SET payload = excluded.payload"
+)
+_FORGET: Final = sa.text("DELETE FROM states WHERE kind = :kind AND name = :name")
+_LINE: Final = sa.text(
+    "INSERT INTO lines (id, outcome, partner, currency, amount_minor, state, due_ms, month, payload) VALUES"
+    " (:id, :outcome, :partner, :currency, :amount_minor, :state, :due_ms, :month, :payload)"
+    " ON CONFLICT (outcome, id) DO NOTHING"
+)
+_MOVE: Final = sa.text(
+    "UPDATE lines SET state = :state, due_ms = :due_ms, month = :month"
+    " WHERE outcome = :outcome AND id = :id"
+)
+_ENTRY: Final = sa.text(
+    "INSERT INTO entries (id, at_ms, debit, credit, amount_minor, currency, about, cause) VALUES"
+    " (:id, :at_ms, :debit, :credit, :amount_minor, :currency, :about, :cause)"
+    " ON CONFLICT (about, id) DO NOTHING"
+)
+_COUNT: Final = sa.text(
+    "INSERT INTO balances (account, currency, amount_minor) VALUES (:account, :currency, :amount_minor)"
+    " ON CONFLICT (account, currency) DO UPDATE SET amount_minor = balances.amount_minor + excluded.amount_minor"
+)
+_COUNT_ANEW: Final = sa.text(
+    "INSERT INTO balances (account, currency, amount_minor) SELECT :account, :currency, coalesce(sum("
+    "CASE WHEN credit = :account THEN amount_minor ELSE -amount_minor END), 0) FROM entries"
+    " WHERE currency = :currency AND (credit = :account OR debit = :account)"
+    " ON CONFLICT (account, currency) DO UPDATE SET amount_minor = excluded.amount_minor"
+)
+_TAKE: Final = sa.text(
+    "UPDATE lines SET statement = :statement WHERE partner = :partner AND currency = :currency"
+    " AND month <= :month AND state = 2 AND statement IS NULL"
+)
+_DUE: Final = sa.text(
+    "SELECT state, due_ms, month, payload FROM lines WHERE state = :state AND state IN (0, 1)"
+    " AND due_ms <= :until_ms ORDER BY due_ms, id LIMIT :limit"
+)
+_NEXT_DUE: Final = sa.text("SELECT min(due_ms) FROM lines WHERE state = :state AND state IN (0, 1)")
+_UNTAKEN: Final = sa.text(
+    "SELECT currency, count(*), sum(amount_minor) FROM lines WHERE partner = :partner AND month <= :month"
+    " AND state = 2 AND statement IS NULL GROUP BY currency"
+)
+_OF_ACCOUNT: Final = sa.text(
+    "SELECT account, currency, amount_minor FROM balances WHERE account >= :from_ AND account < :to"
+    " ORDER BY account, currency"
+)
+#: Behind every sign that an account has.
+_LAST: Final = "\U0010ffff"
+_encode: Final = msgspec.msgpack.Encoder().encode
+_read_line: Final = msgspec.msgpack.Decoder(Line).decode
+
+
+class SqlBook(SqlView):
+    """The book under a database URL or in a SQLite file. Raises as ``SqlView`` does."""
+
+    def __init__(self, url_or_path: str | Path, *, is_reader: bool = False) -> None:
+        #: Statements in the database's own words.
+        self._compiled: dict[sa.TextClause, sa.Compiled] = {}
+        super().__init__(_VIEW, url_or_path, is_reader=is_reader)
+
+    def states(self, kind: int, keys: Collection[str]) -> dict[str, bytes]:
+        """What is remembered under these keys, as far as it is."""
+        wanted = list(keys)
+        found: dict[str, bytes] = {}
+        for start in range(0, len(wanted), _CHUNK):
+            values = {"kind": kind, "names": wanted[start : start + _CHUNK]}
+            found.update((name, bytes(payload)) for name, payload in self.rows(_STATES_OF, values))
+        return found
+
+    def due(self, state: LineState, until_ms: int, limit: int) -> list[Line]:
+        """Up to ``limit`` lines in a state that are due by a moment, ordered by (when, id)."""
+        values = {"state": _NUMBER[state], "until_ms": until_ms, "limit": limit}
+        return [_line(*row) for row in self.rows(_DUE, values)]
+
+    def next_due(self, state: LineState) -> int | None:
+        """When the next line in a state is due; None when none is."""
+        rows = self.rows(_NEXT_DUE, {"state": _NUMBER[state]})
+        return rows[0][0] if rows else None
+
+    def untaken(self, partner: str, month: int) -> dict[str, tuple[int, int]]:
+        """By currency: how many approved lines due by a month no statement has taken, and their sum."""
+        rows = self.rows(_UNTAKEN, {"partner": partner, "month": month})
+        return {currency: (count, int(total)) for currency, count, total in rows}
+
+    def commit(self, writes: BookWrites, position: Position) -> None:
+        """Write all of it and move the position, all or nothing; what stands already is left."""
+        with self.writing(position) as connection:
+            for statement, rows in _writes(writes):
+                self._many(connection, statement, rows)
+            self._enter(connection, writes.entries)
+            for taken in writes.taken:
+                connection.execute(_TAKE, taken._asdict())
+
+    def lines(self, wanted: LinesWanted, after: int, limit: int) -> list[KeptLine]:
+        """Up to ``limit`` lines behind a number, in the order of booking."""
+        c = _lines.c
+        asked = ((c[name], value) for name, value in wanted._asdict().items())
+        query = (
+            sa.select(c.number, c.statement, c.state, c.due_ms, c.month, c.payload)
+            .where(c.number > after, *(column == value for column, value in asked if value))
+            .order_by(c.number)
+            .limit(limit)
+        )
+        return [
+            KeptLine(number, _line(*rest), statement)
+            for number, statement, *rest in self.rows(query)
+        ]
+
+    def entries(self, about: str | None, after: int, limit: int) -> list[tuple[int, Entry]]:
+        """Up to ``limit`` entries behind a number, in the order of booking."""
+        c = _entries.c
+        query = sa.select(_entries).where(c.number > after).order_by(c.number).limit(limit)
+        if about is not None:
+            query = query.where(c.about == about)
+        return [(row.number, _entry(row)) for row in self.rows(query)]
+
+    def balances(self, account: str | None = None) -> list[tuple[str, str, int]]:
+        """Account, currency and what was credited less what was debited."""
+        from_ = account or ""
+        rows = self.rows(_OF_ACCOUNT, {"from_": from_, "to": from_ + _LAST})
+        return [(name, currency, int(amount)) for name, currency, amount in rows]
+
+    def _enter(self, connection: sa.Connection, entries: Sequence[Entry]) -> None:
+        """Keep entries and count them into the balances, each once."""
+        kept = self._many(connection, _ENTRY, [msgspec.structs.asdict(one) for one in entries])
+        moved: dict[tuple[str, str], int] = {}
+        for one in entries:
+            for account, amount in ((one.debit, -one.amount_minor), (one.credit, one.amount_minor)):
+                name = (account, one.currency)
+                moved[name] = moved.get(name, 0) + amount
+        rows = [
+            {"account": account, "currency": currency, "amount_minor": amount}
+            for (account, currency), amount in moved.items()
+        ]
+        # Some stood already: nobody says which, so the balances are added up anew.
+        is_known = kept == len(entries)
+        self._many(connection, _COUNT if is_known else _COUNT_ANEW, rows)
+
+    def _many(
+        self, connection: sa.Connection, statement: sa.TextClause, rows: list[dict[str, Any]]
+    ) -> int:
+        """Execute a statement for many rows, past SQLAlchemy's care for each of them; how many rows it changed."""
+        if not rows:
+            return 0
+        compiled = self._compiled.get(statement)
+        if compiled is None:
+            compiled = self._compiled[statement] = statement.compile(dialect=connection.dialect)
+        order = getattr(compiled, "positiontup", None)
+        values: Any = (
+            rows if order is None else [tuple(map(row.__getitem__, order)) for row in rows]
+        )
+        return connection.exec_driver_sql(str(compiled), values).rowcount
+
+
+def _writes(writes: BookWrites) -> Iterator[tuple[sa.TextClause, list[dict[str, Any]]]]:
+    """What is executed, in this order: a line stands before it is moved."""
+    yield _LINE, [_of_line(line) for line in writes.lines]
+    yield (
+        _MOVE,
+        [
+            moved._asdict() | {"id": id_, "state": _NUMBER[moved.state]}
+            for id_, moved in writes.moved.items()
+        ],
+    )
+    states = writes.states.items()
+    yield (
+        _PUT,
+        [
+            {"kind": kind, "name": name, "payload": payload}
+            for (kind, name), payload in states
+            if payload is not None
+        ],
+    )
+    yield (
+        _FORGET,
+        [{"kind": kind, "name": name} for (kind, name), payload in states if payload is None],
+    )
+
+
+def _of_line(line: Line) -> dict[str, Any]:
+    return {
+        "id": line.id,
+        "outcome": line.outcome,
+        "partner": line.partner,
+        "currency": line.currency,
+        "amount_minor": line.amount_minor,
+        "state": _NUMBER[line.state],
+        "due_ms": line.due_ms,
+        "month": line.month,
+        "payload": _encode(line),
+    }
+
+
+def _line(state: int, due_ms: int, month: int, payload: bytes) -> Line:
+    """A line as it stands: what moves is in columns of its own."""
+    line = _read_line(payload)
+    if line.due_ms == due_ms and line.state is _STATES[state]:
+        return line
+    return replace(line, state=_STATES[state], due_ms=due_ms, month=month)
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        id=row.id,
+        at_ms=row.at_ms,
+        debit=row.debit,
+        credit=row.credit,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+        about=row.about,
+        cause=row.cause,
+    )

@@ -1,0 +1,91 @@
+"""What was agreed, as of a place in the journal: offers, rates, who recruited whom, and the products' time zones."""
+
+from __future__ import annotations
+
+from attribune.ledger import offers as offers_
+from attribune.ledger.offers import Terms
+from attribune.ledger.precedence import Fit, decide
+from attribune.ledger.rates import Rates
+from attribune.ledger.told import Told
+from attribune.model.control import Change, Product
+from attribune.model.offer import OfferSet, RatesSet, Recruited
+
+
+class Agreed:
+    """A fold over topic ``control``: what the book is booked under from here on."""
+
+    def __init__(self) -> None:
+        """Begin before every change."""
+        self.rates = Rates()
+        self.parents: dict[str, str | None] = {}
+        self._zones: dict[str, str] = {}
+        #: Versions of each offer, oldest first.
+        self.offers: dict[str, list[Terms]] = {}
+        #: Offers by an event that they count, then by the event that they pay for.
+        self._by_name: dict[str, dict[str, list[list[Terms]]]] = {}
+        self._asking: frozenset[str] = frozenset()
+
+    def apply(self, change: Change) -> None:
+        """Take in one change; others leave nothing here."""
+        record = change.record
+        if isinstance(record, OfferSet):
+            self._add_offer(record, change.at_ms)
+        elif isinstance(record, RatesSet):
+            for rate in record.rates:
+                self.rates.add(rate)
+        elif isinstance(record, Recruited):
+            self.parents[record.partner] = record.parent
+        elif isinstance(record, Product):
+            self._zones[record.id] = record.timezone
+
+    def timezone(self, product: str) -> str:
+        """A product's time zone."""
+        return self._zones.get(product, "UTC")
+
+    def counts(self, name: str) -> bool:
+        """Whether any offer counts such an event."""
+        return name in self._by_name
+
+    def fits(self, told: Told) -> list[Fit]:
+        """The offers that count an outcome: of those that pay for the same event, the one that decides."""
+        groups = self._by_name.get(told.name)
+        if not groups or told.partner is None:
+            return []
+        found = (decide(group, event, told) for event, group in groups.items())
+        return [fit for fit in found if fit is not None and told.name in fit.terms.names]
+
+    def has_conditions(self, name: str) -> bool:
+        """Whether some offer that counts such an event asks something of people."""
+        return name in self._asking
+
+    def newest(self) -> list[Terms]:
+        """The newest version of each offer, by id."""
+        return [self.offers[name][-1] for name in sorted(self.offers)]
+
+    def of_partner(self, partner: str, currency: str | None = None) -> list[Terms]:
+        """The newest versions of the offers that may pay a partner."""
+        return [
+            terms
+            for terms in self.newest()
+            if terms.offer.partner in {None, partner} and currency in {None, terms.offer.currency}
+        ]
+
+    def version(self, offer: str, version: int) -> Terms:
+        """One version of an offer."""
+        return next(terms for terms in self.offers[offer] if terms.version == version)
+
+    def _add_offer(self, record: OfferSet, at_ms: int) -> None:
+        terms = offers_.terms(record.offer, record.version, at_ms)
+        self.offers.setdefault(record.offer.id, []).append(terms)
+        self._index()
+
+    def _index(self) -> None:
+        """Offers by name anew; they are few, and seldom added."""
+        self._by_name = {}
+        all_ = [terms for versions in self.offers.values() for terms in versions]
+        self._asking = frozenset().union(*(t.names for t in all_ if t.condition is not None))
+        for versions in self.offers.values():
+            for event in {terms.offer.event for terms in versions}:
+                names = frozenset().union(*(t.names for t in versions if t.offer.event == event))
+                for name in names:
+                    self._by_name.setdefault(name, {}).setdefault(event, []).append(versions)

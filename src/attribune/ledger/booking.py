@@ -1,0 +1,210 @@
+"""From outcomes to commissions: what an outcome earns, and what a later revision changes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from attribune.ledger import qualify
+from attribune.ledger.clerk import About, Grant, Why
+from attribune.ledger.desk import CANDIDATE
+from attribune.ledger.known import Booked, Candidate, Deed, Known
+from attribune.ledger.ladder import SLOT_MAX, Share
+from attribune.ledger.numbers import converted
+from attribune.ledger.offers import Terms
+from attribune.ledger.precedence import Fit
+from attribune.ledger.reading import (
+    about_known,
+    about_told,
+    is_same,
+    known_of,
+    needs_revenue,
+    share_of,
+)
+from attribune.ledger.taking_back import TakingBack
+from attribune.ledger.told import Told, is_undoing
+from attribune.ledger.when import due_ms, window_of
+
+
+class Priced(NamedTuple):
+    """An offer that counts an outcome, and the revenue in the offer's currency."""
+
+    fit: Fit
+    base_minor: int
+    rate: str
+
+
+class Booking(TakingBack):
+    """Takes outcomes in, one after the other."""
+
+    def take(self, told: Told) -> None:
+        """Book an outcome, or what a later revision of it changes; one that was told before changes nothing."""
+        known = self._known(told.key)
+        if is_undoing(told) and known is None:
+            self._undo(told)
+        if known is None:
+            # A later revision is remembered though it earns nothing, so that an earlier one told after it does not either.
+            fits = self._agreed.fits(told)
+            if fits or is_undoing(told) or told.revision > 1:
+                self._book(told, fits)
+        elif told.revision > known.revision:
+            self._revise(told, known)
+
+    def again(self, told: Told) -> None:
+        """Book an outcome that a missing rate held, unless a later revision has come between."""
+        known = self._known(told.key)
+        if known is not None and known.is_held and known.revision == told.revision:
+            self._book(told, self._agreed.fits(told))
+
+    def undo_again(self, told: Told) -> None:
+        """Undo what a missing rate kept from being undone."""
+        self._undo(told)
+
+    def by_hand(self, key: str, why: Why) -> bool:
+        """Take back what an outcome earned; whether there was anything."""
+        known = self._known(key)
+        if known is None or not known.booked:
+            return False
+        self._strip(key, known, why)
+        return True
+
+    def expire(self, key: str, offer: str, at_ms: int) -> None:
+        """The time to qualify is over."""
+        known = self._known(key)
+        assert known is not None, "a line waits for what is known"
+        why = Why("expired", "not_qualified", at_ms)
+        self._strip_offer(key, known, offer, why)
+
+    def _book(self, told: Told, fits: list[Fit]) -> None:
+        """Book an outcome of which nothing stands."""
+        priced = [self._priced(told, fit) for fit in fits]
+        known = known_of(told)
+        if any(one is None for one in priced):
+            self._keep(told.key, replace(known, is_held=True))
+            self._bear(told)
+            return
+        self._keep(told.key, known)
+        booked: list[Booked] = []
+        for one in priced:
+            assert one is not None, "looked at above"
+            booked += self._grant(told, one)
+        # What it counts for as a deed was kept meanwhile.
+        standing = self._known(told.key)
+        assert standing is not None, "kept above"
+        self._keep(told.key, standing.with_booked((*standing.booked, *booked)))
+        for one in priced:
+            if one is not None and one.fit.terms.condition is not None:
+                self._look_again(told, one.fit.terms)
+        self._bear(told)
+        self._undo_borne(told)
+
+    def _priced(self, told: Told, fit: Fit) -> Priced | None:
+        """The revenue in the offer's currency; None when a rate is missing, and then it is held."""
+        currency = fit.terms.offer.currency
+        base, at = told.revenue_currency, told.day.isoformat()
+        if not told.revenue_minor or not needs_revenue(fit.terms, told.name):
+            return Priced(fit, 0, "")
+        if base == currency:
+            return Priced(fit, told.revenue_minor, "")
+        rate = self._agreed.rates.of(at, base, currency)
+        if rate is None:
+            self._held.hold(at, base, currency, told)
+            return None
+        found = converted(told.revenue_minor, base, currency, rate)
+        # What lies beyond has no room in any tally, however far it lies.
+        bounded = max(-SLOT_MAX - 1, min(SLOT_MAX + 1, found))
+        return Priced(fit, bounded, str(rate))
+
+    def _grant(self, told: Told, priced: Priced) -> list[Booked]:
+        """Book what an outcome counts for under one offer."""
+        terms = priced.fit.terms
+        is_waiting = False
+        if terms.condition is not None:
+            if told.name == terms.condition.event:
+                self._deed(told, terms, priced.base_minor)
+            if told.name == terms.offer.event:
+                if not self._anchor(told, terms):
+                    return []
+                is_waiting = True
+        found: list[Booked] = []
+        for number, deal in enumerate(terms.deals):
+            share = share_of(deal, terms, told, priced.base_minor)
+            if share:
+                found += self._earn(told, priced, number, share, is_waiting=is_waiting)
+        return found
+
+    def _earn(
+        self, told: Told, priced: Priced, number: int, share: Share, *, is_waiting: bool
+    ) -> list[Booked]:
+        terms = priced.fit.terms
+        assert told.partner is not None, "only who is credited fits an offer"
+        due = due_ms(terms.offer, told.timezone, told.at_ms)
+        if is_waiting:
+            assert terms.condition is not None, "it waits for one"
+            due = qualify.expires_ms(terms.condition, told.at_ms, self._desk.meta.now_ms)
+        about = about_told(told)._replace(
+            rate=priced.rate,
+            rate_day=told.day.isoformat() if priced.rate else "",
+            lost=priced.fit.lost,
+        )
+        deal = terms.deals[number]
+        grant = Grant(
+            terms=terms,
+            deal=number,
+            partner=told.partner,
+            window=window_of(deal, terms.from_day, told.day),
+            cell=told.day.isoformat(),
+            share=share,
+            base_minor=priced.base_minor,
+            due_ms=due,
+            is_waiting=is_waiting,
+        )
+        return self._clerk.earn(about, grant)
+
+    def _revise(self, told: Told, known: Known) -> None:
+        """Take in a later revision: what stays as it was stays, else it is undone and booked anew."""
+        if is_same(told, known):
+            self._keep(told.key, replace(known, revision=told.revision))
+            return
+        self._strip(told.key, known, Why(f"r{told.revision}", told.cause, told.judged_at_ms))
+        self._book(told, self._agreed.fits(told))
+
+    def _anchor(self, told: Told, terms: Terms) -> bool:
+        """Let a conversion wait for its person; one commission a person, so a second one has none."""
+        name = qualify.key(terms.offer.id, told.product, told.player)
+        found = self._candidate(name)
+        if found.anchor not in {None, told.key}:
+            return False
+        found = replace(found, anchor=told.key, anchor_at_ms=told.at_ms)
+        self._desk.put(CANDIDATE, name, found)
+        return True
+
+    def _deed(self, told: Told, terms: Terms, amount_minor: int) -> None:
+        name = qualify.key(terms.offer.id, told.product, told.player)
+        deed = Deed(told.at_ms, told.key, amount_minor)
+        self._desk.put(CANDIDATE, name, qualify.with_deed(self._candidate(name), deed))
+        known = self._known(told.key)
+        assert known is not None, "an outcome is kept before its deeds"
+        self._keep(told.key, replace(known, deeds=(*known.deeds, name)))
+
+    def _look_again(self, told: Told, terms: Terms) -> None:
+        """Let who has done what was asked qualify."""
+        name = qualify.key(terms.offer.id, told.product, told.player)
+        found = self._candidate(name)
+        known = self._known(found.anchor) if found.anchor else None
+        if known is None or found.anchor is None:
+            return
+        about = about_known(found.anchor, known)
+        booked = tuple(
+            self._qualified(about, one, found) if one.offer == terms.offer.id else one
+            for one in known.booked
+        )
+        self._keep(found.anchor, known.with_booked(booked))
+
+    def _qualified(self, about: About, booked: Booked, found: Candidate) -> Booked:
+        terms = self._agreed.version(booked.offer, booked.version)
+        is_met = terms.condition is not None and qualify.is_met(terms.condition, found)
+        if not booked.is_waiting or not is_met:
+            return booked
+        return self._clerk.qualify(about, booked, due_ms(terms.offer, about.timezone, about.at_ms))

@@ -1,0 +1,192 @@
+"""The bookkeeper: takes outcomes and changes in the journal's order, and makes the book of them.
+
+Time is the journal's: the latest moment that an entry said. What is due is approved under its own day, so it does not matter when
+that is done, and it is done after each batch. Whose time to qualify is over loses before the next entry is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+from attribune.ledger import payout, statements
+from attribune.ledger.agreed import Agreed
+from attribune.ledger.booking import Booking
+from attribune.ledger.clerk import Why
+from attribune.ledger.desk import CANDIDATE, KNOWN, LADDER, TRANSACTION, Desk
+from attribune.ledger.held import Held
+from attribune.ledger.known import Known
+from attribune.ledger.qualify import key as candidate_key
+from attribune.ledger.reading import transaction_key
+from attribune.ledger.told import UNDOING, Told, is_undoing, told
+from attribune.model.book import LineState, Place, account, entry
+from attribune.model.control import Change
+from attribune.model.ids import Position
+from attribune.model.offer import (
+    PayoutMade,
+    PayoutSettled,
+    RatesSet,
+    Reversed,
+    StatementClosed,
+)
+from attribune.model.outcome import Attribution, CreditedEvent, Outcome
+from attribune.ports import Book
+
+#: Lines that are approved, or expire, at a time.
+DUE_MAX: Final = 2000
+
+Entry = tuple[Position, Change | Outcome]
+
+
+class Bookkeeper:
+    """Makes the book; begin it anew when a commit has failed."""
+
+    def __init__(self, book: Book, agreed: Agreed) -> None:
+        """Go on from where the book stands; ``agreed`` holds every change up to there."""
+        self.agreed = agreed
+        self.desk = Desk(book)
+        self._booking = Booking(self.desk, agreed)
+        self._held = Held(self.desk, agreed)
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        """Book entries that stand behind each other in the journal, and commit."""
+        for is_change, run in groupby(entries, lambda entry: isinstance(entry[1], Change)):
+            if is_change:
+                for position, record in run:
+                    self._on_change(position, record)  # type: ignore[arg-type]  # the key says so
+            else:
+                self._take_outcomes(list(run))
+        if entries:
+            self.desk.commit(entries[-1][0])
+        self.approve()
+
+    def next_due(self) -> int | None:
+        """The next moment at which something happens though nothing is told."""
+        found = self.desk.book.next_due(LineState.PENDING)
+        expires = self.desk.book.next_due(LineState.WAITING)
+        return min((at for at in (found, expires) if at is not None), default=None)
+
+    def approve(self) -> None:
+        """Approve every line that is due; nothing may lie on the desk."""
+        desk = self.desk
+        while True:
+            lines = desk.book.due(LineState.PENDING, desk.meta.now_ms, DUE_MAX)
+            for line in lines:
+                desk.approve(line)
+                if line.amount_minor:
+                    desk.enter(
+                        [
+                            entry(
+                                f"{line.id}:approved",
+                                line.due_ms,
+                                account(line.partner, Place.PENDING),
+                                account(line.partner, Place.APPROVED),
+                                line.amount_minor,
+                                line.currency,
+                                line.id,
+                                "approved",
+                            )
+                        ]
+                    )
+            if lines:
+                desk.commit(desk.position)
+            if len(lines) < DUE_MAX:
+                return
+
+    def _take_outcomes(self, entries: list[Entry]) -> None:
+        """Take outcomes with no change between them, so that all are read under the same."""
+        tales = [self._told(record) for _, record in entries]
+        self._load([tale for tale in tales if tale is not None])
+        for (position, record), tale in zip(entries, tales, strict=True):
+            self._pass(record.judged_at_ms, position)  # type: ignore[union-attr]  # outcomes alone
+            if tale is not None:
+                self._booking.take(tale)
+
+    def _told(self, record: Change | Outcome) -> Told | None:
+        """What the book takes of an entry, when any offer counts such a thing."""
+        if isinstance(record, CreditedEvent):
+            if record.name not in UNDOING and not self.agreed.counts(record.name):
+                return None
+        elif not isinstance(record, Attribution) or not self.agreed.counts(record.kind):
+            return None
+        return told(record, self.agreed.timezone(record.product))
+
+    def _on_change(self, position: Position, change: Change) -> None:
+        self._pass(change.at_ms, position)
+        self.agreed.apply(change)
+        record = change.record
+        if isinstance(record, RatesSet):
+            self._release()
+        elif isinstance(record, Reversed):
+            self._booking.by_hand(
+                record.outcome, Why(f"hand{position}", record.reason, change.at_ms)
+            )
+        elif isinstance(record, StatementClosed):
+            self._settle(position)
+            statements.close(self.desk, self.agreed, record, change.at_ms)
+            # At once: what is booked behind it, though in this batch, is not the statement's.
+            self.desk.commit(position)
+        elif isinstance(record, PayoutMade):
+            payout.make(self.desk, record, change.at_ms)
+        elif isinstance(record, PayoutSettled):
+            payout.settle(self.desk, record, change.at_ms)
+
+    def _release(self) -> None:
+        """Book what waited for the rates that came."""
+        for one in self._held.release():
+            if is_undoing(one):
+                self._booking.undo_again(one)
+            self._booking.again(one)
+
+    def _pass(self, at_ms: int, position: Position) -> None:
+        """Let time pass up to an entry, before it is taken."""
+        meta = self.desk.meta
+        meta.now_ms = max(meta.now_ms, at_ms)
+        if meta.expires_ms <= meta.now_ms:
+            self._expire(position)
+
+    def _expire(self, position: Position) -> None:
+        """Whose time to qualify is over loses the commission."""
+        desk = self.desk
+        while True:
+            desk.commit(Position(position - 1))
+            lines = desk.book.due(LineState.WAITING, desk.meta.now_ms, DUE_MAX)
+            for line in lines:
+                self._booking.expire(line.outcome, line.offer, line.due_ms)
+            if len(lines) < DUE_MAX:
+                break
+        desk.commit(Position(position - 1))
+        desk.meta.expires_ms = desk.book.next_due(LineState.WAITING) or 2**62
+
+    def _settle(self, position: Position) -> None:
+        """Let everything that is due by now be so, and stand in the book."""
+        self.desk.commit(Position(position - 1))
+        self.approve()
+
+    def _load(self, tales: list[Told]) -> None:
+        """Fetch what a batch will need in a few questions; what is not foreseen is fetched when it is needed."""
+        self.desk.load(KNOWN, (tale.key for tale in tales))
+        numbered = [transaction_key(tale) for tale in tales if tale.transaction_id is not None]
+        self.desk.load(TRANSACTION, numbered)
+        self._load_undone(tales)
+        self._load_candidates(tales)
+
+    def _load_undone(self, tales: list[Told]) -> None:
+        """What refunds undo, and the ladders that it stands on."""
+        from_ = (transaction_key(tale) for tale in tales if is_undoing(tale))
+        found = (self.desk.get(TRANSACTION, key, object) for key in from_)
+        earners = {key for one in found if one is not None for key in getattr(one, "earners", ())}
+        self.desk.load(KNOWN, earners)
+        known = (self.desk.get(KNOWN, key, Known) for key in earners | {t.key for t in tales})
+        self.desk.load(LADDER, {one.ladder for k in known if k is not None for one in k.booked})
+
+    def _load_candidates(self, tales: list[Told]) -> None:
+        keys = {
+            candidate_key(fit.terms.offer.id, tale.product, tale.player)
+            for tale in tales
+            if self.agreed.has_conditions(tale.name)
+            for fit in self.agreed.fits(tale)
+            if fit.terms.condition is not None
+        }
+        self.desk.load(CANDIDATE, keys)

@@ -1,0 +1,145 @@
+"""The bookkeeper's desk: typed access to the book, with what this batch has changed lying on top.
+
+All that is remembered goes through here and is committed together with the place that it stands at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from attribune.ledger.known import Candidate, Chain, Known, Meta, Transaction
+from attribune.ledger.ladder import Ladder
+from attribune.ledger.told import Told
+from attribune.model.book import Entry, Line, LineState, Payout, Statement
+from attribune.model.ids import Position
+from attribune.ports import Book, BookWrites, Moved, Taken
+
+# What is remembered, by kind.
+META: Final = 1
+KNOWN: Final = 2
+LADDER: Final = 3
+TRANSACTION: Final = 4
+CANDIDATE: Final = 5
+#: Outcomes that wait for a rate, by day, pair and number.
+HELD: Final = 6
+CHAIN: Final = 7
+STATEMENT: Final = 8
+#: Ids of a partner's statements, oldest first.
+STATEMENTS: Final = 9
+PAYOUT: Final = 10
+#: Ids of all payouts, oldest first.
+PAYOUTS: Final = 11
+#: Days and pairs that something is held for, with how much.
+HELD_FOR: Final = 12
+
+T = TypeVar("T")
+_encode: Final = msgspec.msgpack.Encoder().encode
+_KINDS: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
+    META: msgspec.msgpack.Decoder(Meta),
+    KNOWN: msgspec.msgpack.Decoder(Known),
+    LADDER: msgspec.msgpack.Decoder(Ladder),
+    TRANSACTION: msgspec.msgpack.Decoder(Transaction),
+    CANDIDATE: msgspec.msgpack.Decoder(Candidate),
+    HELD: msgspec.msgpack.Decoder(Told),
+    CHAIN: msgspec.msgpack.Decoder(Chain),
+    STATEMENT: msgspec.msgpack.Decoder(Statement),
+    STATEMENTS: msgspec.msgpack.Decoder(tuple[str, ...]),
+    PAYOUT: msgspec.msgpack.Decoder(Payout),
+    PAYOUTS: msgspec.msgpack.Decoder(tuple[str, ...]),
+    HELD_FOR: msgspec.msgpack.Decoder(dict[str, int]),
+}
+
+
+class Desk:
+    """The book as this batch sees it."""
+
+    def __init__(self, book: Book) -> None:
+        """Go on from where the book stands."""
+        self.book = book
+        self.position = book.position()
+        #: By kind and key: what was loaded or changed; None is not there.
+        self._held: dict[tuple[int, str], Any] = {}
+        self._dirty: set[tuple[int, str]] = set()
+        self._lines: list[Line] = []
+        self._entries: list[Entry] = []
+        self._moved: dict[str, Moved] = {}
+        self._taken: list[Taken] = []
+        self.meta: Meta = self.get(META, "", Meta) or Meta()
+
+    def get(self, kind: int, key: str, _type: type[T]) -> T | None:
+        """What is remembered under a key."""
+        name = (kind, key)
+        if name not in self._held:
+            self.load(kind, (key,))
+        found: T | None = self._held[name]
+        return found
+
+    def load(self, kind: int, keys: Iterable[str]) -> None:
+        """Fetch what is remembered under many keys at once."""
+        held = self._held
+        missing = {key for key in keys if (kind, key) not in held}
+        if not missing:
+            return
+        found = self.book.states(kind, missing)
+        decode = _KINDS[kind].decode
+        for key in missing:
+            payload = found.get(key)
+            held[kind, key] = None if payload is None else decode(payload)
+
+    def put(self, kind: int, key: str, value: object) -> None:
+        """Remember it; None forgets it."""
+        self._held[kind, key] = value
+        self._dirty.add((kind, key))
+
+    def ladder(self, key: str) -> Ladder:
+        """A ladder that is about to be changed."""
+        found = self.get(LADDER, key, Ladder)
+        if found is None:
+            found = Ladder()
+        self.put(LADDER, key, found)
+        return found
+
+    def add(self, line: Line, entries: Iterable[Entry]) -> None:
+        """Book a line."""
+        self._lines.append(line)
+        self._entries += entries
+        if line.state is LineState.WAITING:
+            self.meta.expires_ms = min(self.meta.expires_ms, line.due_ms)
+
+    def enter(self, entries: Iterable[Entry]) -> None:
+        """Book entries that have no line of their own."""
+        self._entries += entries
+
+    def move(self, line: str, moved: Moved) -> None:
+        """Say where a line stands from now on."""
+        self._moved[line] = moved
+
+    def approve(self, line: Line) -> None:
+        """A line is due; its day stays."""
+        self._moved[line.id] = Moved(line.outcome, LineState.APPROVED, line.due_ms, line.month)
+
+    def take(self, taken: Taken) -> None:
+        """Let a statement take its lines."""
+        self._taken.append(taken)
+
+    def commit(self, position: Position) -> None:
+        """Write what has changed, all or nothing, and begin with a clear desk."""
+        self.put(META, "", self.meta)
+        states = {
+            name: None if (value := self._held[name]) is None else _encode(value)
+            for name in self._dirty
+        }
+        self.book.commit(
+            BookWrites(self._lines, self._entries, states, self._moved, self._taken), position
+        )
+        self.position = position
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was loaded and what was not committed, but the bookkeeper's own clock."""
+        self._held.clear()
+        self._dirty.clear()
+        self._lines, self._entries, self._moved, self._taken = [], [], {}, []

@@ -1,0 +1,130 @@
+"""What the book remembers of an outcome: what it was worth to whom, so that it can be undone without asking anybody else."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from attribune.ledger.ladder import Share
+
+
+class Booked(Struct, frozen=True, gc=False, array_like=True):
+    """One standing commission of an outcome."""
+
+    offer: str
+    version: int
+    deal: int
+    level: int
+    partner: str
+    below: str | None
+    currency: str
+    window: str
+    cell: str
+    #: What it counts for in its window.
+    share: Share
+    #: The revenue in the offer's currency, all of it.
+    base_minor: int
+    #: What its lines add up to now, and the same rounded by itself.
+    amount_minor: int
+    own_minor: int
+    #: The lines that move with it.
+    lines: tuple[str, ...]
+    due_ms: int
+    is_waiting: bool = False
+
+    @property
+    def ladder(self) -> str:
+        """The ladder that it stands on."""
+        return ladder_key(self.offer, self.version, self.deal, self.level, self.partner, self.below)
+
+
+class Known(Struct, frozen=True, gc=False, array_like=True):
+    """An outcome as the book last heard of it."""
+
+    revision: int
+    partner: str | None
+    name: str
+    product: str
+    timezone: str
+    at_ms: int
+    revenue_minor: int
+    revenue_currency: str
+    player: str
+    transaction_id: str | None
+    #: A missing rate holds it; nothing of it is booked.
+    is_held: bool = False
+    booked: tuple[Booked, ...] = ()
+    #: How much of its revenue was undone, in its own currency. Minor units.
+    undone_minor: int = 0
+    #: Keys of the refunds that did it.
+    undone_by: tuple[str, ...] = ()
+    #: Keys of the candidates that it counts for as a deed.
+    deeds: tuple[str, ...] = ()
+
+    def with_booked(self, booked: tuple[Booked, ...]) -> Known:
+        """The same with other standing commissions."""
+        return replace(self, booked=booked)
+
+
+class Undoing(Struct, frozen=True, gc=False, array_like=True):
+    """A refund or chargeback of a transaction."""
+
+    key: str
+    #: ``refund`` or ``chargeback``.
+    name: str
+    at_ms: int
+    #: None takes all of it back.
+    amount_minor: int | None
+    currency: str
+
+
+class Transaction(Struct, frozen=True, gc=False, array_like=True):
+    """Who bears a transaction number: the events that it names, and those that undo them."""
+
+    earners: tuple[str, ...] = ()
+    undoings: tuple[Undoing, ...] = ()
+
+
+class Deed(Struct, frozen=True, gc=False, array_like=True):
+    """Something that a person did towards qualifying."""
+
+    at_ms: int
+    key: str
+    amount_minor: int
+
+
+class Candidate(Struct, frozen=True, gc=False, array_like=True):
+    """A person on the way to qualify under an offer."""
+
+    #: The conversion that waits for it, and its moment.
+    anchor: str | None = None
+    anchor_at_ms: int = 0
+    deeds: tuple[Deed, ...] = ()
+
+
+class Chain(Struct, frozen=True, gc=False, array_like=True):
+    """Where a partner's statements in one currency have come to."""
+
+    statement: str | None = None
+    period: str = ""
+    closing_minor: int = 0
+    #: Paid since the newest statement was closed.
+    payments_minor: int = 0
+    #: The payout under way for it.
+    payout: str | None = None
+
+
+class Meta(Struct, array_like=True):
+    """What the bookkeeper remembers of itself. Not frozen: time moves on with every entry."""
+
+    #: The journal's time: the latest that any entry said.
+    now_ms: int = 0
+    #: The next moment at which somebody's time to qualify is over.
+    expires_ms: int = 2**62
+
+
+def ladder_key(
+    offer: str, version: int, deal: int, level: int, partner: str, below: str | None
+) -> str:
+    """The key of a ladder. An offer's id has no such separator in it."""
+    return f"{offer}|{version}|{deal}.{level}|{partner}|{below or ''}"

@@ -1,0 +1,80 @@
+"""What the book takes of an outcome: who is credited for what, and what it was worth."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final, NamedTuple
+
+from attribune.ledger.when import day_of
+from attribune.model.book import outcome_key
+from attribune.model.outcome import Attribution, CreditedEvent
+
+#: Events that undo the one whose ``transaction_id`` they carry.
+UNDOING: Final = ("refund", "chargeback")
+
+
+class Told(NamedTuple):
+    """An outcome as the book reads it."""
+
+    key: str
+    revision: int
+    #: The event's name, or the conversion's kind.
+    name: str
+    is_event: bool
+    partner: str | None
+    product: str
+    app: str
+    platform: str
+    country: str | None
+    at_ms: int
+    #: In the product's time zone.
+    day: date
+    timezone: str
+    #: When a correction was made: the journal's time.
+    judged_at_ms: int
+    revenue_minor: int
+    revenue_currency: str
+    quantity: str | None
+    transaction_id: str | None
+    #: Who did it: a device, or a user without one.
+    player: str
+    cause: str
+
+
+def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
+    """Read an outcome; only the primary credit earns."""
+    is_event = isinstance(outcome, CreditedEvent)
+    revenue = outcome.revenue if isinstance(outcome, CreditedEvent) else None
+    cause = outcome.cause
+    return Told(
+        key=_key(outcome),
+        revision=outcome.revision,
+        name=outcome.name if isinstance(outcome, CreditedEvent) else outcome.kind,
+        is_event=is_event,
+        partner=outcome.credit.partner if outcome.credit else None,
+        product=outcome.product,
+        app=outcome.app,
+        platform=outcome.platform,
+        country=outcome.country,
+        at_ms=outcome.at_ms,
+        day=day_of(timezone, outcome.at_ms),
+        timezone=timezone,
+        judged_at_ms=outcome.judged_at_ms,
+        revenue_minor=revenue.amount_minor if revenue else 0,
+        revenue_currency=revenue.currency if revenue else "",
+        quantity=outcome.quantity if isinstance(outcome, CreditedEvent) else None,
+        transaction_id=outcome.transaction_id if isinstance(outcome, CreditedEvent) else None,
+        player=outcome.device or f"user:{outcome.user_id}",
+        cause=(cause.reason or cause.kind) if cause else "correction",
+    )
+
+
+def _key(outcome: Attribution | CreditedEvent) -> str:
+    if isinstance(outcome, CreditedEvent):
+        return outcome_key(outcome.product, "event", outcome.record)
+    return outcome_key(outcome.product, "conversion", outcome.conversion)
+
+
+def is_undoing(told: Told) -> bool:
+    """Whether an outcome takes another back."""
+    return told.is_event and told.name in UNDOING and told.transaction_id is not None

@@ -1,0 +1,276 @@
+"""The book in the API: what it refuses, what it says of what waits, and pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from asking import Api
+from ledger.books import Books
+
+from attribune.api.routes import offers, payouts, reconcile
+from attribune.model.codec import encode
+from attribune.model.position import Topic
+from attribune.roles.bookkeeper import BookkeeperRole
+
+CPA = {"kind": "cpa", "amount": "10.00"}
+OFFER = {"id": "x", "event": "purchase", "currency": "EUR", "deal": [CPA], "partner": "Acme"}
+SHARE = OFFER | {"id": "s", "event": "sale", "deal": [{"kind": "revshare", "percent": "10"}]}
+
+
+class Kept:
+    """A keeper that steps a bookkeeper."""
+
+    def __init__(self, api: Api) -> None:
+        self._still = api.keeper
+        self.role = BookkeeperRole(api.journal, lambda: api.book, api.clock, api.settings)
+
+    def settle(self) -> None:
+        while self.role.step():
+            pass
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._still, name)
+
+
+@pytest.fixture
+def api(tmp_path) -> Api:
+    api = Api(tmp_path)
+    api.house.keeper = Kept(api)  # type: ignore[assignment]
+    app = {"name": "Game", "platform": "android", "store_id": "com.example.game"}
+    assert api.ask("POST", "/api/apps", app)[0] == 201
+    for name in ("Acme", "Zeta", "Boss"):
+        assert api.ask("POST", "/api/partners", {"name": name})[0] == 201
+    return api
+
+
+def told(api: Api, *outcomes: Any) -> None:
+    api.journal.append([(Topic.OUTCOMES, encode(one)) for one in outcomes])
+
+
+def purchase(id_: str, **more: Any) -> Any:
+    words = {"at": "2026-03-01 11:00", "transaction_id": f"t-{id_}", **more}
+    return Books().of_event(id_, words.pop("name", "purchase"), "100", **words)
+
+
+def ok(answer: tuple[int, Any]) -> Any:
+    assert answer[0] in {200, 201}, answer
+    return answer[1]
+
+
+def refused(answer: tuple[int, Any]) -> tuple[int, str, str | None]:
+    status, said = answer
+    return status, said["error"]["code"], said["error"]["param"]
+
+
+def test_an_offer_has_versions_and_names_become_ids(api: Api) -> None:
+    added = ok(api.ask("POST", "/api/offers", {"offer": OFFER}))["offer"]
+    assert (added["id"], added["version"], added["partner"]) == ("x", 1, "acme")
+    assert ok(api.ask("POST", "/api/offers", {"offer": OFFER}))["offer"] == added
+    toml = 'id = "x"\nevent = "purchase"\ncurrency = "EUR"\n[[deal]]\nkind = "cpa"\namount = "11"\n'
+    assert ok(api.ask("POST", "/api/offers", {"toml": toml}))["offer"]["version"] == 2
+    both = ok(api.ask("GET", "/api/offers/x"))["offers"]
+    assert [one["version"] for one in both] == [1, 2]
+    ok(api.ask("POST", "/api/offers", {"offer": OFFER | {"id": "y", "partner": "zeta"}}))
+    page = ok(api.ask("GET", "/api/offers?limit=1"))
+    assert ([one["id"] for one in page["offers"]], page["next"]) == (["x"], "x")
+    rest = ok(api.ask("GET", "/api/offers?after=x"))
+    assert ([one["id"] for one in rest["offers"]], rest["next"]) == (["y"], None)
+    theirs = ok(api.ask("GET", "/api/offers?partner=acme"))["offers"]
+    assert [one["id"] for one in theirs] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "param"),
+    [
+        ({}, 400, "invalid", "offer"),
+        ({"toml": "", "offer": OFFER}, 400, "invalid", "offer"),
+        ({"offer": OFFER | {"deal": []}}, 400, "invalid", "deal"),
+        ({"offer": OFFER | {"partner": "nobody"}}, 404, "not_found", "partner"),
+        ({"offer": OFFER | {"app": "nothing"}}, 404, "not_found", "app"),
+        ({"offer": OFFER | {"product": "nothing"}}, 404, "not_found", "product"),
+        ({"toml": "surprise = 1"}, 400, "invalid", "surprise"),
+    ],
+)
+def test_an_offer_that_cannot_be_is_refused(
+    api: Api, body: object, status: int, code: str, param: str
+) -> None:
+    end = api.journal.end()
+    assert refused(api.ask("POST", "/api/offers", body)) == (status, code, param)
+    assert api.journal.end() == end
+
+
+def test_offers_have_a_limit(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offers, "OFFERS_MAX", 1)
+    ok(api.ask("POST", "/api/offers", {"offer": OFFER}))
+    ok(api.ask("POST", "/api/offers", {"offer": OFFER | {"event": "other"}}))
+    answer = api.ask("POST", "/api/offers", {"offer": OFFER | {"id": "y"}})
+    assert refused(answer) == (400, "invalid", "offer")
+    assert refused(api.ask("GET", "/api/offers/none"))[0] == 404
+
+
+def test_what_waits_for_a_rate_says_so_and_is_booked_when_it_comes(api: Api) -> None:
+    ok(api.ask("POST", "/api/offers", {"offer": SHARE}))
+    told(api, purchase("s1", name="sale", currency="USD"))
+    found = ok(api.ask("GET", "/api/book/balances?partner=Acme"))
+    assert found["balances"] == []
+    assert found["held"] == [{"day": "2026-03-01", "base": "USD", "quote": "EUR", "count": 1}]
+    rate = {"day": "2026-03-01", "base": "USD", "quote": "EUR", "rate": "0.9"}
+    assert ok(api.ask("POST", "/api/rates", {"rates": [rate]}))["rates"] == [rate]
+    assert ok(api.ask("POST", "/api/rates", {"rates": [rate]}))["rates"] == []
+    other = api.ask("POST", "/api/rates", {"rates": [rate | {"rate": "0.8"}]})
+    assert refused(other) == (409, "conflict", "rates.0.rate")
+    found = ok(api.ask("GET", "/api/book/balances?partner=acme"))
+    assert (found["held"], found["balances"][0]["approved_minor"]) == ([], 900)
+    ok(api.ask("POST", "/api/rates", {"rates": [rate | {"day": "2026-03-02"}]}))
+    page = ok(api.ask("GET", "/api/rates?limit=1"))
+    assert (page["rates"][0]["day"], page["next"]) == ("2026-03-02", "2026-03-02|USD|EUR")
+    rest = ok(api.ask("GET", f"/api/rates?after={page['next']}"))
+    assert ([one["day"] for one in rest["rates"]], rest["next"]) == (["2026-03-01"], None)
+
+
+def test_the_tree_of_partners_has_no_circles(api: Api) -> None:
+    def recruit(partner: str, parent: str | None) -> tuple[int, Any]:
+        return api.ask("POST", f"/api/partners/{partner}/recruit", {"parent": parent})
+
+    assert ok(recruit("acme", "Boss"))["recruit"] == {"partner": "acme", "parent": "boss"}
+    end = api.journal.end()
+    ok(recruit("acme", "boss"))
+    assert api.journal.end() == end
+    assert refused(recruit("boss", "acme")) == (400, "invalid", "parent")
+    assert refused(recruit("boss", "nobody"))[0] == 404
+    ok(recruit("acme", None))
+    ok(recruit("boss", "acme"))
+
+
+def test_lines_and_entries_come_in_pages(api: Api) -> None:
+    ok(api.ask("POST", "/api/offers", {"offer": OFFER}))
+    told(api, *(purchase(f"p{n}") for n in range(3)))
+    page = ok(api.ask("GET", "/api/book/lines?partner=acme&limit=2"))
+    assert (len(page["lines"]), page["next"]) == (2, 2)
+    rest = ok(api.ask("GET", "/api/book/lines?partner=acme&limit=2&after=2"))
+    assert (len(rest["lines"]), rest["next"]) == (1, None)
+    line = rest["lines"][0]
+    assert (line["amount"], line["offer"], line["state"]) == ("10.00", "x", "approved")
+    entries = ok(api.ask("GET", "/api/book/entries?limit=2"))
+    assert entries["next"] == 2
+    about = ok(api.ask("GET", f"/api/book/entries?about={line['id']}"))["entries"]
+    assert [one["amount_minor"] for one in about] == [1000]
+    assert ok(api.ask("GET", "/api/book/check"))["ok"] is True
+
+
+def test_a_person_takes_back_what_an_outcome_earned(api: Api) -> None:
+    ok(api.ask("POST", "/api/offers", {"offer": OFFER}))
+    told(api, purchase("p1"))
+    body = {"id": "p1", "reason": "fraud"}
+    found = ok(api.ask("POST", "/api/book/reversals", body))["reversal"]
+    assert [line["cause"] for line in found["lines"]] == ["", "fraud"]
+    end = api.journal.end()
+    again = ok(api.ask("POST", "/api/book/reversals", body | {"id": found["outcome"]}))
+    assert len(again["reversal"]["lines"]) == 2
+    assert api.journal.end() == end
+    assert refused(api.ask("POST", "/api/book/reversals", body | {"id": "none"}))[0] == 404
+    assert refused(api.ask("POST", "/api/book/reversals", body | {"reason": " "}))[2] == "reason"
+
+
+def test_an_id_that_two_products_have_is_asked_for_by_outcome(api: Api) -> None:
+    app = {"name": "Other", "platform": "ios", "store_id": "123456789"}
+    ok(api.ask("POST", "/api/apps", app))
+    ok(api.ask("POST", "/api/offers", {"offer": OFFER}))
+    told(api, purchase("p1"), purchase("p1", product="other"))
+    answer = api.ask("POST", "/api/book/reversals", {"id": "p1", "reason": "fraud"})
+    assert refused(answer) == (400, "invalid", "id")
+
+
+def test_a_month_is_closed_once_and_paid(api: Api) -> None:
+    ok(api.ask("POST", "/api/offers", {"offer": OFFER}))
+    told(api, purchase("p1"), purchase("p2"))
+    api.clock.advance(86_400_000)
+    body = {"partner": "acme", "period": "2026-03"}
+    first = ok(api.ask("POST", "/api/statements", body))
+    end = api.journal.end()
+    assert ok(api.ask("POST", "/api/statements", body)) == first
+    assert api.journal.end() == end
+    statement = first["statement"]
+    assert (statement["closing_minor"], statement["lines_count"]) == (2000, 2)
+    assert ok(api.ask("GET", f"/api/statements/{statement['id']}"))["statement"] == statement
+    lines = ok(api.ask("GET", f"/api/statements/{statement['id']}/lines?limit=1"))
+    assert (len(lines["lines"]), lines["next"]) == (1, 1)
+    listed = ok(api.ask("GET", "/api/statements?partner=acme"))["statements"]
+    assert [one["id"] for one in listed] == [statement["id"]]
+    assert "lines" not in listed[0]
+    for period, param in (("2026-02", "period"), ("2026-05", "period"), ("soon", "period")):
+        answer = api.ask("POST", "/api/statements", {"partner": "acme", "period": period})
+        assert refused(answer) == (400, "invalid", param)
+    assert refused(api.ask("POST", "/api/statements", body | {"partner": "zeta"}))[0] == 404
+    assert refused(api.ask("GET", "/api/statements/none"))[0] == 404
+    assert refused(api.ask("GET", "/api/statements/none/lines"))[0] == 404
+    paid(api)
+
+
+def paid(api: Api) -> None:
+    assert refused(api.ask("POST", "/api/payouts", {"currency": "eur"}))[2] == "currency"
+    assert refused(api.ask("POST", "/api/payouts", {"currency": "USD"}))[0] == 400
+    body = {"currency": "EUR", "partners": ["Acme", "zeta"]}
+    payout = ok(api.ask("POST", "/api/payouts", body))["payout"]
+    assert [item["partner"] for item in payout["items"]] == ["acme"]
+    assert (payout["total"], payout["state"]) == ("20.00", "created")
+    assert ok(api.ask("GET", f"/api/payouts/{payout['id']}"))["payout"] == payout
+    address = f"/api/payouts/{payout['id']}/confirm"
+    failed = ok(api.ask("POST", address, {"is_paid": False}))["payout"]
+    assert failed["state"] == "failed"
+    assert refused(api.ask("POST", address, {}))[:2] == (409, "conflict")
+    again = ok(api.ask("POST", "/api/payouts", {"currency": "EUR"}))["payout"]
+    assert again["id"] != payout["id"]
+    ok(api.ask("POST", f"/api/payouts/{again['id']}/confirm", {"reference": "B-1"}))
+    page = ok(api.ask("GET", "/api/payouts?limit=1"))
+    assert ([one["id"] for one in page["payouts"]], page["next"]) == ([again["id"]], again["id"])
+    rest = ok(api.ask("GET", f"/api/payouts?after={again['id']}"))
+    assert ([one["id"] for one in rest["payouts"]], rest["next"]) == ([payout["id"]], None)
+    assert refused(api.ask("POST", "/api/payouts/none/confirm", {}))[0] == 404
+    assert refused(api.ask("GET", "/api/payouts/none"))[0] == 404
+
+
+def test_a_payout_has_a_limit(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payouts, "PARTNERS_MAX", 2)
+    assert refused(api.ask("POST", "/api/payouts", {"currency": "EUR"}))[2] == "partners"
+
+
+def test_a_partners_list_is_compared_and_each_difference_has_its_reason(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(api.ask("POST", "/api/offers", {"offer": OFFER}))
+    ok(api.ask("POST", "/api/offers", {"offer": OFFER | {"id": "z", "partner": "zeta"}}))
+    ok(api.ask("POST", "/api/offers", {"offer": SHARE}))
+    told(
+        api,
+        purchase("good"),
+        purchase("less"),
+        purchase("theirs", partner="zeta"),
+        purchase("gone"),
+        purchase("r", name="refund", transaction_id="t-gone"),
+        purchase("hand"),
+        purchase("held", name="sale", currency="USD"),
+    )
+    ok(api.ask("POST", "/api/book/reversals", {"id": "hand", "reason": "fraud"}))
+    names = ("good", "less", "theirs", "gone", "hand", "held", "never")
+    claims = [{"transaction_id": f"t-{name}", "amount": "10.00"} for name in names]
+    claims[1]["amount"] = "12.00"
+    body = {"partner": "acme", "claims": claims}
+    rows = ok(api.ask("POST", "/api/reconcile", body))["rows"]
+    assert [(row["match"], row["reason"]) for row in rows] == [
+        ("matched", None),
+        ("different_amount", "the offer pays another amount"),
+        ("missing_here", "credited to zeta"),
+        ("missing_here", "refunded or charged back"),
+        ("missing_here", "taken back, or worth nothing under its offer"),
+        ("missing_here", "held: the rate of its day is missing"),
+        ("missing_here", "we never heard of it"),
+    ]
+    monkeypatch.setattr(reconcile, "LOOKED_MAX", 0)
+    rows = ok(api.ask("POST", "/api/reconcile", body | {"claims": claims[-1:]}))["rows"]
+    assert rows[0]["reason"] == "the book has no such transaction"
+    monkeypatch.setattr(reconcile, "CLAIMS_MAX", 1)
+    assert refused(api.ask("POST", "/api/reconcile", body))[2] == "claims"
+    bad = {"partner": "acme", "claims": [{"transaction_id": "t", "amount": "ten"}]}
+    assert refused(api.ask("POST", "/api/reconcile", bad))[2] == "amount"
