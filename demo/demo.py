@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from house import DemoFailed, House
@@ -17,6 +18,16 @@ from traffic import Registered, Traffic
 
 CONSOLE = Console()
 CAUGHT_UP_S = 30
+OFFER = """
+id = "share"
+partner = "acme"
+event = "purchase"
+currency = "EUR"
+
+[[deal]]
+kind = "revshare"
+percent = "30"
+"""
 
 
 def main() -> int:
@@ -54,7 +65,10 @@ def run(house: House, platform: AffiliatePlatform, *, stay: bool, begun: float) 
         "[green]✓[/] registered two apps, four partners and five links (one of them retargeting)"
     )
     add_postback(house, platform)
-    CONSOLE.print(f"[green]✓[/] partner acme is told of what it brings at {platform.url}")
+    add_offer(house)
+    CONSOLE.print(
+        f"[green]✓[/] partner acme is told of what it brings at {platform.url}, and is owed 30 % of purchases"
+    )
     traffic = Traffic(house, registered)
     send(traffic)
     with CONSOLE.status("waiting until everything is decided and recorded …"):
@@ -122,6 +136,13 @@ def add_postback(house: House, platform: AffiliatePlatform) -> None:
     house.ask(*words, "--set", f"url={url}", "--allow-host", "127.0.0.1")
 
 
+def add_offer(house: House) -> None:
+    """Owe acme a share of purchases."""
+    offer = house.folder.parent / "offer.toml"
+    offer.write_text(OFFER)
+    house.ask("offer", "add", "--file", str(offer))
+
+
 def send(traffic: Traffic) -> None:
     """Send the whole story, with a bar."""
     bar = Progress(
@@ -184,6 +205,7 @@ def tell(house: House, traffic: Traffic, platform: AffiliatePlatform) -> None:
             soft_wrap=True,
         )
     CONSOLE.print(f"  and {len(platform.heard)} postbacks in all; see `attribune postback log`")
+    owe(house)
     heading("The audit")
     audit = house.ask("audit")
     house.show("audit")
@@ -197,6 +219,24 @@ def tell(house: House, traffic: Traffic, platform: AffiliatePlatform) -> None:
         "  .venv/bin/attribune --help               everything else",
         highlight=False,
         soft_wrap=True,
+    )
+
+
+def owe(house: House) -> None:
+    """What acme is owed: its commissions, the one that the refund took back, and the month's statement."""
+    heading("What acme is owed: commissions, the one that the refund took back, and the statement")
+    house.show("book", "lines", "--partner", "acme")
+    period = f"{datetime.now(UTC):%Y-%m}"
+    statement = house.ask("statement", "close", "--partner", "acme", "--period", period)[
+        "statement"
+    ]
+    lines = statement["lines"]
+    if not any(line["amount_minor"] < 0 for line in lines):
+        raise DemoFailed(f"the refund took nothing back: {lines}")
+    CONSOLE.print(
+        f"  statement {statement['id']}: opening {statement['opening_minor']}, {len(lines)} lines, "
+        f"closing {statement['closing_minor']} (minor units of {statement['currency']})",
+        highlight=False,
     )
 
 
