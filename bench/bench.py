@@ -17,6 +17,7 @@ import answer
 import batch
 import msgspec
 import opens
+import owe
 import redirect
 import report
 import size
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
     "answer": answer.measure,
     "report_10m": report.measure,
     "tell": tell.measure,
+    "owe": owe.measure,
     "size": size.measure,
 }
 
