@@ -21,6 +21,7 @@ import redirect
 import report
 import size
 import stored
+import tell
 from harness import BENCH, CONSOLE, FULL, QUICK, Plan, Result, cpu, say
 from rich.table import Table
 
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
     "stored": stored.measure,
     "answer": answer.measure,
     "report_10m": report.measure,
+    "tell": tell.measure,
     "size": size.measure,
 }
 

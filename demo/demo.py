@@ -7,15 +7,27 @@ import shutil
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from house import DemoFailed, House
+from receiver import AffiliatePlatform
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from traffic import Registered, Traffic
 
 CONSOLE = Console()
 CAUGHT_UP_S = 30
+OFFER = """
+id = "share"
+partner = "acme"
+event = "purchase"
+currency = "EUR"
+
+[[deal]]
+kind = "revshare"
+percent = "30"
+"""
 
 
 def main() -> int:
@@ -27,7 +39,8 @@ def main() -> int:
     house = House(scratch)
     begun = time.monotonic()
     try:
-        run(house, stay=stay, begun=begun)
+        with AffiliatePlatform() as platform:
+            run(house, platform, stay=stay, begun=begun)
     except DemoFailed as failure:
         CONSOLE.print(f"[bold red]The demo failed.[/] {failure}")
         return 1
@@ -39,7 +52,7 @@ def main() -> int:
     return 0
 
 
-def run(house: House, *, stay: bool, begun: float) -> None:
+def run(house: House, platform: AffiliatePlatform, *, stay: bool, begun: float) -> None:
     """The demo from beginning to end."""
     with CONSOLE.status("starting Attribune on a scratch data folder …"):
         house.start()
@@ -51,12 +64,17 @@ def run(house: House, *, stay: bool, begun: float) -> None:
     CONSOLE.print(
         "[green]✓[/] registered two apps, four partners and five links (one of them retargeting)"
     )
+    add_postback(house, platform)
+    add_offer(house)
+    CONSOLE.print(
+        f"[green]✓[/] partner acme is told of what it brings at {platform.url}, and is owed 30 % of purchases"
+    )
     traffic = Traffic(house, registered)
     send(traffic)
     with CONSOLE.status("waiting until everything is decided and recorded …"):
         time.sleep(1.5)  # roles say where they stand once a second
         catch_up(house)
-    tell(house, traffic)
+    tell(house, traffic, platform)
     CONSOLE.print(f"\n[dim]The demo took {time.monotonic() - begun:.0f} s.[/]")
     if stay:
         linger(house)
@@ -111,6 +129,20 @@ def register(house: House) -> Registered:
     return Registered(android["key"], ios["key"], server, made)
 
 
+def add_postback(house: House, platform: AffiliatePlatform) -> None:
+    """Tell an affiliate platform of installs, events and what is taken back."""
+    url = f"{platform.url}?click={{partner_click_id}}&goal={{event_name}}&what={{trigger}}&sum={{revenue}}"
+    words = ("postback", "add", "--partner", "acme", "--template", "generic-get")
+    house.ask(*words, "--set", f"url={url}", "--allow-host", "127.0.0.1")
+
+
+def add_offer(house: House) -> None:
+    """Owe acme a share of purchases."""
+    offer = house.folder.parent / "offer.toml"
+    offer.write_text(OFFER)
+    house.ask("offer", "add", "--file", str(offer))
+
+
 def send(traffic: Traffic) -> None:
     """Send the whole story, with a bar."""
     bar = Progress(
@@ -150,7 +182,7 @@ def is_idle(status: dict[str, object]) -> bool:
     return bool(roles) and all(not role["lag"] for role in roles)
 
 
-def tell(house: House, traffic: Traffic) -> None:
+def tell(house: House, traffic: Traffic, platform: AffiliatePlatform) -> None:
     """What Attribune says: reports, one install's story, the audit, and where to go from here."""
     heading("Installs by partner and campaign (no partner is organic)")
     metrics = "clicks,impressions,installs,reinstalls,reengagements"
@@ -159,6 +191,21 @@ def tell(house: House, traffic: Traffic) -> None:
     house.show("report", "--metrics", "events,revenue", "--by", "source,partner")
     heading("The story of one install")
     house.show("explain", traffic.counted.hero)
+    heading("What acme's platform was told of that install, of the purchase and of its refund")
+    told = house.ask("explain", traffic.counted.hero)["stories"][0]["deliveries"]
+    if len(told) < len(("install", "tutorial", "purchase", "refund")):
+        raise DemoFailed(f"acme was not told all of it: {told}")
+    for row in told:
+        if row["state"] != "delivered":
+            raise DemoFailed(f"a postback was not delivered: {row}")
+        answered = row["attempts"][-1]["status"]
+        CONSOLE.print(
+            f"  {row['trigger']:<9} answered {answered}  {row['request']['url']}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    CONSOLE.print(f"  and {len(platform.heard)} postbacks in all; see `attribune postback log`")
+    owe(house)
     heading("The audit")
     audit = house.ask("audit")
     house.show("audit")
@@ -172,6 +219,24 @@ def tell(house: House, traffic: Traffic) -> None:
         "  .venv/bin/attribune --help               everything else",
         highlight=False,
         soft_wrap=True,
+    )
+
+
+def owe(house: House) -> None:
+    """What acme is owed: its commissions, the one that the refund took back, and the month's statement."""
+    heading("What acme is owed: commissions, the one that the refund took back, and the statement")
+    house.show("book", "lines", "--partner", "acme")
+    period = f"{datetime.now(UTC):%Y-%m}"
+    statement = house.ask("statement", "close", "--partner", "acme", "--period", period)[
+        "statement"
+    ]
+    lines = statement["lines"]
+    if not any(line["amount_minor"] < 0 for line in lines):
+        raise DemoFailed(f"the refund took nothing back: {lines}")
+    CONSOLE.print(
+        f"  statement {statement['id']}: opening {statement['opening_minor']}, {len(lines)} lines, "
+        f"closing {statement['closing_minor']} (minor units of {statement['currency']})",
+        highlight=False,
     )
 
 

@@ -69,6 +69,7 @@ class Traffic:
         return [
             self.hero,
             *story,
+            self.refund,
             self.reinstall,
             self.return_by_retargeting,
             self.duplicate,
@@ -87,6 +88,11 @@ class Traffic:
         self._open(person, referrer=touch)
         self._event(person, "tutorial_done")
         self._event(person, "purchase", "9.99", transaction="T-1000")
+        self._hero = person
+
+    def refund(self) -> None:
+        """The purchase of that install is paid back."""
+        self._event(self._hero, "refund", transaction="T-1000")
 
     def play_install(self, partner: str) -> None:
         """A click, Google Play, and the referrer that comes back with the first open."""

@@ -16,13 +16,14 @@ from test_reading_order import outcomes_of, rows_of, tales
 from attribune.attribute import attributor as attributor_
 from attribune.attribute.batch import Batch
 from attribune.attribute.replay import WhatIf, replay
-from attribune.attribute.transcript import Transcript
+from attribune.attribute.transcript import Stood, Transcript, compare
+from attribune.attribute.turn import Said
 from attribune.engines.memory import MemoryAnswers, MemoryStore
 from attribune.model.codec import decode, encode
 from attribune.model.control import Change, Tick
 from attribune.model.errors import JournalDamaged, StoreUnavailable
-from attribune.model.ids import START
-from attribune.model.outcome import is_set_aside
+from attribune.model.ids import START, Position
+from attribune.model.outcome import CreditedEvent, Outcome, is_set_aside
 from attribune.model.position import Topic
 from attribune.roles.attributor import AttributorRole
 
@@ -430,6 +431,22 @@ def test_a_journal_that_does_not_say_what_waits_is_judged_as_before() -> None:
     assert (state["differences"], state["counters"]["outcomes"]) == (0, 0)
     assert rows_of(house.store) == rows_of(stood.store)
     assert replay(bench(house), WhatIf(house.journal.end())).differences == 0
+
+
+def test_an_event_that_does_not_say_how_many_units_it_was_is_judged_as_before() -> None:
+    house = tell(read_tale("day 0 09:00 open\nday 0 09:01 event level"))
+    then = next(one for one in house.outcomes() if isinstance(one, CreditedEvent))
+
+    def differ(now: Outcome, then: Outcome) -> int:
+        said, stood = Said(now, encode(now)), Stood(Position(9), encode(then), then)
+        return compare([said], [stood], is_last=False).differences
+
+    two = replace(then, quantity="2")
+    assert differ(two, then) == 0
+    assert differ(two, replace(then, quantity="3")) == 1
+    assert differ(then, two) == 1, "what was said must be said again"
+    assert differ(replace(two, name="other"), then) == 1
+    assert differ(two, next(house.outcomes())) == 1
 
 
 def test_an_outcome_of_no_entry_is_a_difference_in_a_replay() -> None:

@@ -147,6 +147,14 @@ def test_revenue_without_a_currency_is_in_the_products():
     assert record.revenue == Money(amount_minor=100, currency="EUR")
 
 
+def test_only_a_server_may_tell_of_less_than_nothing():
+    loss = an_event(revenue={"amount": "-5.20", "currency": "EUR"})
+    assert read(loss, server=True).revenue.amount_minor == -520
+    assert refused(loss) == ("bad_amount", "revenue.amount")
+    cost = a_click(cost={"amount": "-5", "currency": "EUR"})
+    assert refused(cost, server=True) == ("bad_amount", "cost.amount")
+
+
 @pytest.mark.parametrize("said", [None, {}])
 def test_no_revenue_is_none_and_an_empty_one_is_a_mistake(said):
     if said is None:

@@ -6,10 +6,12 @@ from collections import deque
 from itertools import zip_longest
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from attribune.attribute.turn import Said
-from attribune.model.codec import decode
+from attribune.model.codec import decode, encode
 from attribune.model.ids import Position
-from attribune.model.outcome import Held, Outcome, is_set_aside
+from attribune.model.outcome import CreditedEvent, Held, Outcome, is_set_aside
 from attribune.model.position import Topic
 from attribune.ports import Journal
 
@@ -72,15 +74,26 @@ def compare(said: list[Said], stood: list[Stood], *, is_last: bool) -> Compared:
     """A turn judged again beside what stands of it; ``is_last`` when nothing stands from later turns.
 
     A crash may have kept the last outcomes from being written: those are missing. All else that does not stand as it is said
-    is a difference. Version 0.1.0 did not say that an event waits; where such a word is missing, nothing is.
+    is a difference. Version 0.1.0 did not say that an event waits, nor how many units it was; where such a word is missing,
+    nothing is.
     """
     if not is_last and not any(isinstance(one.outcome, Held) for one in stood):
         said = [one for one in said if not isinstance(one.outcome, Held)]
     pairs = list(zip_longest(said, stood))
     differences = sum(
-        new is None or new.payload != old.payload for new, old in pairs if old is not None
+        new is None or not _is_same(new, old) for new, old in pairs if old is not None
     )
     missing = said[len(stood) :]
     if is_last:
         return Compared(missing, differences)
     return Compared([], differences + len(missing))
+
+
+def _is_same(new: Said, old: Stood) -> bool:
+    """Whether an outcome comes out as it stands, but for what its version did not say."""
+    if new.payload == old.payload:
+        return True
+    now, then = new.outcome, old.outcome
+    if not isinstance(now, CreditedEvent) or not isinstance(then, CreditedEvent):
+        return False
+    return then.quantity is None and encode(replace(now, quantity=None)) == old.payload

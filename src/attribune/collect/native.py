@@ -179,7 +179,12 @@ def _event(fields: Fields, telling: Telling) -> Kept:
         raise missing(fields.path("name"), "what happened, such as purchase")
     said |= {
         "name": name,
-        "revenue": revenue(fields, "revenue", telling.speaker.product.currency),
+        "revenue": revenue(
+            fields,
+            "revenue",
+            telling.speaker.product.currency,
+            may_be_negative=telling.speaker.is_server,
+        ),
         "transaction_id": fields.identifier("transaction_id", most),
         "params": fields.mapping("params"),
     }

@@ -123,7 +123,7 @@ def when(at_ms: int | None, telling: Telling, path: str) -> When:
     return When(occurred_at_ms=occurred_ms, given_at_ms=at_ms if occurred_ms != at_ms else None)
 
 
-def read_money(amount: str, currency: str, path: str) -> Money:
+def read_money(amount: str, currency: str, path: str, *, may_be_negative: bool = False) -> Money:
     """An amount that may stand in a record. Raises Refused, naming the part that is wrong."""
     try:
         read = money(amount, currency)
@@ -139,16 +139,19 @@ def read_money(amount: str, currency: str, path: str) -> Money:
             f'{path}.amount must be a decimal in a string, such as "12.50", of at most {decimal_text(AMOUNT_MINOR_MAX, currency)}',
             f"{path}.amount",
         ) from None
-    if amount.startswith("-"):
+    if amount.startswith("-") and not may_be_negative:
         raise Refused(
             RefusalReason.BAD_AMOUNT,
-            f"{path}.amount must not be negative; send a refund as an event of its own without revenue",
+            f"{path}.amount must not be negative unless a server key tells an event, such as a day's net revenue; "
+            "send a refund as an event `refund` of its own",
             f"{path}.amount",
         )
     return read
 
 
-def revenue(fields: Fields, name: str, default_currency: str) -> Money | None:
+def revenue(
+    fields: Fields, name: str, default_currency: str, *, may_be_negative: bool = False
+) -> Money | None:
     """``{"amount": "12.50", "currency": "EUR"}``, or None when absent. Without a currency it is the product's."""
     inner = fields.fields(name)
     if inner is None:
@@ -158,7 +161,7 @@ def revenue(fields: Fields, name: str, default_currency: str) -> Money | None:
     if amount is None:
         raise missing(f"{path}.amount", _AMOUNT)
     currency = inner.text("currency") or default_currency
-    return read_money(amount, currency, path)
+    return read_money(amount, currency, path, may_be_negative=may_be_negative)
 
 
 def device_ids(fields: Fields, characters_max: int) -> dict[str, str]:

@@ -9,6 +9,8 @@ import asyncio
 import threading
 from typing import Any, Final, NamedTuple
 
+import uvloop
+
 from attribune.model.codec import decode
 from attribune.model.control import Change
 from attribune.model.delivery import OutboxPage
@@ -21,6 +23,7 @@ from attribune.postback.looking import Looking, ReadTouch
 from attribune.postback.outgoing import Outgoings
 from attribune.registry.view import Registry
 from attribune.roles.base import Patience
+from attribune.roles.process import seldom_gc
 from attribune.roles.registrar import lead
 from attribune.settings import Settings
 
@@ -93,7 +96,8 @@ class PostbackerRole:
             wait_s=settings.postback_wait_ms / 1000,
             drain_s=settings.drain_ms / 1000 * _DRAIN_SHARE,
         )
-        asyncio.run(self._dispatcher.run(stop.is_set))
+        with seldom_gc(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._dispatcher.run(stop.is_set))
 
     def state(self) -> dict[str, Any]:
         """Where the role stands."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import io
 import logging
 import os
@@ -24,6 +25,9 @@ _PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 #: Files that a role opens beside its connections: segments, stores, logs.
 OTHER_FILES: Final = 256
+#: Objects made between two looks of the collector for garbage. A request leaves none behind, so looking seldom saves a
+#: tenth of the time of a click.
+_GC_THRESHOLD: Final = 20_000
 
 
 def die_with(supervisor_pid: int) -> None:
@@ -69,6 +73,19 @@ def stopping() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def seldom_gc() -> Iterator[None]:
+    """Look for garbage seldom, and never among what stands since the start, while the block runs."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 class LogStream(io.TextIOBase):
