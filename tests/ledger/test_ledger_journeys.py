@@ -518,6 +518,14 @@ def test_one_order_decides_where_several_offers_fit() -> None:
     )
 
 
+def test_of_offers_that_are_alike_the_last_added_decides_and_then_the_first_id() -> None:
+    books = Books()
+    for id_, at in (("b", "2026-01-02"), ("c", "2026-01-03"), ("a", "2026-01-03")):
+        books.offer(cpa().replace('id = "cpa"', f'id = "{id_}"'), at=at)
+    books.install("i")
+    assert (books.lines()[0].offer, books.lines()[0].lost) == ("a", ("c: a later id", "b: older"))
+
+
 def test_a_version_holds_for_conversions_from_its_day_on() -> None:
     books = Books()
     books.offer(cpa(more='valid_from = "2026-01-05"'), at="2026-01-01")
@@ -617,6 +625,8 @@ def test_a_failed_payout_leaves_the_money_where_it_was() -> None:
     books.settle("po3", is_paid=True, at="2026-02-05")
     books.settle("po3", is_paid=False, at="2026-02-05")
     assert books.places() == (0, 0, 0, 1000)
+    (february,) = books.close("2026-02", "2026-03-01")
+    assert (february.payments_minor, february.closing_minor) == (1000, 0)
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])

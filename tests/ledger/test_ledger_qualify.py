@@ -66,6 +66,31 @@ def test_a_conversion_that_is_told_late_has_an_hour_to_qualify() -> None:
     assert books.lines()[0].month == 202601
 
 
+@pytest.mark.parametrize(
+    ("at", "state"),
+    [("2026-01-16 23:59", LineState.APPROVED), ("2026-01-17 00:00", LineState.WAITING)],
+)
+def test_the_last_moment_to_qualify_is_before_the_days_are_over(at: str, state: LineState) -> None:
+    books = Books()
+    books.offer(QUALIFIED)
+    late = {"judged": "2026-06-01"}
+    books.event("reg", "registration", at="2026-01-10", **late)
+    books.event("d1", "deposit", "60", at="2026-01-11", **late)
+    books.event("d2", "deposit", "60", at=at, **late)
+    books.tick("2026-06-01")
+    assert books.lines()[0].state is state
+
+
+def test_who_has_not_qualified_loses_at_the_moment_that_the_days_are_over() -> None:
+    books = Books()
+    books.offer(QUALIFIED)
+    books.event("reg", "registration", at="2026-01-10")
+    books.tick("2026-01-16 23:59")
+    assert books.places() == (1000, 0, 0, 0)
+    books.tick("2026-01-17 00:00")
+    assert books.places() == (0, 0, 0, 0)
+
+
 def test_a_deposit_before_the_registration_was_told_counts_and_one_person_earns_once() -> None:
     books = Books()
     books.offer(QUALIFIED)

@@ -76,7 +76,8 @@ def _missing_there(
         page = house.call("GET", "/api/book/lines", query={"partner": partner, "after": after})
         for line in page["lines"]:
             number = line["transaction_id"]
-            if number and number not in claimed and _is_of(line, period):
+            # What is up the tree is another partner's conversion.
+            if number and number not in claimed and not line["level"] and _is_of(line, period):
                 name = (number, line["currency"])
                 owed[name] = owed.get(name, 0) + line["amount_minor"]
         after = page["next"]

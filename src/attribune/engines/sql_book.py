@@ -189,73 +189,62 @@ class SqlBook(SqlView):
 
     def _enter(self, connection: sa.Connection, entries: Sequence[Entry]) -> None:
         """Keep entries and count them into the balances, each once."""
-        kept = self._many(connection, _ENTRY, [msgspec.structs.asdict(one) for one in entries])
+        kept = self._many(connection, _ENTRY, [msgspec.structs.astuple(one) for one in entries])
         moved: dict[tuple[str, str], int] = {}
         for one in entries:
             for account, amount in ((one.debit, -one.amount_minor), (one.credit, one.amount_minor)):
                 name = (account, one.currency)
                 moved[name] = moved.get(name, 0) + amount
-        rows = [
-            {"account": account, "currency": currency, "amount_minor": amount}
-            for (account, currency), amount in moved.items()
-        ]
-        # Some stood already: nobody says which, so the balances are added up anew.
-        is_known = kept == len(entries)
-        self._many(connection, _COUNT if is_known else _COUNT_ANEW, rows)
+        if kept == len(entries):
+            self._many(connection, _COUNT, [(*name, amount) for name, amount in moved.items()])
+        else:  # some stood already, and nobody says which: the balances are added up anew
+            self._many(connection, _COUNT_ANEW, list(moved))
 
     def _many(
-        self, connection: sa.Connection, statement: sa.TextClause, rows: list[dict[str, Any]]
+        self, connection: sa.Connection, statement: sa.TextClause, rows: list[tuple[Any, ...]]
     ) -> int:
-        """Execute a statement for many rows, past SQLAlchemy's care for each of them; how many rows it changed."""
+        """Execute a statement for many rows, past SQLAlchemy's care for each of them; how many rows it changed.
+
+        A row has the statement's values, each once, in the order in which it first names them.
+        """
         if not rows:
             return 0
         compiled = self._compiled.get(statement)
         if compiled is None:
             compiled = self._compiled[statement] = statement.compile(dialect=connection.dialect)
+        names = tuple(compiled.params)
         order = getattr(compiled, "positiontup", None)
-        values: Any = (
-            rows if order is None else [tuple(map(row.__getitem__, order)) for row in rows]
-        )
+        values: Any = rows
+        if order is None:
+            values = [dict(zip(names, row, strict=True)) for row in rows]
+        elif tuple(order) != names:
+            places = [names.index(name) for name in order]
+            values = [tuple(row[place] for place in places) for row in rows]
         return connection.exec_driver_sql(str(compiled), values).rowcount
 
 
-def _writes(writes: BookWrites) -> Iterator[tuple[sa.TextClause, list[dict[str, Any]]]]:
+def _writes(writes: BookWrites) -> Iterator[tuple[sa.TextClause, list[tuple[Any, ...]]]]:
     """What is executed, in this order: a line stands before it is moved."""
     yield _LINE, [_of_line(line) for line in writes.lines]
-    yield (
-        _MOVE,
-        [
-            moved._asdict() | {"id": id_, "state": _NUMBER[moved.state]}
-            for id_, moved in writes.moved.items()
-        ],
-    )
+    moved = writes.moved.items()
+    yield _MOVE, [(_NUMBER[to.state], to.due_ms, to.month, to.outcome, id_) for id_, to in moved]
     states = writes.states.items()
-    yield (
-        _PUT,
-        [
-            {"kind": kind, "name": name, "payload": payload}
-            for (kind, name), payload in states
-            if payload is not None
-        ],
-    )
-    yield (
-        _FORGET,
-        [{"kind": kind, "name": name} for (kind, name), payload in states if payload is None],
-    )
+    yield _PUT, [(*name, payload) for name, payload in states if payload is not None]
+    yield _FORGET, [name for name, payload in states if payload is None]
 
 
-def _of_line(line: Line) -> dict[str, Any]:
-    return {
-        "id": line.id,
-        "outcome": line.outcome,
-        "partner": line.partner,
-        "currency": line.currency,
-        "amount_minor": line.amount_minor,
-        "state": _NUMBER[line.state],
-        "due_ms": line.due_ms,
-        "month": line.month,
-        "payload": _encode(line),
-    }
+def _of_line(line: Line) -> tuple[Any, ...]:
+    return (
+        line.id,
+        line.outcome,
+        line.partner,
+        line.currency,
+        line.amount_minor,
+        _NUMBER[line.state],
+        line.due_ms,
+        line.month,
+        _encode(line),
+    )
 
 
 def _line(state: int, due_ms: int, month: int, payload: bytes) -> Line:

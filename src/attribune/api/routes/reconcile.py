@@ -95,7 +95,7 @@ class _Looking:
         owed: reconcile.Owed = {}
         for known in self.known(transaction_id):
             for booked in known.booked:
-                if booked.partner == self._partner:
+                if booked.partner == self._partner and not booked.level:
                     owed[booked.currency] = owed.get(booked.currency, 0) + booked.amount_minor
         return owed
 
