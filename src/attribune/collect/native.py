@@ -33,9 +33,15 @@ from attribune.model.refusal import RefusalReason
 from attribune.model.touch import Touch, TouchKind, TouchOrigin
 
 
+def page_key(body: bytes) -> str | None:
+    """The key that a batch says itself, as those of pages do. Raises Refused when the batch is no object."""
+    return Fields.of(body).text("key", 256)
+
+
 def read_batch(body: bytes, telling: Telling) -> tuple[list[Raw], Telling, dict[str, str]]:
     """The raw records of a batch, the circumstances with its ``sent_at``, and what else it said. Raises Refused."""
     fields = Fields.of(body)
+    fields.raw("key")  # no part of what was said
     sent_at = fields.raw("sent_at")
     if sent_at is not None:
         fields.put_back("sent_at", checked_json(sent_at, 0, "sent_at"))
