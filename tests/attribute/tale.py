@@ -56,7 +56,7 @@ from attribune.model.ids import (
     uuid7,
 )
 from attribune.model.money import money
-from attribune.model.policy import DAY_MS, Policy
+from attribune.model.policy import DAY_MS, CustomerBinding, Policy
 from attribune.model.position import Topic
 from attribune.model.touch import LinkHit, Touch, TouchKind, TouchOrigin
 from attribune.ports import UserAgent
@@ -360,6 +360,8 @@ class Reader:
             name, value = word.split("=")
             if name == "hosting_networks":
                 changes[name] = tuple(value.split(","))
+            elif name == "customer_binding":
+                changes[name] = CustomerBinding(value)
             else:
                 changes[name] = span_ms(value) if name.endswith("_ms") else int(value)
         policy = msgspec.structs.replace(policy, **changes)

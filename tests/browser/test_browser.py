@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from house import wait_for
+from house import http, wait_for
 from shop import GUIDE, Person, Server, Shop
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
@@ -111,6 +111,34 @@ def test_a_purchase_told_by_site_and_app_counts_once(shop: Shop, visitor: Person
 
 def order_of(number: str) -> dict[str, Any]:
     return order(number) | {"revenue": {"amount": "12.50", "currency": "EUR"}}
+
+
+def test_who_registers_on_the_site_and_deposits_in_the_app_is_one_customer(
+    shop: Shop, visitor: Person, tmp_path
+):
+    rules = tmp_path / "policy.toml"
+    rules.write_text('name = "ours"\ncustomer_binding = "first"\n')
+    shop.house.cli("policy", "set", "--product", shop.site["product"], "--file", str(rules))
+    visitor.goes(f"{shop.house.collector_url}/c/{shop.link('webby')}")
+    visitor.has_told_all()
+    visitor.js("attribune('ids', (ids) => { window.form = ids; })")
+    device = {"id": visitor.js("return form.device")}
+    shop.tell(shop.server_key, id="reg", name="signup", device=device, user_id="u-7")
+    phone = {"id": "phone-7", "platform": "android"}
+    opened = http(
+        "POST",
+        f"{shop.house.collector_url}/v1/open",
+        {"id": "o-7", "device": phone},
+        key=shop.app["key"],
+    )
+    assert opened.status == 200
+    shop.tell(shop.app_server_key, id="log", name="login", device=phone, user_id="u-7")
+    shop.tell(shop.app["key"], id="dep", name="deposit", device=phone, **order_of("DEP-7"))
+    events = told_of(shop, "phone-7", "events")
+    assert [(one["name"], one["partner"]) for one in events] == [
+        ("login", "webby"),
+        ("deposit", "webby"),
+    ]
 
 
 # --- consent

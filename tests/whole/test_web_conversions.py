@@ -97,3 +97,38 @@ def test_by_the_click_by_the_transaction_and_by_the_user(site: Site) -> None:
         [story] = [one for one in site.stories(handle) if one["conversion"]]
         assert story["winner"]["partner"] == "acme"
         assert [event["name"] for event in story["events"]] == ["signup", "purchase", "deposit"]
+
+
+def test_the_click_of_another_product_brings_nobody(site: Site) -> None:
+    other = site.house.cli(
+        *("app", "add", "--name", "Other", "--platform", "web"),
+        *("--store-id", "https://other.example/"),
+    )["app"]
+    click = site.click("acme")
+    record = {"id": "x", "name": "signup", "touch_id": click}
+    key = site._key(other["id"])
+    assert http("POST", f"{site.house.collector_url}/v1/event", record, key=key).status == 200
+    assert site.rows() == {None: (0, 1, {})}
+    [story] = [one for one in site.stories("x") if one["events"]]
+    assert (story["source"], story["conversion"]) == ("unknown", None)
+
+
+def test_a_customer_follows_the_person_who_came_by_the_web(site: Site) -> None:
+    site.house.cli("policy", "set", "--product", site.product, "--file", _policy(site, "first"))
+    click, other = site.click("acme"), site.click("beta")
+    site.tells("web", "signup", touch_id=click, user_id="u1")
+    site.opens("phone")
+    site.tells("android", "login", device={"id": "phone"}, user_id="u1")
+    site.tells("android", "deposit", user_id="u1", revenue=PAID)
+    assert site.rows() == {"acme": (1, 3, {"EUR": "12.50"}), None: (1, 0, {})}
+    [told] = [one for story in site.stories("phone") for one in story["events"]][-1:]
+    assert (told["name"], told["partner"], told["customer"]) == ("deposit", "acme", "u1")
+    [web] = [one for one in site.stories(click) if one["conversion"] and one["winner"]]
+    site.house.cli("correct", web["conversion"], "--to", other, "--reason", "said so")
+    assert site.rows() == {"beta": (1, 3, {"EUR": "12.50"}), None: (1, 0, {})}
+
+
+def _policy(site: Site, binding: str) -> str:
+    file = site.house.folder.parent / "policy.toml"
+    file.write_text(f'name = "ours"\ncustomer_binding = "{binding}"\n')
+    return str(file)
