@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import Any
@@ -157,10 +158,21 @@ def test_nothing_is_kept_or_sent_before_a_consent_that_is_required(shop: Shop, v
         *(0, 0),
         "",
     ]
+    visitor.js(
+        "window.sent = []; const send = fetch;"
+        "window.fetch = (url, words) => { sent.push(words.body); return send(url, words); };"
+    )
     visitor.says("consent", {"measurement": True})
     visitor.has_told_all()
     device = visitor.device()
-    assert [event["name"] for event in told_of(shop, device, "events")] == ["look"]
+    assert visitor.store()["sharing"] is False
+    [story] = shop.stories(device)
+    assert [event["name"] for event in story["events"]] == ["look"]
+    # What the person chose is told before the open: no partner could be told of it in between.
+    told = [
+        one["type"] for body in visitor.js("return sent") for one in json.loads(body)["records"]
+    ]
+    assert told == ["consent", "consent", "open", "event"]
     visitor.says("consent", {"measurement": False})
     assert visitor.store() is None
     visitor.says("event", "after", {})
@@ -253,6 +265,16 @@ def test_the_last_words_of_a_page_arrive(shop: Shop, visitor: Person):
     device = visitor.device()
     visitor.js("attribune('event', 'bye'); location.href = 'about:blank'")
     wait_for(lambda: [one["name"] for one in told_of(shop, device, "events")] == ["bye"])
+
+
+def test_a_browser_that_ends_requests_with_their_page_sends_a_beacon(shop: Shop, visitor: Person):
+    visitor.goes(f"{shop.server.origin}/")
+    visitor.has_told_all()
+    visitor.js(
+        "delete Request.prototype.keepalive; window.fetch = () => Promise.reject(new Error('ended'));"
+        "Object.defineProperty(document, 'hidden', {value: true}); attribune('event', 'bye');"
+    )
+    wait_for(lambda: [one["name"] for one in told_of(shop, visitor.device(), "events")] == ["bye"])
 
 
 def test_ids_end_at_their_time(shop: Shop, visitor: Person):

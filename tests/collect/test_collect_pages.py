@@ -37,7 +37,7 @@ def test_the_script_is_small_and_kept_by_browsers(door: Front):
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "public, max-age=3600"
     assert "set-cookie" not in answer.headers
-    assert len(answer.body) < 9216
+    assert len(answer.body) < 8192
     again = door.get("/js/attribune.js", DESKTOP, if_none_match=answer.headers["etag"])
     assert (again.status, again.body) == (304, b"")
     assert again.headers["etag"] == answer.headers["etag"]

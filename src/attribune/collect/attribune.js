@@ -177,17 +177,21 @@ const visit = () => {
 const waiting = [];
 const forget = () => {
   const state = load();
-  if (state.id) post([made(state, 'consent', { measurement: false })]).catch(warn);
   memory = null;
   localStorage.removeItem(NAME);
   // A refusal is remembered without an id; a site that asks first need not remember it.
   if (!mustAsk) update((left) => { left.measurement = false; });
+  if (state.id) post([made(state, 'consent', { measurement: false })]).catch(warn);
 };
+const isChoice = ([verb]) => verb === 'consent';
 const begin = () => {
   if (!mayMeasure()) return;
+  // A choice counts for everything that the page has said before it.
+  const said = waiting.splice(0);
+  said.filter(isChoice).forEach((args) => call(...args));
   if (navigator.globalPrivacyControl && load().sharing === undefined) verbs.consent({ sharing: false });
   visit();
-  waiting.splice(0).forEach((args) => call(...args));
+  said.filter((args) => !isChoice(args)).forEach((args) => call(...args));
 };
 const verbs = {
   consent(choice) {
@@ -227,8 +231,6 @@ const start = safely(() => {
   const said = Array.from((stub && stub.q) || [], (args) => Array.from(args));
   window[NAME] = (...args) => { call(...args); };
   window[NAME].isReady = true;
-  // A choice counts for everything that the page has said before it.
-  const isChoice = ([verb]) => verb === 'consent';
   said.filter(isChoice).forEach((args) => call(...args));
   waiting.push(...said.filter((args) => !isChoice(args)).slice(0, RECORDS_MAX));
   begin();

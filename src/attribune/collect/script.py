@@ -19,7 +19,7 @@ class Script:
 
     def __init__(self) -> None:
         """Read it from the package."""
-        self._body = files("attribune.collect").joinpath("attribune.js").read_bytes()
+        self._body = _served(files("attribune.collect").joinpath("attribune.js").read_text())
         self._etag = f'"{sha256(self._body).hexdigest()[:32]}"'
         self._headers = [
             ("content-type", "text/javascript; charset=utf-8"),
@@ -36,3 +36,9 @@ class Script:
         if self._etag in (request.headers.get("if-none-match") or ""):
             return Answer(status=304, headers=self._headers)
         return Answer(headers=self._headers, body=self._body)
+
+
+def _served(text: str) -> bytes:
+    """The script without indentation and lines that only comment: pages need neither, and no text in it spans lines."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")).encode()
