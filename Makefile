@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 # Programs that tests start beside our own, each with its Debian package.
-TEST_TOOLS := strace:strace nginx:nginx openssl:openssl systemd-analyze:systemd
+TEST_TOOLS := strace:strace nginx:nginx openssl:openssl chromium:chromium chromedriver:chromium-driver systemd-analyze:systemd
 # Where nothing is done but deciding: every branch has a test.
 PURE := src/attribune/attribute/*,src/attribune/ledger/*,src/attribune/model/*,src/attribune/pipeline.py
 

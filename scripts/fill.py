@@ -50,6 +50,7 @@ CHOICES: tuple[type[Enum], ...] = (
     outcome.Source,
     policy.MatchMethod,
     policy.Tier,
+    policy.CustomerBinding,
     policy.ReturnRule,
     policy.ReinstallSince,
     outcome.LossReason,

@@ -5,7 +5,7 @@ record ended; lines below one, indented with a dash, say why each candidate lost
 
 Words: click, impression, open, event, evidence, claim, consent, known, correct, policy, test, tick. ``as NAME`` names a touch;
 ``ref=NAME`` is a referrer with its id. ``device=none`` is no device. ``late=1h`` says that the record came that much after it
-happened. ``server`` sends a touch by server (with ``late``), or a record with a server key. Words that are left out mean device d1, identifier gaid=g1
+happened. ``by=NAME`` is an event that names a touch. ``server`` sends a touch by server (with ``late``), or a record with a server key. Words that are left out mean device d1, identifier gaid=g1
 (``gaid=none`` for none), platform android.
 """
 
@@ -56,7 +56,7 @@ from attribune.model.ids import (
     uuid7,
 )
 from attribune.model.money import money
-from attribune.model.policy import DAY_MS, Policy
+from attribune.model.policy import DAY_MS, CustomerBinding, Policy
 from attribune.model.position import Topic
 from attribune.model.touch import LinkHit, Touch, TouchKind, TouchOrigin
 from attribune.ports import UserAgent
@@ -293,7 +293,10 @@ class Reader:
                 name=words[0],
                 revenue=revenue,
                 transaction_id=flags.get("tx"),
-                implies_open="implies" in flags,
+                implies_open="implies" in flags or "by" in flags,
+                touch_id=self.told.touches.get(flags["by"], TouchId(flags["by"]))
+                if "by" in flags
+                else None,
             )
         )
 
@@ -357,6 +360,8 @@ class Reader:
             name, value = word.split("=")
             if name == "hosting_networks":
                 changes[name] = tuple(value.split(","))
+            elif name == "customer_binding":
+                changes[name] = CustomerBinding(value)
             else:
                 changes[name] = span_ms(value) if name.endswith("_ms") else int(value)
         policy = msgspec.structs.replace(policy, **changes)

@@ -201,6 +201,27 @@ def test_a_server_may_tell_events_of_a_user_alone():
     assert refused({**said, "user_id": ""}, server=True) == ("missing_field", "device.id")
 
 
+CLICK = "019c2f6a-7d10-7c4e-9f00-2b1d3c4e5f60"
+
+
+def test_a_server_may_tell_an_event_by_its_click():
+    said = {"type": "event", "id": "e", "name": "signup", "touch_id": CLICK.upper()}
+    record = read(said, server=True)
+    assert (record.device, record.touch_id, record.implies_open) == (None, CLICK, True)
+    both = read({**said, "device": {"id": "d1"}}, server=True)
+    assert (both.device.id, both.touch_id, both.implies_open) == ("d1", CLICK, True)
+    assert refused({**said, "touch_id": "c-1"}, server=True) == ("malformed", "touch_id")
+    assert refused({**said, "touch_id": None}, server=True) == ("missing_field", "device.id")
+
+
+def test_an_app_key_names_no_click():
+    said = {"type": "event", "id": "e", "name": "signup", "touch_id": CLICK}
+    assert refused(said) == ("missing_field", "device.id")
+    record = read({**said, "device": {"id": "d1"}})
+    assert (record.touch_id, record.implies_open) == (None, False)
+    assert record.extra == {"touch_id": f'"{CLICK}"'}
+
+
 def test_a_server_may_name_another_app_of_its_product():
     assert read(an_open(app_id="game-ios"), server=True).app == "game-ios"
     assert refused(an_open(app_id="game-ios")) == ("forbidden_for_key", "app_id")

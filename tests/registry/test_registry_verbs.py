@@ -512,6 +512,8 @@ def test_overrides_name_partners_and_links_of_the_product(desk: Desk) -> None:
         ({"policy": {"partner_windows": {"acme": {"click": 1}}}}, "partner_windows.acme"),
         ({"policy": {"hold_ms": "soon"}}, "policy"),
         ({"policy": {"hold_ms": -1}}, "hold_ms"),
+        ({"policy": {"customer_binding": "second"}}, "policy"),
+        ({"policy": {"customer_window_ms": 401 * DAY_MS}}, "customer_window_ms"),
         ({"policy": {"hold_ms": 401 * DAY_MS}}, "hold_ms"),
         ({"policy": {"windows": {"click_deterministic_ms": -1}}}, "click_deterministic_ms"),
         ({"policy": {"order": []}}, "order"),

@@ -439,6 +439,17 @@ def test_an_event_attributed_to_nobody_is_found(house: House) -> None:
     assert failing(house) == {"events_add_up"}
 
 
+def test_an_event_of_a_customer_and_of_its_device_too_is_found(house: House) -> None:
+    damaged(
+        house,
+        Topic.OUTCOMES,
+        lambda o: isinstance(o, CreditedEvent) and o.credit is not None,
+        lambda o: replace(o, customer="u1", secondary=o.credit),
+    )
+    (found,) = failed(checked(house))["events_add_up"]
+    assert "is a customer's, and its device's too" in found
+
+
 def test_a_touch_that_wins_twice_is_found(house: House) -> None:
     hit = house.click(at_ms=T0 + 21 * DAY_MS)
     for device in ("d6", "d7"):

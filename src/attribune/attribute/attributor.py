@@ -13,6 +13,7 @@ from attribune.attribute import aside, lifecycle, say, waiting
 from attribune.attribute.answer import answer
 from attribune.attribute.corrections import correct
 from attribune.attribute.desk import Desk
+from attribune.attribute.standin import with_device
 from attribune.attribute.touches import touch_
 from attribune.attribute.turn import OF_THE_WORLD, Limits, Mistake, ReadTouch, Said, Turn
 from attribune.model.activity import (
@@ -129,8 +130,10 @@ class Attributor:
         elif isinstance(record, Change):
             if isinstance(record.record, Correct):
                 correct(turn, record.record)
-        elif not any(refuse(turn, record) for refuse in STEPS):  # type: ignore[arg-type]  # the rest of the topics read
-            _place(turn, record, entry)  # type: ignore[arg-type]  # as above
+        else:
+            activity = with_device(turn, record)  # type: ignore[arg-type]  # the rest of the topics read
+            if not any(refuse(turn, activity) for refuse in STEPS):
+                _place(turn, activity, entry)
 
     def answers(self) -> dict[tuple[ProductId, DeviceId], bytes | None]:
         """What SDKs are to be told of the devices judged since the last commit; None: nothing is decided any more."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from attribune.attribute.crediting import sources
 from attribune.attribute.state import DeviceState, Standing, in_force
 from attribune.attribute.turn import Turn
 from attribune.model.ids import TouchId
@@ -87,6 +88,19 @@ def credit_anew(turn: Turn, state: DeviceState, from_ms: int, why: Cause) -> Non
     first = not any(s.at_ms < from_ms for s in state.standings)
     since = max(0, min(from_ms, state.earliest_ms if first else from_ms))
     since = max(since, from_ms - _BEFORE_MS)
+    _credit_since(turn, state, since, why)
+    credit_followers(turn, state, from_ms, why)
+
+
+def credit_followers(turn: Turn, state: DeviceState, from_ms: int, why: Cause) -> None:
+    """Revise the events of other devices whose customer this one's conversions have brought."""
+    for name in turn.desk.followers(state.product, state.device):
+        follower = turn.desk.device(state.product, name)
+        assert follower is not None, "who follows was credited"
+        _credit_since(turn, follower, max(0, from_ms - _BEFORE_MS), why)
+
+
+def _credit_since(turn: Turn, state: DeviceState, since: int, why: Cause) -> None:
     step = Cause(kind="cascade", position=why.position, reason=why.reason or why.kind, by=why.by)
     credited = list(turn.desk.credited(state.product, state.device, since, turn.now_ms + DAY_MS))
     for outcome in credited:
@@ -100,7 +114,10 @@ def _credited_anew(
     turn: Turn, state: DeviceState, old: CreditedOpen | CreditedEvent, why: Cause
 ) -> CreditedOpen | CreditedEvent | None:
     """The next revision of what was credited, or None when it stands."""
-    primary, secondary = in_force(state, old.at_ms)
+    if isinstance(old, CreditedEvent):
+        primary, secondary = sources(turn, state, old.at_ms, old.customer, old.about)
+    else:
+        primary, secondary = in_force(state, old.at_ms)
     words: dict[str, Any] = {
         "source": primary.source if primary else Source.UNKNOWN,
         "conversion": primary.conversion if primary else None,

@@ -44,6 +44,9 @@ CONVERSION: Final = 11
 USER: Final = 12
 ADDRESS: Final = 13
 META: Final = 14
+CUSTOMER: Final = 15
+HOLDER: Final = 16
+FOLLOWER: Final = 17
 
 #: How long touches, record ids and addresses are remembered, unless the settings say otherwise: longer than any window.
 TOUCH_MEMORY_MS: Final = 180 * DAY_MS
@@ -81,6 +84,13 @@ class Owner(msgspec.Struct, frozen=True, array_like=True):
 
     device: DeviceId
     newest: Attribution
+
+
+class Binding(msgspec.Struct, frozen=True, array_like=True):
+    """That a server has bound a user to a device, and when. Milliseconds, UTC."""
+
+    device: DeviceId
+    at_ms: int
 
 
 class HeldRow(msgspec.Struct, frozen=True, array_like=True):
@@ -256,6 +266,33 @@ class Desk:
     def bind_user(self, product: ProductId, user: UserId, device: DeviceId) -> None:
         """Bind a user to a device."""
         self._put(Row(USER, 0, digest(product, user)), device.encode())
+
+    def bindings(self, product: ProductId, user: UserId) -> tuple[Binding, ...]:
+        """A customer's bindings, oldest first."""
+        found = self._get(Row(CUSTOMER, 0, digest(product, user)))
+        return _decode(found, tuple[Binding, ...]) if found else ()
+
+    def put_bindings(self, product: ProductId, user: UserId, bindings: tuple[Binding, ...]) -> None:
+        """Remember a customer's bindings."""
+        self._put(Row(CUSTOMER, 0, digest(product, user)), _encode(bindings))
+
+    def holder(self, product: ProductId, device: DeviceId) -> UserId | None:
+        """The customer that a device was bound to last."""
+        found = self._get(Row(HOLDER, 0, digest(product, device)))
+        return UserId(found.decode()) if found else None
+
+    def put_holder(self, product: ProductId, device: DeviceId, user: UserId) -> None:
+        """Remember whose a device is."""
+        self._put(Row(HOLDER, 0, digest(product, device)), user.encode())
+
+    def followers(self, product: ProductId, device: DeviceId) -> list[DeviceId]:
+        """The other devices with events that this one's conversions may be credited with."""
+        rows = self._rows(FOLLOWER, 0, digest(product, device))
+        return [DeviceId(row.decode()) for row, _ in rows]
+
+    def follow(self, product: ProductId, device: DeviceId, follower: DeviceId) -> None:
+        """Remember that a device has such events."""
+        self._put(Row(FOLLOWER, 0, digest(product, device), follower.encode()), b"\x01")
 
     def see_address(self, product: ProductId, net: str, device: DeviceId, at_ms: int) -> None:
         """Remember that a device opened from an address."""

@@ -74,6 +74,8 @@ def add(
             opens = (*opens, note)[-EVIDENCE_MAX:]
     if isinstance(record, Open | Evidence):
         touches.update(touches_in(record.referrers, record.link_opened))
+    if isinstance(record, Event) and record.touch_id:
+        touches.add(record.touch_id)
     if isinstance(record, Claim):
         claims = (*claims, record)[:EVIDENCE_MAX]
     ids = sorted({*dossier.ids, *device.ids.items()})

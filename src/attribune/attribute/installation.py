@@ -13,6 +13,7 @@ from attribune.attribute.desk import PersonSeen
 from attribune.attribute.gather import Search, gather
 from attribune.attribute.hosting import is_hosting
 from attribune.attribute.keys import PERSON_IDS, id_key, network
+from attribune.attribute.standin import is_stand_in, stood_in
 from attribune.attribute.state import DeviceState, OpenNote, installation, lasting
 from attribune.attribute.turn import Turn
 from attribune.attribute.window import longest_ms
@@ -76,6 +77,8 @@ def past(turn: Turn, state: DeviceState, at_ms: int, policy: Policy) -> Past:
         for device, person in turn.desk.people(id_key(product, kind, value)):
             if device != own and person.first_ms < at_ms:
                 seen[device] = max(seen.get(device, person), person, key=lambda p: p.last_ms)
+    if earlier := stood_in(turn, state):
+        return Past(device=earlier, at_ms=at_ms, policy=policy)
     alive, imported = [], []
     for device, person in sorted(seen.items()):
         earlier = turn.desk.device(product, device)
@@ -190,7 +193,7 @@ def _kind(
         return ConversionKind.REATTRIBUTION, Source.ATTRIBUTED, decision.credit, before_id
     if before is None:
         return ConversionKind.REINSTALL, Source.UNKNOWN, None, None
-    if policy.reinstall_keeps_source:
+    if policy.reinstall_keeps_source or (earlier.device and is_stand_in(earlier.device.device)):
         return ConversionKind.REINSTALL, before.source, before.credit, before_id
     return ConversionKind.REINSTALL, Source.ORGANIC, None, before_id
 

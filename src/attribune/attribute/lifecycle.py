@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from attribune.attribute import evidence, say
-from attribune.attribute.cascade import move_touch, replace_standing, revise
-from attribune.attribute.crediting import credit_event, credit_open, device_of, see
+from attribune.attribute import customer, evidence, say
+from attribune.attribute.cascade import credit_followers, move_touch, replace_standing, revise
+from attribune.attribute.crediting import claimant, credit_event, credit_open, device_of, see
 from attribune.attribute.desk import PersonSeen
 from attribune.attribute.installation import Past, Verdict, judge, past
 from attribune.attribute.keys import PERSON_IDS, id_key, network
 from attribune.attribute.returns import Return, judge_return
-from attribune.attribute.state import DeviceState, Dossier, Standing, in_force, installation, seen
+from attribune.attribute.state import DeviceState, Dossier, Standing, installation, seen
 from attribune.attribute.turn import Turn
 from attribune.attribute.waiting import hold, of_device, of_user, release
 from attribune.model.activity import (
@@ -192,6 +192,7 @@ def _decide_installation(
     )
     see(turn, state, record.occurred_at_ms)
     turn.touched.add((state.product, state.device))
+    credit_followers(turn, state, verdict.at_ms, say.cause(turn, verdict.kind.value))
 
 
 def _standing(turn: Turn, verdict: Verdict) -> Standing:
@@ -274,14 +275,14 @@ def _is_repeated(turn: Turn, state: DeviceState | None, record: Event, about: Po
     if first is None:
         turn.desk.put_transaction(record.product, record.name, record.transaction_id, record.id)
         return False
-    claimant = in_force(state, record.occurred_at_ms)[0] if state else None
+    claims = claimant(turn, state, record, about) if state else None
     say.refuse(
         turn,
         record,
         about,
         RefusalReason.REPEATED_TRANSACTION,
         instead_of=first,
-        claimant=claimant.credit if claimant else None,
+        claimant=claims.credit if claims else None,
     )
     return True
 
@@ -325,6 +326,7 @@ def _remember(turn: Turn, record: Activity, device: Device, at_ms: int) -> None:
             turn.desk.see_person(key, device.id, PersonSeen(at_ms, at_ms))
     if record.sender is Sender.SERVER and record.user_id:
         _bind(turn, record.product, record.user_id, device.id)
+        customer.bind(turn, record.product, record.user_id, device.id, at_ms)
     net = network(record.ip)
     if net:
         turn.desk.see_address(record.product, net, device.id, at_ms)

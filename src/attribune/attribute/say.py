@@ -42,7 +42,7 @@ def of_device(turn: Turn, record: Activity, about: Position) -> dict[str, Any]:
         "about": about,
         "judged_at_ms": turn.now_ms,
         "app": record.app,
-        "platform": device.platform if device else _platform_of(turn, record.app),
+        "platform": device.platform if device else platform_of(turn, record.app),
         "device": device.id if device else None,
         "record": record.id,
         "at_ms": record.occurred_at_ms,
@@ -53,7 +53,8 @@ def of_device(turn: Turn, record: Activity, about: Position) -> dict[str, Any]:
     }
 
 
-def _platform_of(turn: Turn, name: AppId) -> Platform:
+def platform_of(turn: Turn, name: AppId) -> Platform:
+    """The platform of an app, for what names no device."""
     app = turn.directory.app(name, turn.position)
     return app.platform if app else Platform.OTHER
 
@@ -181,7 +182,7 @@ def credited_event(
     """An event with the source that was in force when it happened."""
     return CreditedEvent(
         **of_device(turn, record, about),
-        handles=handles(record, record.transaction_id),
+        handles=handles(record, record.transaction_id, record.touch_id),
         name=record.name,
         revenue=record.revenue,
         quantity=_quantity(record),

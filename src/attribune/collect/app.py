@@ -13,6 +13,7 @@ import structlog
 from attribune.collect.asking import Waiting, ask
 from attribune.collect.inlet import Inlet
 from attribune.collect.means import Counters, Means, TargetsOf
+from attribune.collect.origins import allowed
 from attribune.collect.plain import apple_app_site_association, asset_links, health, readiness
 from attribune.collect.posted import SINGLE, RecordDoors
 from attribune.collect.redirect import LinkDoors
@@ -27,6 +28,8 @@ from attribune.collect.request import (
     json_answer,
     send,
 )
+from attribune.collect.script import PATH as SCRIPT_PATH
+from attribune.collect.script import Script
 from attribune.collect.turns import Turn
 from attribune.model.errors import JournalUnavailable
 from attribune.model.refusal import RefusalReason
@@ -80,6 +83,7 @@ class FrontDoor:
         self._links = LinkDoors(self._means)
         self._records = RecordDoors(self._means, waiting := Waiting(self._means))
         self._inlet = Inlet(self._means)
+        self._script = Script()
         self._room = Room(settings.bodies_bytes_max)
         self._long_work = asyncio.Lock()
         self._waiting = waiting
@@ -122,6 +126,7 @@ class FrontDoor:
             "/v1/attribution": {"GET": self._ask},
             "/healthz": {"GET": self._health},
             "/readyz": {"GET": self._readiness},
+            SCRIPT_PATH: {"GET": self._script.serve},
             "/.well-known/apple-app-site-association": {"GET": self._apple},
             "/.well-known/assetlinks.json": {"GET": self._android},
         }
@@ -160,11 +165,10 @@ class FrontDoor:
             answer = self._unavailable("crowded", message)
         if request.method == "HEAD" and answer.body:
             answer = Answer(status=answer.status, headers=answer.headers)
-        if origin is None or not self._is_registered(origin):
-            return answer
-        return Answer(
-            status=answer.status, headers=[*answer.headers, *_allow(origin)], body=answer.body
-        )
+        if request.path == SCRIPT_PATH:
+            return answer  # the same for every origin
+        headers = [*answer.headers, *allowed(means.directory, origin)]
+        return Answer(status=answer.status, headers=headers, body=answer.body)
 
     async def _route(self, request: Request) -> Answer:
         if request.path.startswith("/in/"):
@@ -205,21 +209,18 @@ class FrontDoor:
 
     def _preflight(self, request: Request, origin: str | None) -> Answer:
         """What a browser may send. Only pages of registered origins may."""
-        if origin is None or not self._is_registered(origin):
+        headers = allowed(self._means.directory, origin)
+        if not headers:
             message = "this origin is registered with no app; add it to the web app's origins"
             return json_answer(error_shape(403, "unknown_origin", message, "Origin"), 403)
         names = request.headers.get("access-control-request-headers") or ""
-        headers = [
-            *_allow(origin),
+        headers += [
             ("access-control-allow-methods", "GET, POST"),
             ("access-control-max-age", _PREFLIGHT_S),
         ]
         if _HEADER_NAMES.match(names):
             headers.append(("access-control-allow-headers", names))
         return Answer(status=204, headers=headers)
-
-    def _is_registered(self, origin: str) -> bool:
-        return any(origin in app.origins for app in self._means.directory.all_apps())
 
     def _unavailable(self, code: str, message: str) -> Answer:
         wait = ("retry-after", str(self._means.settings.retry_after_s))
@@ -250,13 +251,3 @@ def refusal_answer(refused: Refused) -> Answer:
         headers.append(("www-authenticate", "Bearer"))
     shape = error_shape(refused.status, refused.code, refused.message, refused.param)
     return json_answer(shape, refused.status, headers)
-
-
-def _allow(origin: str) -> list[tuple[str, str]]:
-    """The headers by which a browser lets a page read the answer."""
-    return [
-        ("access-control-allow-origin", origin),
-        ("access-control-allow-credentials", "true"),
-        ("access-control-expose-headers", "retry-after"),
-        ("vary", "origin"),
-    ]

@@ -27,15 +27,21 @@ from attribune.collect.verdict import Kept
 from attribune.collect.words import PARAMETERS_MAX, VALUE_CHARACTERS_MAX
 from attribune.model.activity import Claim, Consent, Device, Event, Evidence, Open
 from attribune.model.control import Link
-from attribune.model.ids import LinkId, PartnerId, RecordId, digest, uuid7
+from attribune.model.ids import LinkId, PartnerId, RecordId, TouchId, digest, time_of, uuid7
 from attribune.model.position import Topic
 from attribune.model.refusal import RefusalReason
 from attribune.model.touch import Touch, TouchKind, TouchOrigin
 
 
+def page_key(body: bytes) -> str | None:
+    """The key that a batch says itself, as those of pages do. Raises Refused when the batch is no object."""
+    return Fields.of(body).text("key", 256)
+
+
 def read_batch(body: bytes, telling: Telling) -> tuple[list[Raw], Telling, dict[str, str]]:
     """The raw records of a batch, the circumstances with its ``sent_at``, and what else it said. Raises Refused."""
     fields = Fields.of(body)
+    fields.raw("key")  # no part of what was said
     sent_at = fields.raw("sent_at")
     if sent_at is not None:
         fields.put_back("sent_at", checked_json(sent_at, 0, "sent_at"))
@@ -171,7 +177,9 @@ def _open(fields: Fields, telling: Telling) -> Kept:
 def _event(fields: Fields, telling: Telling) -> Kept:
     frame = _frame(fields, telling)
     said = frame.said
-    if frame.device is not None or said["user_id"] is None or not telling.speaker.is_server:
+    touch = _touch_id(fields, telling) if telling.speaker.is_server else None
+    is_named = telling.speaker.is_server and (touch or said["user_id"])
+    if frame.device is not None or not is_named:
         said = _with_device(frame, fields)
     most = telling.settings.id_characters_max
     name = fields.text("name", most)
@@ -187,8 +195,26 @@ def _event(fields: Fields, telling: Telling) -> Kept:
         ),
         "transaction_id": fields.identifier("transaction_id", most),
         "params": fields.mapping("params"),
+        # Who vouches for the click vouches for the visit.
+        "touch_id": touch,
+        "implies_open": touch is not None,
     }
     return Kept(Topic.ACTIVITY, Event(**said, extra=frame.extra | fields.rest()))
+
+
+def _touch_id(fields: Fields, telling: Telling) -> TouchId | None:
+    said = fields.identifier("touch_id", telling.settings.id_characters_max)
+    if said is None:
+        return None
+    touch = TouchId(said.lower())
+    if time_of(touch) is None:
+        path = fields.path("touch_id")
+        raise Refused(
+            RefusalReason.MALFORMED,
+            f"{path} must be our id of the click, as attribune_click said it to the landing page",
+            path,
+        )
+    return touch
 
 
 def _consent(fields: Fields, telling: Telling) -> Kept:

@@ -10,11 +10,12 @@ from msgspec import structs
 from attribune.collect.asking import Waiting
 from attribune.collect.keeping import keep_judged
 from attribune.collect.means import Means
-from attribune.collect.native import read_batch, read_record
+from attribune.collect.native import page_key, read_batch, read_record
+from attribune.collect.origins import is_registered
 from attribune.collect.records import Telling
 from attribune.collect.refuse import About, Refused
 from attribune.collect.request import Answer, Request, json_answer
-from attribune.collect.speaker import check_signature, speaker_of
+from attribune.collect.speaker import Speaker, check_signature, page_speaker, speaker_of
 from attribune.collect.turns import RECORD_COST_BYTES
 from attribune.collect.verdict import Judged, Kept, Verdict, peek
 from attribune.model.activity import Open
@@ -36,7 +37,7 @@ class RecordDoors:
 
     async def batch(self, request: Request) -> Answer:
         """Many records in one call. One bad record never spoils its neighbours."""
-        telling, body = await self._listen(request)
+        telling, body = await self._listen(request, of_pages=True)
         raws, telling, extra = read_batch(body, telling)
         judged: list[Judged] = []
         results: list[Result] = []
@@ -70,14 +71,14 @@ class RecordDoors:
             answer["touch_id"] = kept.record.id
         return json_answer(answer)
 
-    async def _listen(self, request: Request) -> tuple[Telling, bytes]:
+    async def _listen(self, request: Request, *, of_pages: bool = False) -> tuple[Telling, bytes]:
         """The body and who says it. Raises Refused."""
         settings = self._means.settings
         sent = await request.body(settings.body_bytes_max, settings.body_wait_ms)
         body = await request.unpacked(sent, settings.body_bytes_max)
         now_ms = request.received_at_ms
         get = request.headers.get
-        speaker = speaker_of(get("authorization"), self._means.directory, now_ms)
+        speaker = self._speaker(request, body if of_pages else b"")
         request.about = About(product=speaker.product.id, app=speaker.app.id)
         self._means.note_key(speaker, now_ms)
         check_signature(
@@ -92,6 +93,14 @@ class RecordDoors:
             user_agent=request.user_agent,
         )
         return telling, body
+
+    def _speaker(self, request: Request, page_body: bytes) -> Speaker:
+        get, now_ms = request.headers.get, request.received_at_ms
+        authorization, origin = get("authorization"), get("origin")
+        directory = self._means.directory
+        if page_body and authorization is None and origin and is_registered(directory, origin):
+            return page_speaker(page_key(page_body), origin, directory, now_ms)
+        return speaker_of(authorization, directory, now_ms)
 
     async def _attributions(self, verdicts: list[Verdict], results: list[Result]) -> None:
         """Put the attribution into the result of each open that asked for it; all of them wait at once."""

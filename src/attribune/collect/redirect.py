@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from attribune.collect.means import Means
+from attribune.collect.origins import allowed
 from attribune.collect.platform import is_prefetch, is_preview, platform_of
 from attribune.collect.refuse import About, Head, Refused
 from attribune.collect.request import (
@@ -117,7 +118,9 @@ class LinkDoors:
             self._note_failure(fault)
             hit = None
         if wants_json:
-            send(protocol, json_answer({"touch_id": hit.id if hit else None}))
+            # The script of a page asks so, for a click that led straight to the page.
+            readable = allowed(self._means.directory, scope.headers.get("origin"))
+            send(protocol, json_answer({"touch_id": hit.id if hit else None}, 200, readable))
         elif kind is TouchKind.CLICK:
             self._send_on(scope, protocol, query, ready, hit)
         elif scope.method == "HEAD":

@@ -56,6 +56,21 @@ def speaker_of(authorization: str | None, directory: Directory, now_ms: int) -> 
     return _speaker(key, directory)
 
 
+def page_speaker(key: str | None, origin: str, directory: Directory, now_ms: int) -> Speaker:
+    """Who a key speaks for that a page says in its body, since a header would cost it a preflight. Raises Refused.
+
+    An app key only, and only on pages of its app: a server key is a secret and has no place in a page.
+    """
+    speaker = speaker_of(f"Bearer {key}", directory, now_ms)
+    if speaker.is_server or origin not in speaker.app.origins:
+        raise Refused(
+            RefusalReason.FORBIDDEN_FOR_KEY,
+            "a page may say an app key (ak_…) of an app that its origin is registered with",
+            "key",
+        )
+    return speaker
+
+
 def _speaker(key: Key, directory: Directory) -> Speaker:
     app = directory.app(key.app) if key.app and key.kind is not KeyKind.API else None
     product = directory.product(app.product) if app else None

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from attribune.model.ids import AppId, DeviceId, PartnerId, ProductId, RecordId, UserId
+from attribune.model.ids import AppId, DeviceId, PartnerId, ProductId, RecordId, TouchId, UserId
 from attribune.model.money import Money
 from attribune.model.touch import Part, TouchKind
 
@@ -133,6 +133,8 @@ class Event(_Said, frozen=True, kw_only=True, tag="event", omit_defaults=True):
     params: dict[str, str] = field(default_factory=dict)
     #: A door may say that its events imply an open.
     implies_open: bool = False
+    #: Our id of the click that led to it, from a server key; then no device needs to be named.
+    touch_id: TouchId | None = None
 
 
 class Consent(_Said, frozen=True, kw_only=True, tag="consent", omit_defaults=True):

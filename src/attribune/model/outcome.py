@@ -231,6 +231,8 @@ class CreditedEvent(_OfDevice, frozen=True, kw_only=True, tag="event", omit_defa
     previous: Credit | None = None
     previous_source: Source | None = None
     previous_secondary: Credit | None = None
+    #: The user whose customer's binding held it: then the conversion may be another device's, and there is no secondary.
+    customer: UserId | None = None
 
 
 class RefusedRecord(_Decided, frozen=True, kw_only=True, tag="refused", omit_defaults=True):

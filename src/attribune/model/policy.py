@@ -71,6 +71,17 @@ class ReinstallSince(StrEnum):
     INSTALL = "install"
 
 
+class CustomerBinding(StrEnum):
+    """Whose an event is of a user whom a server has bound to devices."""
+
+    #: Each event is its own device's.
+    OFF = "off"
+    #: The source in force when the user was first bound.
+    FIRST = "first"
+    #: The source of the newest device that the user was bound to and that somebody brought.
+    LAST = "last"
+
+
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The rules a product's conversions are decided under. Times in milliseconds; see docs/concepts/attribution.md."""
 
@@ -126,6 +137,10 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reconsider_ms: int = 0
     #: A touch of the journal's own clock that lies this little after the conversion's stated time has age 0.
     clock_skew_ms: int = 5 * MINUTE_MS
+    #: Whose events are of a user whom a server has bound: each device's, or the customer's first or last source's.
+    customer_binding: CustomerBinding = CustomerBinding.OFF
+    #: How long a customer's binding holds; 0 is for life.
+    customer_window_ms: int = 0
     #: How many eligible losers are kept in order.
     assists_max: int = 20
     #: Windows of single links, over all others.

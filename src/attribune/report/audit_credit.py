@@ -113,6 +113,10 @@ class EventsAddUp:
     def see(self, entry: Entry, record: Record) -> None:
         """Take in an event or open: its source must say what its credit says."""
         assert isinstance(record, (CreditedEvent, CreditedOpen))
+        if isinstance(record, CreditedEvent) and record.customer and record.secondary:
+            self._found.say(
+                f"outcome {entry.position}: record {record.record} is a customer's, and its device's too"
+            )
         if _contradicts(record.source, record.credit):
             who = record.credit.partner if record.credit else "nobody"
             self._found.say(

@@ -79,6 +79,8 @@ class ToldEvent(Struct, frozen=True, kw_only=True):
     revision: int
     revenue: dict[str, str] | None = None
     transaction_id: str | None = None
+    #: The user whose binding held it, so that the source is the customer's and not its device's.
+    customer: str | None = None
 
 
 class ToldOpen(Struct, frozen=True, kw_only=True):

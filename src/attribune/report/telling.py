@@ -148,6 +148,7 @@ def event(event: CreditedEvent, credit: str) -> ToldEvent:
         revision=event.revision,
         revenue=amount(event.revenue),
         transaction_id=event.transaction_id,
+        customer=event.customer,
     )
 
 
