@@ -57,6 +57,15 @@ def claimant(turn: Turn, state: DeviceState, record: Event, about: Position) -> 
     return sources(turn, state, record.occurred_at_ms, user, about)[0]
 
 
+def is_customers(turn: Turn, state: DeviceState, record: Event, about: Position) -> bool:
+    """Whether an event is a customer's whose source is known, whatever is known of its device."""
+    user, _ = _customer(turn, state, record, about)
+    if user is None:
+        return False
+    at_ms = record.occurred_at_ms
+    return customer.brought_by(turn, state.product, user, at_ms, about) is not None
+
+
 def _customer(
     turn: Turn, state: DeviceState, record: Event, about: Position
 ) -> tuple[UserId | None, list[DeviceId]]:

@@ -6,7 +6,14 @@ import msgspec
 
 from attribune.attribute import customer, evidence, say
 from attribune.attribute.cascade import credit_followers, move_touch, replace_standing, revise
-from attribune.attribute.crediting import claimant, credit_event, credit_open, device_of, see
+from attribune.attribute.crediting import (
+    claimant,
+    credit_event,
+    credit_open,
+    device_of,
+    is_customers,
+    see,
+)
 from attribune.attribute.desk import PersonSeen
 from attribune.attribute.installation import Past, Verdict, judge, past
 from attribune.attribute.keys import PERSON_IDS, id_key, network
@@ -76,6 +83,10 @@ def event(turn: Turn, record: Event, about: Position, payload: bytes | None = No
     if state and state.has_opened:
         state = see(turn, state, record.occurred_at_ms)
         credit_event(turn, state, record, about)
+    elif state and is_customers(turn, state, record, about):
+        credit_event(
+            turn, state, record, about
+        )  # who brought the customer is known: no open is waited for
     else:
         hold(turn, record, about, payload or encode(record))
 
