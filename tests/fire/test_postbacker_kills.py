@@ -1,4 +1,4 @@
-"""The postbacker killed again and again while a partner is told, and a partner that is ill: nothing is lost, nothing is doubled."""
+"""Postbacker and bookkeeper killed again and again while an ill partner is told and owed: nothing is lost, nothing is doubled."""
 
 from __future__ import annotations
 
@@ -56,15 +56,14 @@ def receiver():
     one.close()
 
 
-def test_a_killed_postbacker_tells_everything_and_each_delivery_by_one_id(
-    tmp_path, receiver
-) -> None:
+def test_killed_again_and_again_everything_is_told_and_booked_once(tmp_path, receiver) -> None:
     chance = random.Random(11)
     receiver.answer = ill(chance)
     house = RunningHouse(tmp_path / "data", restart_wait_ms=50).start()
     try:
         at = addresses(house)
         tell(house, receiver)
+        owe(house)
         senders = burn(house, at, chance)
         receiver.answer = fine
         wait_for(lambda: is_ready(house), 20)
@@ -84,6 +83,9 @@ def test_a_killed_postbacker_tells_everything_and_each_delivery_by_one_id(
             }
             assert ids == {id_}, "one delivery, one id"
         assert not any("Traceback" in line for line in house.stderr_file.read_text().splitlines())
+        # 3.00 for an install, 2.00 for a purchase, once each.
+        wait_for(lambda: owed(house) == [500 * len(names)], 30, "the book is another")
+        assert house.cli("book", "check")["ok"]
         told = len(receiver.heard)
         house.cli("rebuild", "outbox")
         wait_for(
@@ -100,6 +102,20 @@ def tell(house: RunningHouse, receiver: Receiver) -> None:
         *("--trigger", "install", "--trigger", "event", "--allow-host", "127.0.0.1"),
         *("--set", f"url={receiver.url}?c={{partner_click_id}}&t={{trigger}}&id={{delivery_id}}"),
     )
+
+
+def owe(house: RunningHouse) -> None:
+    for event, amount in (("install", "3.00"), ("buy", "2.00")):
+        offer = house.folder.parent / f"{event}.toml"
+        offer.write_text(
+            f'id = "{event}"\nevent = "{event}"\ncurrency = "EUR"\n\n[[deal]]\nkind = "cpa"\namount = "{amount}"\n'
+        )
+        house.cli("offer", "add", "--file", str(offer))
+
+
+def owed(house: RunningHouse) -> list[int]:
+    balances = house.cli("book", "balance", "--partner", "acme")["balances"]
+    return [row["approved_minor"] for row in balances]
 
 
 def ill(chance: random.Random) -> Any:
@@ -130,7 +146,7 @@ def burn(house: RunningHouse, at: Addresses, chance: random.Random) -> list[Brin
                 house.stop(signal.SIGKILL)
                 house.start(port)
             else:
-                kill_postbacker(house)
+                kill(house, chance.choice(["postbacker", "web"]))
     finally:
         stop.set()
         for sender in senders:
@@ -139,8 +155,9 @@ def burn(house: RunningHouse, at: Addresses, chance: random.Random) -> list[Brin
     return senders
 
 
-def kill_postbacker(house: RunningHouse) -> None:
-    pid = next(one["pid"] for one in children(house.folder) if one["role"] == "postbacker")
+def kill(house: RunningHouse, role: str) -> None:
+    """Kill the postbacker, or the web role, whose process keeps the book."""
+    pid = next(one["pid"] for one in children(house.folder) if one["role"] == role)
     if pid:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
