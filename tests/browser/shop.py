@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,12 +94,6 @@ class Shop:
     def stories(self, handle: str) -> list[dict[str, Any]]:
         self.house.settle()
         return self.house.cli("explain", handle)["stories"]
-
-    def counted(self) -> dict[str, int]:
-        """What the front door has counted since it began."""
-        text = http("GET", f"{self.house.web_url}/metrics").body.decode()
-        counted = re.findall(r'attribune_role_counted_total{.*what="(\w+)".*} ([\d.e+]+)', text)
-        return {name: int(float(value)) for name, value in counted}
 
 
 class Person:
