@@ -141,6 +141,15 @@ def test_what_is_wrong_is_said_by_name(
     assert named == param
 
 
+def test_only_the_operator_leads_requests_into_the_own_network(acme: Api) -> None:
+    inside = {**GET, "allowed_hosts": ["10.0.0.7"]}
+    end = acme.journal.end()
+    status, answer = acme.ask("POST", "/api/postbacks", inside, key=acme.key("read", "write"))
+    assert (status, answer["error"]["param"]) == (403, "allowed_hosts")
+    assert acme.journal.end() == end + 1, "the key, and nothing else"
+    assert added(acme, inside)["allowed_hosts"] == ["10.0.0.7"]
+
+
 def test_a_postback_is_held_goes_on_and_ends(acme: Api) -> None:
     id_ = added(acme, GET)["id"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from litestar import get, post
+from litestar import Request, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
-from attribune.api.access import OPT
+from attribune.api.access import OPT, TRUSTED
 from attribune.api.here import Here
 from attribune.api.routes.asking import HANDLE_CHARACTERS_MAX, sources
 from attribune.api.routes.page import ROWS_MAX, After, Limit, page
@@ -17,7 +17,7 @@ from attribune.model.activity import Event, Open
 from attribune.model.codec import decode
 from attribune.model.control import Scope
 from attribune.model.delivery import Trigger
-from attribune.model.errors import Invalid
+from attribune.model.errors import Forbidden, Invalid
 from attribune.model.ids import ConversionId, Position
 from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.model.position import Topic
@@ -190,8 +190,19 @@ class PostbacksAnswer(Struct, frozen=True):
 
 
 @post("/api/postbacks", sync_to_thread=True)
-def add_postback(house: Here, data: JSONBody[AddPostback]) -> PostbackAnswer:
-    """Begin to tell a partner of what it brings from now on; the same again is the postback that stands."""
+def add_postback(
+    house: Here, request: Request[Any, Any, Any], data: JSONBody[AddPostback]
+) -> PostbackAnswer:
+    """Begin to tell a partner of what it brings from now on; the same again is the postback that stands.
+
+    Hosts that are not of the public internet are allowed by the operator alone, at the command line.
+    """
+    scope: Any = request.scope
+    if data.allowed_hosts and scope.get(TRUSTED) is not True:
+        raise Forbidden(
+            "only the operator may allow hosts; use `attribune postback add --allow-host` on the machine",
+            param="allowed_hosts",
+        )
     text = data.data if data.data is not None else folders.find_shipped(data.template).text
     if len(text) > PARTNER_CHARACTERS_MAX:
         raise Invalid(f"data has more than {PARTNER_CHARACTERS_MAX} characters", param="data")
