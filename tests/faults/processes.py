@@ -14,6 +14,7 @@ from faults.plan import WRITES, Fault
 from attribune.api.house import House
 from attribune.attribute.attributor import Attributor
 from attribune.collect.links import read_touch
+from attribune.engines.memory import MemoryOutbox, MemoryVault
 from attribune.engines.memory_book import MemoryBook
 from attribune.journal.buffer import CommitBuffer
 from attribune.model.errors import JournalFull, JournalUnavailable, StoreUnavailable
@@ -244,7 +245,9 @@ class WebProcess(Process):
             keeper=None,  # type: ignore[arg-type]  # only what changes the registry is used
             enricher=lambda: world.enricher,  # type: ignore[arg-type, return-value]
             facts=lambda: world.disk["facts"],
+            outbox=MemoryOutbox,
             book=MemoryBook,
+            vault=MemoryVault(),
             dialects=(),
         )
 
