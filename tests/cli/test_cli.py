@@ -228,11 +228,37 @@ def test_people_get_tables(filled_house: RunningHouse, capsys) -> None:
         ("report",),
         ("journal", "tail"),
         ("journal", "retell", "--dry-run"),
+        ("postback", "list"),
+        ("postback", "log"),
     ):
         assert run([*arguments, "--data", str(filled_house.folder)]) == 0
         assert capsys.readouterr().out.strip()
     assert run(["report", "--csv", "--data", str(filled_house.folder)]) == 0
     assert capsys.readouterr().out.startswith("partner,clicks,")
+
+
+@pytest.mark.server
+def test_a_postback_is_held_let_go_and_ended_and_what_it_told_is_sent_again(
+    filled_house: RunningHouse, capsys
+) -> None:
+    data = ("--data", str(filled_house.folder))
+    words = ("--template", "webhook", "--all-partners", "--set", "url=https://in.example/")
+    id_ = filled_house.cli("postback", "add", *words)["postback"]["id"]
+    for verb, state in (
+        (("pause",), "paused"),
+        (("pause", "--off"), "active"),
+        (("end",), "ended"),
+    ):
+        assert filled_house.cli("postback", *verb, id_)["postback"]["state"] == state
+    again = filled_house.cli("postback", "redeliver", "--postback", id_)
+    assert again == {"deliveries": []}
+    assert run(["postback", "redeliver", "--postback", id_, *data]) == 0
+    assert capsys.readouterr().out == "0 will be sent again.\n"
+    with pytest.raises(CommandFailed) as failed:
+        filled_house.cli("postback", "redeliver", "dl_nothing")
+    assert failed.value.error["code"] == "not_found"
+    assert run(["postback", "redeliver", *data]) == 2
+    assert "name deliveries, or give --postback" in capsys.readouterr().err
 
 
 @pytest.mark.server
