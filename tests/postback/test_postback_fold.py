@@ -161,6 +161,14 @@ def test_reading_again_or_in_other_pieces_gives_the_same() -> None:
     assert rows(one) == before
 
 
+def test_an_outbox_that_is_new_begins_where_the_journal_does() -> None:
+    one = house()
+    (pruned,) = one.decide(event("before"))
+    one.journal.prune(pruned)
+    one.decide(event("after"))
+    assert [row[2] for row in planned(one)] == ["after"]
+
+
 # --- consent
 
 

@@ -12,6 +12,7 @@ from attribune.cli.options import Data, Json
 from attribune.cli.pairs import pairs
 from attribune.cli.postback_try import Events, Given, Hosts
 from attribune.model.delivery import DeliveryState, Trigger
+from attribune.model.errors import Invalid
 
 commands = typer.Typer(
     name="postback", help="Postbacks: what partners are told, and how.", no_args_is_help=True
@@ -42,16 +43,14 @@ def add(
         ),
     ] = False,
     trigger: Annotated[
-        list[Trigger] | None,
+        list[str] | None,
         typer.Option(
-            help="What is told of; may be given again. All that the template can when left out."
+            help="What is told of: install, event, reversal …, or event:NAME for one event; may be given again. "
+            "All that the template can when left out."
         ),
     ] = None,
     given: Given = None,
     events: Events = None,
-    only_event: Annotated[
-        list[str] | None, typer.Option(help="Only events of this name; may be given again.")
-    ] = None,
     app: Annotated[
         list[str] | None, typer.Option(help="Only outcomes of this app; may be given again.")
     ] = None,
@@ -74,16 +73,17 @@ def add(
     from attribune.postback import folders  # noqa: PLC0415 - other commands need no templates
 
     folder = folders.find(template)
+    triggers, only_events = _triggers(trigger or [])
     is_own = folder.path.parent != folders.SHIPPED
     words = {
         "partner": partner,
         "all_partners": all_partners,
         "template": folder.name,
         "data": folder.text if is_own else None,
-        "triggers": trigger or [],
+        "triggers": triggers,
         "settings": pairs(given, "set"),
         "events": pairs(events, "event"),
-        "only_events": only_event or [],
+        "only_events": only_events,
         "apps": app or [],
         "allowed_hosts": allow_host or [],
         "callback_hosts": callback_host or [],
@@ -198,6 +198,24 @@ def redeliver(
     if json_:
         return show.as_json(answer)
     return show.line(f"{len(answer['deliveries'])} will be sent again.")
+
+
+def _triggers(given: list[str]) -> tuple[list[Trigger], list[str]]:
+    """What is told of, and the only events. Raises Invalid."""
+    triggers: list[Trigger] = []
+    events: list[str] = []
+    for one in given:
+        kind, _, event = one.partition(":")
+        if kind not in set(Trigger) or (event and kind != Trigger.EVENT):
+            known = ", ".join(Trigger)
+            raise Invalid(
+                f"{one!r} is none of {known}; one event is told of by event:NAME", param="trigger"
+            )
+        triggers.append(Trigger(kind))
+        events += [event] if event else []
+    if events and "event" in given:
+        raise Invalid("give event, or event:NAME, and not both", param="trigger")
+    return list(dict.fromkeys(triggers)), events
 
 
 def _logged(row: dict[str, Any]) -> list[Any]:

@@ -116,6 +116,8 @@ class PostbackerRole:
         """Fold some entries and give what they changed; None when there are none."""
         after = self.position()
         if self._position is None:
+            # An outbox that is begun where the beginning was pruned holds what is told from there on.
+            after = max(after, self._journal.start())
             lead(self._registry, self._journal, after, self._settings.read_entries_max)
         end = self._journal.end()
         entries = self._journal.read(TELL.reads, after, self._settings.read_entries_max)
