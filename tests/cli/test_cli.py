@@ -244,6 +244,13 @@ def test_a_postback_is_held_let_go_and_ended_and_what_it_told_is_sent_again(
     data = ("--data", str(filled_house.folder))
     words = ("--template", "webhook", "--all-partners", "--set", "url=https://in.example/")
     id_ = filled_house.cli("postback", "add", *words)["postback"]["id"]
+    named = ("--trigger", "install", "--trigger", "event:buy", "--trigger", "event:pay")
+    made = filled_house.cli("postback", "add", *words, *named)["postback"]
+    assert (made["triggers"], made["only_events"]) == (["install", "event"], ["buy", "pay"])
+    for wrong in (("instal",), ("install:x",), ("event", "--trigger", "event:buy")):
+        with pytest.raises(CommandFailed) as failed:
+            filled_house.cli("postback", "add", *words, "--trigger", *wrong)
+        assert (failed.value.error["code"], failed.value.error["param"]) == ("invalid", "trigger")
     for verb, state in (
         (("pause",), "paused"),
         (("pause", "--off"), "active"),
