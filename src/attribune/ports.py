@@ -20,6 +20,7 @@ from attribune.model.delivery import (
     LogQuestion,
     OutboxPage,
     OutboxRow,
+    Related,
 )
 from attribune.model.fact import Fact, Question, RowPlace, Selection, Standing, Sum, Trace
 from attribune.model.ids import (
@@ -363,7 +364,7 @@ class Outbox(Protocol):
         """Up to ``limit`` rows that wait and are tried since a moment or longer, due or not, the oldest first."""
         ...
 
-    def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[OutboxRow]]:
+    def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[Related]]:
         """Every row of a postback about some subjects (see ``Planned.subject``), in order."""
         ...
 

@@ -161,7 +161,7 @@ def test_a_row_waits_for_an_earlier_one_about_the_same_thing(open_outbox):
     outbox.fold(OutboxPage(came=[attempt("a", 1, DeliveryState.DELIVERED)]), Position(3))
     assert due(outbox, 2000) == ["r", "c", "b"]
     found = outbox.about(MINE, ["o-a", "o-b", "o-z"])
-    names = {subject: [row.planned.id for row in rows] for subject, rows in found.items()}
+    names = {subject: [row.id for row in rows] for subject, rows in found.items()}
     assert names == {"o-a": ["a", "r", "c"], "o-b": ["b"]}
 
 

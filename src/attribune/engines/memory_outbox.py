@@ -14,6 +14,7 @@ from attribune.model.delivery import (
     LogQuestion,
     OutboxPage,
     OutboxRow,
+    Related,
 )
 from attribune.model.ids import START, ConversionId, DeliveryId, Position, PostbackId
 
@@ -87,12 +88,16 @@ class MemoryOutbox:
         """Up to ``limit`` rows that wait and are tried since a moment or longer, due or not, the oldest first."""
         return [row for row in self._of(postback) if row.since_ms <= until_ms][:limit]
 
-    def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[OutboxRow]]:
+    def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[Related]]:
         """Every row of a postback about some subjects, in order."""
-        found: dict[str, list[OutboxRow]] = {}
+        found: dict[str, list[Related]] = {}
         for row in self._rows.values():
-            if row.planned.postback == postback and row.planned.subject in subjects:
-                found.setdefault(row.planned.subject, []).append(row)
+            one = row.planned
+            if one.postback == postback and one.subject in subjects:
+                related = Related(
+                    one.id, one.outcome_id, one.trigger, one.copy, row.state, row.tries
+                )
+                found.setdefault(one.subject, []).append(related)
         return found
 
     def conversions(self, wanted: Collection[ConversionId]) -> dict[ConversionId, int]:

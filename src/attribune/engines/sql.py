@@ -52,6 +52,8 @@ class SqlView:
 
     def __init__(self, view: View, url_or_path: str | Path, *, is_reader: bool = False) -> None:
         self._view = view
+        #: Statements in the database's own words.
+        self._compiled: dict[sa.TextClause, sa.Compiled] = {}
         text = str(url_or_path)
         is_url = "://" in text
         self._url = sa.make_url(text) if is_url else sa.URL.create("sqlite", database=text)
@@ -97,6 +99,28 @@ class SqlView:
                 return connection.execute(query, values or {}).all()
         except SQLAlchemyError as fault:
             raise self.said(fault) from fault
+
+    def many(
+        self, connection: sa.Connection, statement: sa.TextClause, rows: list[tuple[Any, ...]]
+    ) -> int:
+        """Execute a statement for many rows, past SQLAlchemy's care for each of them; how many rows it changed.
+
+        A row has the statement's values, each once, in the order in which it first names them.
+        """
+        if not rows:
+            return 0
+        compiled = self._compiled.get(statement)
+        if compiled is None:
+            compiled = self._compiled[statement] = statement.compile(dialect=connection.dialect)
+        names = tuple(compiled.params)
+        order = getattr(compiled, "positiontup", None)
+        values: Any = rows
+        if order is None:
+            values = [dict(zip(names, row, strict=True)) for row in rows]
+        elif tuple(order) != names:
+            places = [names.index(name) for name in order]
+            values = [tuple(row[place] for place in places) for row in rows]
+        return connection.exec_driver_sql(str(compiled), values).rowcount
 
     def position(self) -> Position:
         """Up to which entry the view is complete."""

@@ -121,8 +121,6 @@ class SqlBook(SqlView):
     """The book under a database URL or in a SQLite file. Raises as ``SqlView`` does."""
 
     def __init__(self, url_or_path: str | Path, *, is_reader: bool = False) -> None:
-        #: Statements in the database's own words.
-        self._compiled: dict[sa.TextClause, sa.Compiled] = {}
         super().__init__(_VIEW, url_or_path, is_reader=is_reader)
 
     def states(self, kind: int, keys: Collection[str]) -> dict[str, bytes]:
@@ -153,7 +151,7 @@ class SqlBook(SqlView):
         """Write all of it and move the position, all or nothing; what stands already is left."""
         with self.writing(position) as connection:
             for statement, rows in _writes(writes):
-                self._many(connection, statement, rows)
+                self.many(connection, statement, rows)
             self._enter(connection, writes.entries)
             for taken in writes.taken:
                 connection.execute(_TAKE, taken._asdict())
@@ -189,38 +187,16 @@ class SqlBook(SqlView):
 
     def _enter(self, connection: sa.Connection, entries: Sequence[Entry]) -> None:
         """Keep entries and count them into the balances, each once."""
-        kept = self._many(connection, _ENTRY, [msgspec.structs.astuple(one) for one in entries])
+        kept = self.many(connection, _ENTRY, [msgspec.structs.astuple(one) for one in entries])
         moved: dict[tuple[str, str], int] = {}
         for one in entries:
             for account, amount in ((one.debit, -one.amount_minor), (one.credit, one.amount_minor)):
                 name = (account, one.currency)
                 moved[name] = moved.get(name, 0) + amount
         if kept == len(entries):
-            self._many(connection, _COUNT, [(*name, amount) for name, amount in moved.items()])
+            self.many(connection, _COUNT, [(*name, amount) for name, amount in moved.items()])
         else:  # some stood already, and nobody says which: the balances are added up anew
-            self._many(connection, _COUNT_ANEW, list(moved))
-
-    def _many(
-        self, connection: sa.Connection, statement: sa.TextClause, rows: list[tuple[Any, ...]]
-    ) -> int:
-        """Execute a statement for many rows, past SQLAlchemy's care for each of them; how many rows it changed.
-
-        A row has the statement's values, each once, in the order in which it first names them.
-        """
-        if not rows:
-            return 0
-        compiled = self._compiled.get(statement)
-        if compiled is None:
-            compiled = self._compiled[statement] = statement.compile(dialect=connection.dialect)
-        names = tuple(compiled.params)
-        order = getattr(compiled, "positiontup", None)
-        values: Any = rows
-        if order is None:
-            values = [dict(zip(names, row, strict=True)) for row in rows]
-        elif tuple(order) != names:
-            places = [names.index(name) for name in order]
-            values = [tuple(row[place] for place in places) for row in rows]
-        return connection.exec_driver_sql(str(compiled), values).rowcount
+            self.many(connection, _COUNT_ANEW, list(moved))
 
 
 def _writes(writes: BookWrites) -> Iterator[tuple[sa.TextClause, list[tuple[Any, ...]]]]:

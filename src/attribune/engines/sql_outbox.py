@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
+from msgspec.structs import astuple
 
 from attribune.engines.sql import SqlView, View, position_table
 from attribune.model.delivery import (
@@ -18,7 +19,9 @@ from attribune.model.delivery import (
     OutboxPage,
     OutboxRow,
     Planned,
+    Related,
     SentRequest,
+    Settled,
     Trigger,
 )
 from attribune.model.ids import ConversionId, DeliveryId, Position, PostbackId
@@ -162,8 +165,7 @@ class SqlOutbox(SqlView):
         """Take in what some entries change and move the position, all or nothing; what stands already is left."""
         with self.writing(position) as connection:
             for statement, rows in _writes(page):
-                if rows:
-                    connection.execute(statement, rows)
+                self.many(connection, statement, rows)
 
     def due(
         self, postback: PostbackId, now_ms: int, limit: int, *, in_order: bool
@@ -193,19 +195,20 @@ class SqlOutbox(SqlView):
         )
         return [_row(found) for found in self.rows(query)]
 
-    def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[OutboxRow]]:
+    def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[Related]]:
         """Every row of a postback about some subjects, in order."""
         c = _deliveries.c
-        found: dict[str, list[OutboxRow]] = {}
-        for row in self._found(
+        found: dict[str, list[Related]] = {}
+        for subject, id_, outcome_id, trigger, copy, state, tries in self._found(
             subjects,
             lambda some: (
-                sa.select(_deliveries)
+                sa.select(c.subject, c.id, c.outcome_id, c.trigger, c.copy, c.state, c.tries)
                 .where(c.subject.in_(some), c.postback == postback)
                 .order_by(c.number)
             ),
         ):
-            found.setdefault(row.subject, []).append(_row(row))
+            row = Related(id_, outcome_id, Trigger(trigger), copy, _STATES[state], tries)
+            found.setdefault(subject, []).append(row)
         return found
 
     def conversions(self, wanted: Collection[ConversionId]) -> dict[ConversionId, int]:
@@ -289,9 +292,9 @@ def _conditions(wanted: LogQuestion) -> Iterator[sa.ColumnElement[bool]]:
         yield c.number < wanted.before
 
 
-def _writes(page: OutboxPage) -> Iterator[tuple[sa.TextClause, list[dict[str, Any]]]]:
+def _writes(page: OutboxPage) -> Iterator[tuple[sa.TextClause, list[tuple[Any, ...]]]]:
     """What is executed, in this order: a row is planned before anything comes of it."""
-    yield _plan, [_planned(one) for one in page.planned]
+    yield _plan, list(map(astuple, page.planned))
     yield _attempt, [_of_attempt(one) for one in page.came if isinstance(one, Attempt)]
     for is_attempt, run in _runs(page.came):
         yield (
@@ -299,14 +302,11 @@ def _writes(page: OutboxPage) -> Iterator[tuple[sa.TextClause, list[dict[str, An
             if is_attempt
             else (_settled, list(map(_of_settled, run)))
         )
-    yield _again, [{"delivery": id_, "due_at_ms": at} for id_, at in page.again.items()]
-    yield _converted, [{"id": id_, "at_ms": at_ms} for id_, at_ms in page.conversions.items()]
-    yield (
-        _transacted,
-        [{"digest": digest, "place": place} for digest, place in page.transactions.items()],
-    )
-    yield _silence, [{"digest": digest} for digest, shares in page.sharing.items() if not shares]
-    yield _speak, [{"digest": digest} for digest, shares in page.sharing.items() if shares]
+    yield _again, [(at_ms, id_) for id_, at_ms in page.again.items()]
+    yield _converted, list(page.conversions.items())
+    yield _transacted, list(page.transactions.items())
+    yield _silence, [(digest,) for digest, shares in page.sharing.items() if not shares]
+    yield _speak, [(digest,) for digest, shares in page.sharing.items() if shares]
 
 
 def _runs(came: Iterable[Delivery]) -> Iterator[tuple[bool, list[Any]]]:
@@ -321,41 +321,22 @@ def _runs(came: Iterable[Delivery]) -> Iterator[tuple[bool, list[Any]]]:
         yield isinstance(run[0], Attempt), run
 
 
-def _planned(one: Planned) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in Planned.__struct_fields__}
+def _of_attempt(one: Attempt) -> tuple[Any, ...]:
+    state = _STATES.index(one.state)
+    said = one.status, one.error, one.answer
+    return one.delivery, one.number, one.at_ms, one.took_ms, *said, state, one.reason
 
 
-def _of_attempt(one: Attempt) -> dict[str, Any]:
-    return {
-        "delivery": one.delivery,
-        "number": one.number,
-        "at_ms": one.at_ms,
-        "took_ms": one.took_ms,
-        "status": one.status,
-        "error": one.error,
-        "answer": one.answer,
-        "state": _STATES.index(one.state),
-        "reason": one.reason,
-    }
-
-
-def _of_tried(one: Attempt) -> dict[str, Any]:
+def _of_tried(one: Attempt) -> tuple[Any, ...]:
     request = one.request
-    return {
-        "delivery": one.delivery,
-        "number": one.number,
-        "state": _STATES.index(one.state),
-        "due_at_ms": one.next_at_ms or 0,
-        "reason": one.reason,
-        "poll_url": one.poll_url,
-        "method": request.method if request else None,
-        "url": request.url if request else None,
-        "body": request.body if request else None,
-    }
+    sent = (request.method, request.url, request.body) if request else (None, None, None)
+    state = _STATES.index(one.state)
+    came = one.next_at_ms or 0, one.reason, one.poll_url
+    return state, one.number, *came, *sent, one.delivery
 
 
-def _of_settled(one: Any) -> dict[str, Any]:
-    return {"delivery": one.delivery, "state": _STATES.index(one.state), "reason": one.reason}
+def _of_settled(one: Settled) -> tuple[Any, ...]:
+    return _STATES.index(one.state), one.reason, one.delivery
 
 
 def _row(found: Any) -> OutboxRow:

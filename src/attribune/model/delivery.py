@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -136,6 +137,17 @@ class OutboxRow(Struct, frozen=True, kw_only=True):
     poll_url: str | None = None
     #: What was sent last.
     request: SentRequest | None = None
+
+
+class Related(NamedTuple):
+    """As much of a row as those about the same thing want to know."""
+
+    id: DeliveryId
+    outcome_id: str
+    trigger: Trigger
+    copy: int
+    state: DeliveryState
+    tries: int
 
 
 class OutboxPage(Struct, frozen=True, kw_only=True):

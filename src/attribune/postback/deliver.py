@@ -6,9 +6,9 @@ import asyncio
 import re
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final, NamedTuple, Self
-from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -110,13 +110,14 @@ class Deliverer:
 
     async def _exchange(self, request: Request) -> tuple[int, bytes, int | None]:
         assert self._session is not None, "entered as a context"
-        host = urlsplit(request.url).hostname or ""
+        url = URL(request.url, encoded=True)  # what was rendered goes out as it is
+        host = url.host or ""
         if _is_address(host):  # these are not resolved
             check(host, host, self._allowed)
         headers = {"accept-encoding": "identity", "user-agent": "Attribune", **request.headers}
         async with self._session.request(
             request.method,
-            URL(request.url, encoded=True),  # what was rendered goes out as it is
+            url,
             data=request.body or None,
             headers=headers,
             allow_redirects=False,
@@ -141,6 +142,7 @@ def _retry_after_s(answer: aiohttp.ClientResponse) -> int | None:
     return int(said) if said.isascii() and said.isdigit() and len(said) < 6 else None
 
 
+@lru_cache(maxsize=1024)
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)

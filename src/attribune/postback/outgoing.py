@@ -7,7 +7,14 @@ from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from attribune.model.control import PartnerKind, Postback
-from attribune.model.delivery import DeliveryState, OutboxRow, SentRequest, Settled, Trigger
+from attribune.model.delivery import (
+    DeliveryState,
+    OutboxRow,
+    Related,
+    SentRequest,
+    Settled,
+    Trigger,
+)
 from attribune.model.ids import PartnerId
 from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.ports import Directory, Outbox, Vault
@@ -163,7 +170,7 @@ def settled(row: OutboxRow, now_ms: int, state: DeliveryState, reason: str) -> S
 
 
 def _pointless(
-    row: OutboxRow, about: Iterable[OutboxRow], postback: Postback
+    row: OutboxRow, about: Iterable[Related], postback: Postback
 ) -> tuple[DeliveryState, str] | None:
     """Why nothing is sent for a row whatever it says: what it says was taken back, or takes back what was never said."""
     one = row.planned
@@ -178,30 +185,29 @@ def _pointless(
             return DeliveryState.GAVE_UP, why
         return None
     is_taken_back = any(
-        other.planned.trigger is Trigger.REVERSAL and other.planned.outcome_id == one.outcome_id
-        for other in later
+        other.trigger is Trigger.REVERSAL and other.outcome_id == one.outcome_id for other in later
     )
     if is_taken_back and not row.tries:
         return DeliveryState.WITHDRAWN, "it was taken back before it was told"
     return None
 
 
-def _around(row: OutboxRow, about: Iterable[OutboxRow]) -> tuple[list[OutboxRow], list[OutboxRow]]:
+def _around(row: OutboxRow, about: Iterable[Related]) -> tuple[list[Related], list[Related]]:
     """Rows of the same subject that were planned before and after one."""
-    earlier: list[OutboxRow] = []
-    later: list[OutboxRow] = []
+    earlier: list[Related] = []
+    later: list[Related] = []
     side = earlier
     for other in about:
-        if other.planned.id == row.planned.id:
+        if other.id == row.planned.id:
             side = later
-        elif other.planned.copy == row.planned.copy:
+        elif other.copy == row.planned.copy:
             side.append(other)
     return earlier, later
 
 
-def _was_told(row: OutboxRow) -> bool:
+def _was_told(row: Related) -> bool:
     """Whether the partner may have heard it: an attempt that failed may have arrived all the same."""
-    is_something = row.planned.trigger is not Trigger.REVERSAL
+    is_something = row.trigger is not Trigger.REVERSAL
     return is_something and (row.state is DeliveryState.DELIVERED or row.tries > 0)
 
 
