@@ -321,6 +321,7 @@ def test_what_was_not_told_yet_is_withdrawn_and_the_partner_hears_nothing(house,
         ("install", "withdrawn", "it was taken back before it was told"),
         ("reversal", "withdrawn", "what it takes back was never told"),
     ]
+    assert house.role.state()["counters"]["withdrawn"] == 2
     assert receiver.heard == []
 
 

@@ -35,6 +35,13 @@ _QUIET_MS: Final = 1000
 _TRY_AGAIN_S: Final = 1.0
 #: Threads that look up names: a name that hangs holds one.
 _RESOLVERS: Final = 64
+#: What each state that a delivery comes to is counted as; one that still waits has failed this time.
+_COUNTERS: Final[Mapping[DeliveryState, str]] = {
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.WAITING: "failed",
+    DeliveryState.GAVE_UP: "given_up",
+    DeliveryState.WITHDRAWN: "withdrawn",
+}
 
 
 class Desk:
@@ -56,6 +63,8 @@ class Desk:
         self._fold = fold
         #: What was handed out → where what came of it stands; None while it is under way.
         self._held: dict[DeliveryId, Position | None] = {}
+        #: What became of deliveries in this life.
+        self.counters = dict.fromkeys(_COUNTERS.values(), 0)
         #: Until when nothing of a postback is due, unless something of it comes. Milliseconds, UTC.
         self._quiet_until_ms: dict[PostbackId, int] = {}
 
@@ -65,6 +74,12 @@ class Desk:
             entries = [(Topic.DELIVERIES, encode(one)) for one in came]
             for one, place in zip(came, self._journal.append(entries), strict=True):
                 self._held[one.delivery] = place
+                self._count(one)
+
+    def _count(self, one: Delivery) -> None:
+        if isinstance(one, Attempt) and one.poll_url is not None:
+            return  # taken, and not decided yet
+        self.counters[_COUNTERS[one.state]] += 1
 
     def catch_up(self) -> None:
         """Read to the journal's end. Only then is known what has been told."""
@@ -146,7 +161,6 @@ class Dispatcher:
         self._wake = asyncio.Event()
         #: Postbacks that cannot tell as they are, and why.
         self.faults: dict[PostbackId, tuple[Postback, str]] = {}
-        self.counters = {"delivered": 0, "failed": 0, "given_up": 0, "withdrawn": 0}
 
     async def run(self, is_stopping: Callable[[], bool]) -> None:
         """Tell until told to stop. What cannot be written now is kept and tried again; mistakes are raised."""
@@ -253,17 +267,4 @@ class Dispatcher:
 
     def _came(self, attempt: Attempt) -> None:
         self._finished.append(attempt)
-        self.counters[_counter(attempt)] += 1
         self._wake.set()
-
-
-_COUNTERS: Final[Mapping[DeliveryState, str]] = {
-    DeliveryState.DELIVERED: "delivered",
-    DeliveryState.WAITING: "failed",
-    DeliveryState.GAVE_UP: "given_up",
-    DeliveryState.WITHDRAWN: "withdrawn",
-}
-
-
-def _counter(attempt: Attempt) -> str:
-    return _COUNTERS[attempt.state]

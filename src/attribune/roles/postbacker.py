@@ -61,6 +61,7 @@ class PostbackerRole:
         self._outgoings = Outgoings(world.outbox, world.registry, looking)
         self._position: Position | None = None
         self._planned = 0
+        self._desk: Desk | None = None
         self._dispatcher: Dispatcher | None = None
         self._patience = Patience()
 
@@ -86,7 +87,9 @@ class PostbackerRole:
 
     def _tell(self, stop: threading.Event) -> None:
         settings, world = self._settings, self._world
-        desk = Desk(self._journal, self._outbox, self._outgoings, world.clock, self._next)
+        desk = self._desk = Desk(
+            self._journal, self._outbox, self._outgoings, world.clock, self._next
+        )
         self._dispatcher = Dispatcher(
             desk,
             self._registry,
@@ -109,7 +112,7 @@ class PostbackerRole:
             "position": self._position,
             "lag": max(0, self._journal.end() - self._position),
             "last_error": f"{faults[0][0]}: {faults[0][1][1]}" if faults else None,
-            "counters": {"planned": self._planned, **(telling.counters if telling else {})},
+            "counters": {"planned": self._planned, **(self._desk.counters if self._desk else {})},
         }
 
     def _next(self) -> OutboxPage | None:
