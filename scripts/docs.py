@@ -22,6 +22,7 @@ from attribune.api import metrics as prometheus
 from attribune.cli import exit_codes
 from attribune.cli.main import commands
 from attribune.collect import refuse
+from attribune.collect.dialects import DIALECTS
 from attribune.collect.means import Counters
 from attribune.model.errors import AttribuneError
 from attribune.model.outcome import LossReason
@@ -327,7 +328,35 @@ def export_page() -> str:
     )
 
 
+def dialects_page() -> str:
+    """What each dialect's fields become."""
+    parts = [
+        f"## `{dialect.name}`\n\n{dialect.speakers}.{_roots(dialect.root_paths)}\n\n"
+        + table(
+            ("theirs", "ours"), [(f"`{theirs}`", ours) for theirs, ours in dialect.fields.items()]
+        )
+        for dialect in DIALECTS.values()
+    ]
+    return page(
+        "Dialects",
+        "A door (`attribune door add --dialect NAME`) speaks a client library's own language. What its fields become is "
+        "below, in the words of [the wire](wire.md); what is not named is kept with the record under its own name, and "
+        "`attribune explain` and exports show it. `attribune door test` says what a letter of yours would be.",
+        *parts,
+    )
+
+
+def _roots(paths: tuple[str, ...]) -> str:
+    if not paths:
+        return ""
+    said = ", ".join(f"`{path}`" for path in paths)
+    return (
+        f" A client that can carry no path of its own is heard at the root too, by its key: {said}."
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/reference/dialects.md": dialects_page,
     "docs/reference/cli.md": cli_page,
     "docs/reference/settings.md": settings_page,
     "docs/reference/refusal-reasons.md": refusals_page,

@@ -154,7 +154,7 @@ class Store(Protocol):
 #: The answer about a device whose person refused to be measured: decided, and it says nothing of them. It stands until the
 #: person allows it, so who asks for an open that was just told may wait for another.
 NOT_MEASURED: Final = (
-    b'{"status":"decided","attribution":{"partner":null,"campaign":null,"adgroup":null,"creative":null,"site_id":null,'
+    b'{"status":"decided","attribution":{"partner":null,"campaign":null,"adgroup":null,"creative":null,"site_id":null,"link":null,"touch":null,'
     b'"method":null,"is_organic":true,"click_at":null,"extra":{}},"deep_link":null,"measurement":false}'
 )
 
@@ -454,6 +454,10 @@ class Directory(Protocol):
 
     def door(self, door: DoorId, at: Position = NOW) -> Door | None:
         """A door as of a place."""
+        ...
+
+    def doors_of(self, dialect: str) -> list[Door]:
+        """The newest version of each open door of a dialect."""
         ...
 
     def key(self, sha256: str) -> Key | None:

@@ -9,6 +9,7 @@ from typing import Any
 from attribune.api.app import create
 from attribune.api.calling import InProcess
 from attribune.api.house import House
+from attribune.collect.rehearsal import Rehearsal
 from attribune.engines.memory import MemoryBook, MemoryJournal, MemoryOutbox, MemoryVault
 from attribune.engines.memory_facts import MemoryFacts
 from attribune.engines.system import MemoryClock, SystemChance
@@ -116,7 +117,7 @@ class Api:
             book=lambda: self.book,
             outbox=lambda: self.outbox,
             vault=self.vault,
-            dialects=("segment",),
+            dialects=Rehearsal(),
         )
         self.app = create(self.house)
         self._operator = InProcess(self.app)

@@ -71,7 +71,7 @@ READS = [
     *("/api/offers", "/api/rates", "/api/payouts", "/api/book/lines", "/api/book/entries"),
     "/api/book/check",
 ]
-READS += ["/api/postbacks", "/api/deliveries"]
+READS += ["/api/postbacks", "/api/deliveries", "/api/doors/log"]
 
 
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)
@@ -105,6 +105,7 @@ def test_every_write_of_the_api_is_among_those_checked(api: Api) -> None:
         ("POST", "/api/replay"),
         ("POST", "/api/postbacks/preview"),
         ("POST", "/api/reconcile"),
+        ("POST", "/api/doors/{}/test"),
     } == said
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from attribune.api.house import House
+from attribune.collect.rehearsal import Rehearsal
 from attribune.engines.memory import MemoryChance, MemoryClock, MemoryJournal
 from attribune.model.codec import encode
 from attribune.model.control import Change, Product, Tick
@@ -31,7 +32,7 @@ def house_over(journal: MemoryJournal) -> House:
         book=nobody,
         outbox=nobody,
         vault=nobody,
-        dialects=(),
+        dialects=Rehearsal(),
     )
 
 

@@ -67,6 +67,8 @@ JSON_COMMANDS = {
     ("key", "revoke"): ("--kind", "api"),
     ("door", "add"): ("--app", "game-android", "--dialect", "segment", "--key", "wk_test"),
     ("door", "list"): (),
+    ("door", "log"): (),
+    ("door", "test"): (),
     ("device", "test"): ("d1",),
     ("device", "list"): (),
     ("policy", "show"): ("--product", "game"),

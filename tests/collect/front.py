@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from attribune.engines.memory import MemoryAnswers, MemoryJournal
+from attribune.collect.means import Ways
+from attribune.engines.memory import MemoryAnswers, MemoryJournal, MemoryVault
 from attribune.engines.system import SystemChance, SystemClock
 from attribune.model.activity import Platform
 from attribune.model.codec import decode, encode
@@ -224,7 +225,14 @@ def front(*more: Any, journal: MemoryJournal | None = None, **settings: Any):
     )
     chosen = Settings(port=port, **{"control_wait_ms": 20, "drain_ms": 2000, **settings})
     role = CollectorRole(
-        "collector-1", journal, Registry(), answers, SystemClock(), SystemChance(), chosen, resolve
+        "collector-1",
+        journal,
+        Registry(),
+        answers,
+        SystemClock(),
+        SystemChance(),
+        chosen,
+        Ways(resolve, MemoryVault().unseal, lambda: f"http://127.0.0.1:{port}"),
     )
     stop = threading.Event()
     thread = threading.Thread(target=role.run, args=(stop,))

@@ -11,7 +11,7 @@ from front import GAME, registry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attribune.collect.dialects import DIALECTS, Letter
+from attribune.collect.dialects import DIALECTS, Heard, Letter
 from attribune.collect.links import read_touch
 from attribune.collect.native import read_batch, read_record
 from attribune.collect.records import Telling
@@ -125,14 +125,17 @@ def test_segment_letters(raw, path, trusted):
     door = Door(
         id=DoorId("d"), app="game-android", dialect="segment", sha256="", is_trusted=trusted
     )
-    letter = Letter("POST", f"/v1/{path}", None, raw)
-    segment.key(letter)
+    letter = Letter("POST", f"/v1/{path}", body=raw)
+    try:
+        segment.hold_to_key(letter, door, lambda: None)
+    except Refused as refused:
+        segment.refuse(refused, letter)
     try:
         judged = list(segment.read(letter, telling(Sender.APP), door))
     except Refused as refused:
-        segment.refuse(refused)
+        segment.refuse(refused, letter)
         return
-    segment.accept([verdict for verdict, _ in judged])
+    segment.accept(Heard(letter, door, [verdict for verdict, _ in judged], None, "https://a", 0))
     for verdict, _ in judged:
         if isinstance(verdict, Kept):
             check(verdict)

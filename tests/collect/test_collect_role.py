@@ -11,6 +11,7 @@ import time
 import pytest
 from front import APP_KEY, front
 
+from attribune.collect.means import Ways
 from attribune.engines.memory import MemoryAnswers, MemoryJournal
 from attribune.engines.system import SystemChance, SystemClock
 from attribune.model.errors import JournalUnavailable
@@ -119,7 +120,7 @@ def test_a_taken_port_is_said():
             SystemClock(),
             SystemChance(),
             Settings(port=taken.getsockname()[1]),
-            resolve,
+            Ways(resolve, str, str),
         )
         with pytest.raises(OSError, match=r"(?i)address"):
             role.run(threading.Event())

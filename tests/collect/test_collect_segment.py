@@ -51,9 +51,7 @@ def read(
         user_agent="analytics/1",
         dialect="segment",
     )
-    letter = Letter(
-        "POST", "/v1/batch", None, json.dumps({"batch": list(events), **batch}).encode()
-    )
+    letter = Letter("POST", "/v1/batch", body=json.dumps({"batch": list(events), **batch}).encode())
     return [v.record if isinstance(v, Kept) else v for v, _ in SEGMENT.read(letter, telling, door)]
 
 

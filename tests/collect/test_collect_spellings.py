@@ -144,7 +144,7 @@ def test_a_segment_event_is_the_same_however_its_fields_are_decoded(raw, path, t
         id=DoorId("d"), app="game-android", dialect="segment", sha256="", is_trusted=trusted
     )
     body = b'{"batch":[%b]}' % raw if path == "batch" else raw
-    letter = Letter("POST", f"/v1/{path}", None, body)
+    letter = Letter("POST", f"/v1/{path}", body=body)
 
     def read() -> Any:
         try:

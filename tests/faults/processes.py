@@ -14,6 +14,7 @@ from faults.plan import WRITES, Fault
 from attribune.api.house import House
 from attribune.attribute.attributor import Attributor
 from attribune.collect.links import read_touch
+from attribune.collect.rehearsal import Rehearsal
 from attribune.engines.memory import MemoryOutbox, MemoryVault
 from attribune.engines.memory_book import MemoryBook
 from attribune.journal.buffer import CommitBuffer
@@ -248,7 +249,7 @@ class WebProcess(Process):
             outbox=MemoryOutbox,
             book=MemoryBook,
             vault=MemoryVault(),
-            dialects=(),
+            dialects=Rehearsal(),
         )
 
     def change(self, deed: Callable[[House], None]) -> None:

@@ -7,6 +7,8 @@ from hashlib import sha256
 import pytest
 from msgspec import UNSET
 
+from attribune.collect.rehearsal import Rehearsal
+from attribune.engines.memory import MemoryVault
 from attribune.engines.system import MemoryClock, SystemChance
 from attribune.model.activity import Platform
 from attribune.model.control import (
@@ -21,7 +23,7 @@ from attribune.model.control import (
 )
 from attribune.model.errors import Conflict, Invalid, NotFound
 from attribune.model.policy import DAY_MS, Policy, Windows
-from attribune.registry import apps, devices, find, hosting, keys, links, policies, signing
+from attribune.registry import apps, devices, doors, find, hosting, keys, links, policies, signing
 from attribune.registry.naming import readable_id, slug, text
 from attribune.registry.requests import (
     AddApp,
@@ -437,7 +439,7 @@ def test_a_revoked_key_has_ended_and_stays_so(desk: Desk) -> None:
 
 def add_door(desk: Desk, **words):
     want = AddDoor(**{"app": "game-android", "dialect": "segment", **words})
-    return desk.keep(keys.add_door(desk.registry, want, ("segment",), CHANCE, BASE))
+    return desk.keep(doors.add_door(desk.registry, want, Rehearsal(), MemoryVault(), CHANCE, BASE))
 
 
 def test_a_door_has_the_address_that_a_client_is_given(desk: Desk) -> None:
@@ -452,7 +454,7 @@ def test_the_same_door_again_is_the_one_that_stands(desk: Desk) -> None:
     assert add_door(desk, key="wk_test").id == door.id
     with pytest.raises(Conflict):
         add_door(desk, key="wk_test", is_trusted=True)
-    desk.keep(keys.disable_door(desk.registry, door.id, BASE))
+    desk.keep(doors.disable_door(desk.registry, door.id, BASE))
     assert add_door(desk, key="wk_test", is_trusted=True).id != door.id
 
 

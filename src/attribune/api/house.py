@@ -17,6 +17,7 @@ from attribune.model.policy import Policy
 from attribune.model.position import Topic
 from attribune.model.status import Disk, Progress, Status
 from attribune.ports import Book, Chance, Clock, Enricher, Facts, Journal, Outbox, Vault
+from attribune.registry.doors import Dialects
 from attribune.registry.made import Made
 from attribune.registry.view import Registry
 from attribune.report.audit import AuditReport
@@ -91,7 +92,7 @@ class House:
         book: Callable[[], Book],
         outbox: Callable[[], Outbox],
         vault: Vault,
-        dialects: tuple[str, ...],
+        dialects: Dialects,
     ) -> None:
         """Take the parts.
 

@@ -30,6 +30,11 @@ def answer(state: DeviceState, turn: Turn) -> bytes | None:
         "attribution": _attribution(credit, extra),
         "deep_link": credit.deep_link if credit else None,
     }
+    link = turn.directory.link(credit.link, found[0]) if found and credit and credit.link else None
+    if link and link.deep_link_data:
+        body["deep_link_data"] = {
+            name: msgspec.Raw(value.encode()) for name, value in link.deep_link_data.items()
+        }
     return msgspec.json.encode(body)
 
 
@@ -40,6 +45,8 @@ def _attribution(credit: Credit | None, extra: dict[str, str]) -> dict[str, Any]
         "adgroup": credit.adgroup if credit else None,
         "creative": credit.creative if credit else None,
         "site_id": credit.site_id if credit else None,
+        "link": credit.link if credit else None,
+        "touch": credit.kind.value if credit else None,
         "method": credit.method.value if credit else None,
         "is_organic": credit is None,
         "click_at": credit.touch_at_ms if credit else None,

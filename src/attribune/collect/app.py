@@ -11,8 +11,8 @@ from typing import Final
 import structlog
 
 from attribune.collect.asking import Waiting, ask
-from attribune.collect.inlet import Inlet
-from attribune.collect.means import Counters, Means, TargetsOf
+from attribune.collect.inlet import IN, Inlet
+from attribune.collect.means import Counters, Means, Ways
 from attribune.collect.origins import allowed
 from attribune.collect.plain import apple_app_site_association, asset_links, health, readiness
 from attribune.collect.posted import SINGLE, RecordDoors
@@ -42,6 +42,8 @@ Handler = Callable[[Request], Awaitable[Answer]]
 _LINK_METHODS: Final = "GET, HEAD"
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9, -]{1,1000}\Z", re.ASCII)
 _PREFLIGHT_S: Final = "86400"
+#: Paths of ours that are also paths of a vendor's, for clients that can carry no other.
+SHARED_PATHS: Final = frozenset(("/v1/batch", "/v1/open"))
 
 log = structlog.get_logger()
 
@@ -57,9 +59,9 @@ class FrontDoor:
         clock: Clock,
         chance: Chance,
         settings: Settings,
-        targets_of: TargetsOf,
+        ways: Ways,
     ) -> None:
-        """Take the ports. ``targets_of`` says where a link leads, given the apps of its product."""
+        """Take the ports."""
         self.counters = Counters()
         #: When each key was last used, by key id. Milliseconds, UTC.
         self.keys_used_at_ms: dict[str, int] = {}
@@ -77,12 +79,12 @@ class FrontDoor:
                 bytes_per_s_max=settings.refused_bytes_per_s_max,
             ),
             counters=self.counters,
-            targets_of=targets_of,
+            ways=ways,
             keys_used_at_ms=self.keys_used_at_ms,
         )
         self._links = LinkDoors(self._means)
         self._records = RecordDoors(self._means, waiting := Waiting(self._means))
-        self._inlet = Inlet(self._means)
+        self._inlet = Inlet(self._means, waiting)
         self._script = Script()
         self._room = Room(settings.bodies_bytes_max)
         self._long_work = asyncio.Lock()
@@ -167,13 +169,17 @@ class FrontDoor:
             answer = Answer(status=answer.status, headers=answer.headers)
         if request.path == SCRIPT_PATH:
             return answer  # the same for every origin
-        headers = [*answer.headers, *allowed(means.directory, origin)]
+        headers = [*answer.headers, *(self._lets_read(request.path, origin) if origin else ())]
         return Answer(status=answer.status, headers=headers, body=answer.body)
 
     async def _route(self, request: Request) -> Answer:
-        if request.path.startswith("/in/"):
-            return await self._inlet.hear(request, request.path[4:])
+        if request.path.startswith(IN):
+            return await self._inlet.hear(request)
         methods = self._doors.get(request.path)
+        if methods is None or _is_of_strangers(request):
+            found = await self._inlet.at_root(request)
+            if found is not None:
+                return found
         if methods is None:
             if request.path.startswith(("/c/", "/i/")):
                 raise _wrong_method(request, _LINK_METHODS)
@@ -209,7 +215,7 @@ class FrontDoor:
 
     def _preflight(self, request: Request, origin: str | None) -> Answer:
         """What a browser may send. Only pages of registered origins may."""
-        headers = allowed(self._means.directory, origin)
+        headers = self._lets_read(request.path, origin) if origin else []
         if not headers:
             message = "this origin is registered with no app; add it to the web app's origins"
             return json_answer(error_shape(403, "unknown_origin", message, "Origin"), 403)
@@ -222,9 +228,24 @@ class FrontDoor:
             headers.append(("access-control-allow-headers", names))
         return Answer(status=204, headers=headers)
 
+    def _lets_read(self, path: str, origin: str) -> list[tuple[str, str]]:
+        if path in self._doors:
+            return allowed(self._means.directory, origin)
+        return self._inlet.lets_read(path, origin)
+
     def _unavailable(self, code: str, message: str) -> Answer:
         wait = ("retry-after", str(self._means.settings.retry_after_s))
         return json_answer(error_shape(503, code, message), 503, [wait])
+
+
+def _is_of_strangers(request: Request) -> bool:
+    """Whether a request at a path of ours cannot be meant for us: our clients say a Bearer key, or page keys in a batch."""
+    if request.path not in SHARED_PATHS or request.method != "POST":
+        return False
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        return request.path != "/v1/batch"
+    return not str(authorization).lower().startswith("bearer ")
 
 
 class _WrongMethod(Refused):

@@ -54,11 +54,16 @@ class Waiting:
 
         That nobody may be measured is waited over too: the consent may have come with the open that asks.
         """
+        found = await self.decided(asked)
+        return self.pending() if found is None else found
+
+    async def decided(self, asked: Asked) -> msgspec.Raw | None:
+        """The same, but None when nothing is decided by then."""
         found = self._look(asked)
         wait_s = self._means.settings.attribution_wait_ms / 1000
         if found in _NOT_YET and wait_s and len(self._waiters) < _WAITING_MAX:
             found = await self._wait(asked, wait_s) or self._look(asked)
-        return self.pending() if found is None else self._decided(found)
+        return None if found is None else self._decided(found)
 
     def _look(self, asked: Asked) -> bytes | None:
         try:

@@ -1,86 +1,178 @@
-"""The dialect doors: ``/in/{dialect}/{door}/…`` hears other people's client libraries in their own language."""
+"""The dialect doors: ``/in/{dialect}/{door}/…`` hears other people's client libraries in their own language.
+
+Clients whose host is fixed, and who so can carry no path, come to the root; there the door is found by their key.
+"""
 
 from __future__ import annotations
 
-import hmac
-from hashlib import sha256
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
 
-from attribune.collect.dialects import DIALECTS, Dialect, Letter
+from attribune.collect.asking import Waiting
+from attribune.collect.dialects import DIALECTS, Dialect, Heard, Letter, told_of
+from attribune.collect.dialects.letter import Told
 from attribune.collect.keeping import keep_judged
 from attribune.collect.means import Means
+from attribune.collect.origins import allowed, anybody, is_registered
 from attribune.collect.records import Telling
 from attribune.collect.refuse import About, Refused
 from attribune.collect.request import Answer, Request
 from attribune.collect.speaker import Speaker
 from attribune.collect.turns import RECORD_COST_BYTES
+from attribune.collect.verdict import Kept
 from attribune.model.activity import Sender
 from attribune.model.control import Door
-from attribune.model.ids import DoorId
+from attribune.model.ids import DeviceId, DoorId
 from attribune.model.refusal import RefusalReason
+
+#: Where doors stand.
+IN: Final = "/in/"
 
 
 class Inlet:
     """Finds the door, holds the client to its key, and keeps what its dialect understood."""
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: Means, waiting: Waiting) -> None:
         """Take what is needed."""
         self._means = means
+        self._waiting = waiting
 
-    async def hear(self, request: Request, rest: str) -> Answer:
+    async def hear(self, request: Request) -> Answer:
         """One request behind ``/in/``. Raises Refused when no door is there; the dialect words every other answer."""
-        name, _, rest = rest.partition("/")
+        name, _, rest = request.path.removeprefix(IN).partition("/")
         door_id, _, rest = rest.partition("/")
         dialect = DIALECTS.get(name)
         door = self._means.directory.door(DoorId(door_id)) if dialect else None
         if dialect is None or door is None or door.is_disabled or door.dialect != name:
             message = "no door is here; use the url that `attribune door add` gave"
             raise Refused(RefusalReason.UNKNOWN_DOOR, message, "door")
+        return await self._hear(request, dialect, (door,), f"/{rest}")
+
+    async def at_root(self, request: Request) -> Answer | None:
+        """A request at the root of a client that can carry no path; None when no dialect with a door speaks there."""
+        for dialect in DIALECTS.values():
+            if request.path.startswith(dialect.root_paths):
+                doors = self._means.directory.doors_of(dialect.name)
+                if doors:
+                    return await self._hear(request, dialect, doors, request.path)
+        return None
+
+    def lets_read(self, path: str, origin: str) -> list[tuple[str, str]]:
+        """The headers by which a page may read the answer of a door: a page of its app, or any when the app names none."""
+        directory = self._means.directory
+        if is_registered(directory, origin):
+            return allowed(directory, origin)
+        doors: Iterable[Door | None]
+        if path.startswith(IN):
+            doors = (
+                directory.door(DoorId(path.removeprefix(IN).partition("/")[2].partition("/")[0])),
+            )
+        else:
+            doors = (
+                door
+                for dialect in DIALECTS.values()
+                if path.startswith(dialect.root_paths)
+                for door in directory.doors_of(dialect.name)
+            )
+        apps = (directory.app(door.app) for door in doors if door)
+        return anybody(origin) if any(app and not app.origins for app in apps) else []
+
+    async def _hear(
+        self, request: Request, dialect: Dialect, doors: Iterable[Door], path: str
+    ) -> Answer:
+        letter = Letter(request.method, path, request.query, request.headers)
         try:
-            return await self._pass(request, dialect, door, f"/{rest}")
+            letter = await self._whole(request, letter, dialect)
+            door = self._door(letter, dialect, doors)
+            return await self._pass(request, letter, dialect, door)
         except Refused as refused:
             await self._means.keep_request(request, refused)
-            return dialect.refuse(refused)
+            return dialect.refuse(refused, letter)
 
-    async def _pass(self, request: Request, dialect: Dialect, door: Door, path: str) -> Answer:
+    async def _whole(self, request: Request, letter: Letter, dialect: Dialect) -> Letter:
         settings = self._means.settings
         most = min(dialect.body_bytes_max, settings.body_bytes_max)
         sent = await request.body(most, settings.body_wait_ms)
-        letter = Letter(
-            request.method,
-            path,
-            request.headers.get("authorization"),
-            await request.unpacked(sent, most),
-        )
-        speaker = self._speaker(dialect, door, letter, request)
-        answer = dialect.plain_answer(letter)
+        return letter._replace(body=await request.unpacked(sent, most, sniff=True))
+
+    def _door(self, letter: Letter, dialect: Dialect, doors: Iterable[Door]) -> Door:
+        """The door whose key a letter carries. Raises Refused."""
+        unseal = self._means.ways.unseal
+        why: Refused | None = None
+        for door in doors:
+            sealed = door.sealed_secret
+            try:
+                dialect.hold_to_key(letter, door, lambda sealed=sealed: sealed and unseal(sealed))  # type: ignore[misc]
+            except Refused as refused:
+                why = why or refused.bare()
+            else:
+                return door
+        raise why or Refused(RefusalReason.UNKNOWN_DOOR, "no door is here", "door")
+
+    async def _pass(self, request: Request, letter: Letter, dialect: Dialect, door: Door) -> Answer:
+        means = self._means
+        speaker = self._speaker(door, request)
+        answer = dialect.plain_answer(letter, door)
         if answer is not None:
             return answer
         telling = Telling(
             speaker=speaker,
-            directory=self._means.directory,
-            settings=settings,
+            directory=means.directory,
+            settings=means.settings,
             received_at_ms=request.received_at_ms,
             ip=request.ip,
             user_agent=request.user_agent,
             dialect=dialect.name,
         )
+        asked = dialect.asks(letter, door)
+        if asked is not None:
+            told = self._stands(speaker, asked)
+            return dialect.accept(
+                Heard(letter, door, (), told, means.ways.base_url(), means.clock.now_ms())
+            )
         judged = []
         for each in dialect.read(letter, telling, door):
             judged.append(each)
             await request.turn.spend(RECORD_COST_BYTES + len(each.raw))
-        await keep_judged(self._means, request, judged)
-        return dialect.accept([verdict for verdict, _ in judged])
+        await keep_judged(means, request, judged)
+        verdicts = [verdict for verdict, _ in judged]
+        wanting = next((v for v in verdicts if isinstance(v, Kept) and v.wants_attribution), None)
+        told = await self._decided(speaker, wanting) if wanting else None
+        return dialect.accept(
+            Heard(letter, door, verdicts, told, means.ways.base_url(), means.clock.now_ms())
+        )
 
-    def _speaker(self, dialect: Dialect, door: Door, letter: Letter, request: Request) -> Speaker:
-        """Who speaks through a door. Raises Refused when the client's key is not the door's."""
+    def _stands(self, speaker: Speaker, device: DeviceId) -> Told | None:
+        found = self._waiting.stands((speaker.product.id, device))
+        return None if found is None else told_of.decode(found)
+
+    async def _decided(self, speaker: Speaker, wanting: Kept) -> Told | None:
+        """What is decided about the device of a record, as soon as it is and within ``attribution_wait_ms``."""
+        device = getattr(wanting.record, "device", None)
+        if device is None:
+            return None
+        found = await self._waiting.decided((speaker.product.id, device.id))
+        return None if found is None else told_of.decode(found)
+
+    def _speaker(self, door: Door, request: Request) -> Speaker:
+        """Who speaks through a door. Raises Refused when its app is gone or the address is none that it hears."""
         app = self._means.directory.app(door.app)
         product = self._means.directory.product(app.product) if app else None
         if app is None or product is None:
             raise Refused(RefusalReason.UNKNOWN_DOOR, "the app of this door is gone", "door")
         request.about = About(product=product.id, app=app.id)
-        key = dialect.key(letter) or ""
-        if not hmac.compare_digest(sha256(key.encode()).hexdigest(), door.sha256):
-            message = "use the key that this door was made with"
-            raise Refused(RefusalReason.UNKNOWN_KEY, message, "writeKey")
+        if door.allowed_networks and not _is_within(request.ip, door.allowed_networks):
+            message = (
+                "this address may not speak here; add it with `attribune door add --allow-network`"
+            )
+            raise Refused(RefusalReason.FORBIDDEN_FOR_KEY, message, "address")
         sender = Sender.SERVER if door.is_trusted else Sender.APP
         return Speaker(sender=sender, app=app, product=product)
+
+
+def _is_within(ip: str | None, networks: tuple[str, ...]) -> bool:
+    if ip is None:
+        return False
+    address = ipaddress.ip_address(ip)
+    return any(address in ipaddress.ip_network(network) for network in networks)

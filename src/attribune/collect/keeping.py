@@ -10,7 +10,7 @@ from attribune.collect.means import Means
 from attribune.collect.refuse import Head, Refused
 from attribune.collect.request import Request
 from attribune.collect.turns import RECORD_COST_BYTES
-from attribune.collect.verdict import Judged, peek
+from attribune.collect.verdict import Judged, Making, peek
 from attribune.model.codec import Record
 from attribune.model.position import Topic
 from attribune.model.refusal import Refusal
@@ -25,12 +25,19 @@ async def keep_judged(means: Means, request: Request, judged: Sequence[Judged]) 
     """
     if not judged:
         return
-    name = means.chance.token(12).hex() if len(judged) > 1 else None
+    # What a letter makes, such as a link, is told to nobody's account, and is no part of what is counted.
+    of = sum(not isinstance(verdict, Making) for verdict, _ in judged)
+    name = means.chance.token(12).hex() if of > 1 else None
     entries: list[tuple[Topic, Record]] = []
     accepted = cut = 0
     head = request.head()
-    for index, (verdict, raw) in enumerate(judged):
-        part = Part(request=name, index=index, of=len(judged)) if name else None
+    index = -1
+    for verdict, raw in judged:
+        if isinstance(verdict, Making):
+            entries.append((Topic.CONTROL, verdict.change))
+            continue
+        index += 1
+        part = Part(request=name, index=index, of=of) if name else None
         if isinstance(verdict, Refused):
             refusal = _refusal(means, request, head, Judged(verdict, raw), part)
             entries.append((Topic.REFUSED, refusal))
@@ -45,7 +52,7 @@ async def keep_judged(means: Means, request: Request, judged: Sequence[Judged]) 
     request.turn.over()
     await means.sink.keep(entries)
     means.counters.records += accepted
-    means.counters.refused += len(judged) - accepted
+    means.counters.refused += of - accepted
     means.counters.refused_cut += cut
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,17 @@ from attribune.settings import Settings
 
 #: The targets of a link by platform, given the apps of its product.
 TargetsOf = Callable[[Link, Iterable[App]], Mapping[str, str]]
+
+
+class Ways(NamedTuple):
+    """What a door needs of the house beside its ports."""
+
+    #: Where a link leads, given the apps of its product.
+    targets_of: TargetsOf
+    #: Opens what doors have sealed.
+    unseal: Callable[[str], str]
+    #: How the world reaches the doors, without a slash at the end.
+    base_url: Callable[[], str]
 
 
 class Counters(Struct):
@@ -80,7 +92,7 @@ class Means(Struct, frozen=True, kw_only=True):
     settings: Settings
     keeper: Keeper
     counters: Counters
-    targets_of: TargetsOf
+    ways: Ways
     #: When each key was last used, by key id. Milliseconds, UTC.
     keys_used_at_ms: dict[str, int]
     loss: Loss = msgspec.field(default_factory=Loss)

@@ -40,16 +40,18 @@ class RecordDoors:
         telling, body = await self._listen(request, of_pages=True)
         raws, telling, extra = read_batch(body, telling)
         judged: list[Judged] = []
+        verdicts: list[Verdict] = []
         results: list[Result] = []
         for index, raw in enumerate(raws):
             verdict = _judge(bytes(raw), telling, f"records[{index}]")
             if extra and isinstance(verdict, Kept):
                 verdict, extra = _with_extra(verdict, extra), {}
             judged.append(Judged(verdict, bytes(raw)))
-            results.append(_result(*judged[-1]))
+            verdicts.append(verdict)
+            results.append(_result(verdict, bytes(raw)))
             await request.turn.spend(RECORD_COST_BYTES + len(raw))
         await keep_judged(self._means, request, judged)
-        await self._attributions([verdict for verdict, _ in judged], results)
+        await self._attributions(verdicts, results)
         return json_answer({"results": results})
 
     async def single(self, request: Request, kind: str) -> Answer:

@@ -196,7 +196,7 @@ class LinkDoors:
         directory = self._means.directory
         partner = directory.partner(link.partner)
         partner_name = partner.name if partner else link.partner
-        targets = self._means.targets_of(link, directory.apps_of(link.product))
+        targets = self._means.ways.targets_of(link, directory.apps_of(link.product))
         return Ready(
             link,
             partner_name,

@@ -23,6 +23,7 @@ DISCARDED_BYTES_MAX: Final = 32 << 20
 #: Unpacked at a time, so that a bomb is noticed early.
 _UNPACK_BYTES: Final = 65_536
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 #: Packed pieces that stand one after another in a body. Senders make one; a megabyte of empty ones would take seconds.
 PACKED_PIECES_MAX: Final = 64
 
@@ -257,14 +258,16 @@ class Request:
             raise _too_large(bytes_max)
         return int(text)
 
-    async def unpacked(self, body: bytes, bytes_max: int) -> bytes:
-        """The body without its ``Content-Encoding``.
+    async def unpacked(self, body: bytes, bytes_max: int, *, sniff: bool = False) -> bytes:
+        """The body without its ``Content-Encoding``; with ``sniff``, packed bodies that do not say so are told by how they begin.
 
         Raises Refused when the encoding is unknown or broken, or what is inside is larger than the limit.
         """
         encoding = (self.headers.get("content-encoding") or "identity").strip().lower()
         if encoding in {"identity", ""}:
-            return body
+            if not (sniff and body.startswith(_GZIP_MAGIC)):
+                return body
+            encoding = "gzip"
         if encoding not in {"gzip", "x-gzip", "deflate"}:
             raise Refused(
                 RefusalReason.BAD_ENCODING,

@@ -9,6 +9,7 @@ import msgspec
 from attribune.collect.fields import Fields
 from attribune.collect.refuse import Refused
 from attribune.model.activity import Activity
+from attribune.model.control import Change
 from attribune.model.ids import RecordId
 from attribune.model.position import Topic
 from attribune.model.touch import Touch
@@ -26,13 +27,19 @@ class Kept(NamedTuple):
     wants_attribution: bool = False
 
 
+class Making(NamedTuple):
+    """Something that a letter makes beside what it tells, such as a link."""
+
+    change: Change
+
+
 Verdict = Kept | Refused
 
 
 class Judged(NamedTuple):
     """A record as sent, and what became of it."""
 
-    verdict: Verdict
+    verdict: Verdict | Making
     raw: bytes
 
 

@@ -135,6 +135,8 @@ class Link(Struct, frozen=True, kw_only=True, tag="link", omit_defaults=True):
     opens: tuple[str, ...] = ()
     #: Where the app should take the person; handed to the SDK with the attribution.
     deep_link: str | None = None
+    #: What the app is told beside it, as JSON text by name.
+    deep_link_data: dict[str, str] = field(default_factory=dict)
     is_disabled: bool = False
 
 
@@ -164,11 +166,23 @@ class Door(Struct, frozen=True, kw_only=True, tag="door", omit_defaults=True):
     #: SHA-256 of the client's own key (Segment's write key), in hex.
     sha256: str
     hint: str = ""
+    #: What its clients sign with, sealed; None when nothing is signed.
+    sealed_secret: str | None = None
+    #: What the client's names mean here, by ``kind:name``: ``event:e1e2e3`` → ``purchase``.
+    maps: dict[str, str] = field(default_factory=dict)
+    #: Hosts that links made through it may lead to.
+    allowed_hosts: tuple[str, ...] = ()
+    #: Addresses or networks that it hears; none is all.
+    allowed_networks: tuple[str, ...] = ()
     #: Events of a device not seen before imply an open.
     implies_open: bool = False
     #: Addresses that the sender states, and users it names, are believed.
     is_trusted: bool = False
     is_disabled: bool = False
+
+    def mapped(self, kind: str, name: str) -> str | None:
+        """What a name of the client's means here, or None when nothing was said of it."""
+        return self.maps.get(f"{kind}:{name}")
 
 
 class PolicySet(Struct, frozen=True, kw_only=True, tag="policy"):

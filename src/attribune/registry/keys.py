@@ -1,29 +1,27 @@
-"""Keys and doors: made of chance, kept as hashes, shown once."""
+"""Keys: made of chance, kept as hashes, shown once."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 from typing import Final
 
-from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from attribune.model.control import App, Door, Key, KeyKind, Scope
-from attribune.model.errors import Conflict, Invalid
-from attribune.model.ids import AppId, DoorId, KeyId
+from attribune.model.control import Key, KeyKind, Scope
+from attribune.model.errors import Invalid
+from attribune.model.ids import AppId, KeyId
 from attribune.ports import Chance
 from attribune.registry import find, shown
 from attribune.registry.made import Made
-from attribune.registry.naming import free_id, letters, slug
-from attribune.registry.requests import AddDoor, AddKey, RotateKey
+from attribune.registry.naming import free_id, letters
+from attribune.registry.requests import AddKey, RotateKey
 from attribune.registry.view import Registry
 
 #: 160 bits: nobody guesses it, and its plain SHA-256 may be kept.
 SECRET_LETTERS: Final = 32
 OVERLAP_MS_MAX: Final = 90 * 86_400_000
-CLIENT_KEY_CHARACTERS_MAX: Final = 256
-_CLIENT_KEY_CHARACTERS_MIN: Final = 4
-_HINT: Final = 4
+#: Last letters of a secret that are shown, so that people can tell them apart.
+HINT: Final = 4
 PREFIXES: Final = {KeyKind.APP: "ak_", KeyKind.SERVER: "sk_", KeyKind.API: "api_"}
 
 
@@ -49,7 +47,7 @@ def make_key(
         app=app,
         scopes=scopes,
         created_at_ms=now_ms,
-        hint=secret[-_HINT:],
+        hint=secret[-HINT:],
     )
     return key, secret
 
@@ -99,67 +97,3 @@ def revoke_key(registry: Registry, key_id: str, now_ms: int) -> Made[shown.KeySh
         return Made((), shown.key(key, now_ms))
     ended = replace(key, ends_at_ms=now_ms)
     return Made((ended,), shown.key(ended, now_ms))
-
-
-def add_door(
-    registry: Registry, want: AddDoor, dialects: tuple[str, ...], chance: Chance, base_url: str
-) -> Made[shown.DoorShown]:
-    """Make a door; the same key on the same app again is the door that stands. Raises Invalid, Conflict."""
-    if want.dialect not in dialects:
-        known = ", ".join(dialects)
-        raise Invalid(
-            f"{want.dialect!r} is no dialect we speak; these are: {known}", param="dialect"
-        )
-    app = find.app(registry, want.app)
-    given = _client_key(want.key) if want.key is not None else None
-    secret = given or f"wk_{letters(chance, SECRET_LETTERS)}"
-    door = Door(
-        id=DoorId(free_id(slug(app.id), registry.doors, chance)),
-        app=app.id,
-        dialect=want.dialect,
-        sha256=hashed(secret),
-        hint=secret[-_HINT:] if given is None else "",
-        implies_open=want.implies_open,
-        is_trusted=want.is_trusted,
-    )
-    standing = _same_door(registry, door, app)
-    if standing is not None:
-        return Made((), shown.door(standing, base_url))
-    shown_key: str | UnsetType = UNSET if given else secret
-    return Made((door,), shown.door(door, base_url, shown_key))
-
-
-def _same_door(registry: Registry, door: Door, app: App) -> Door | None:
-    """The open door of the same app, dialect and key. Raises Conflict when it says otherwise."""
-    for other in registry.doors.newest():
-        if other.is_disabled or (other.app, other.dialect) != (app.id, door.dialect):
-            continue
-        if other.sha256 != door.sha256:
-            continue
-        if (other.implies_open, other.is_trusted) == (door.implies_open, door.is_trusted):
-            return other
-        raise Conflict(
-            f"door {other.id} has that key with other rules; disable it first, or give another key",
-            param="key",
-        )
-    return None
-
-
-def _client_key(key: str) -> str:
-    if not _CLIENT_KEY_CHARACTERS_MIN <= len(key) <= CLIENT_KEY_CHARACTERS_MAX:
-        raise Invalid(
-            f"key must have {_CLIENT_KEY_CHARACTERS_MIN} to {CLIENT_KEY_CHARACTERS_MAX} characters",
-            param="key",
-        )
-    if not key.isascii() or not key.isprintable() or " " in key or ":" in key:
-        raise Invalid("key must be printable ASCII without space and colon", param="key")
-    return key
-
-
-def disable_door(registry: Registry, door_id: str, base_url: str) -> Made[shown.DoorShown]:
-    """Close a door; one that is closed stays so."""
-    door = find.door(registry, door_id)
-    if door.is_disabled:
-        return Made((), shown.door(door, base_url))
-    closed = replace(door, is_disabled=True)
-    return Made((closed,), shown.door(closed, base_url))

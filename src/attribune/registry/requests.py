@@ -109,6 +109,14 @@ class AddDoor(Request, frozen=True, kw_only=True):
     dialect: str
     #: The client's own key, such as Segment's write key; made when left out.
     key: str | None = None
+    #: What its clients sign with, where the dialect signs.
+    secret: str | None = None
+    #: What the client's names mean here, by ``kind:name``, such as ``event:e1e2e3`` → ``purchase``.
+    maps: dict[str, str] = field(default_factory=dict)
+    #: Hosts that links made through it may lead to.
+    allowed_hosts: tuple[str, ...] = ()
+    #: Addresses or networks that it hears; all when left out.
+    allowed_networks: tuple[str, ...] = ()
     #: Events of a device not seen before imply an open.
     implies_open: bool = False
     #: Addresses that the sender states, and users it names, are believed.

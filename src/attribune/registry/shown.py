@@ -109,6 +109,11 @@ class DoorShown(Struct, frozen=True, kw_only=True):
     dialect: str
     url: str
     hint: str
+    #: Whether its clients' signatures are checked.
+    has_secret: bool
+    maps: dict[str, str]
+    allowed_hosts: tuple[str, ...]
+    allowed_networks: tuple[str, ...]
     implies_open: bool
     is_trusted: bool
     is_disabled: bool
@@ -250,6 +255,10 @@ def door(record: Door, base_url: str, key: str | UnsetType = UNSET) -> DoorShown
         dialect=record.dialect,
         url=f"{base_url}/in/{record.dialect}/{record.id}",
         hint=record.hint,
+        has_secret=record.sealed_secret is not None,
+        maps=record.maps,
+        allowed_hosts=record.allowed_hosts,
+        allowed_networks=record.allowed_networks,
         implies_open=record.implies_open,
         is_trusted=record.is_trusted,
         is_disabled=record.is_disabled,

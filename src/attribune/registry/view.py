@@ -156,6 +156,12 @@ class Registry:
         """A door as of a place."""
         return self.doors.at(door, at)
 
+    def doors_of(self, dialect: str) -> list[Door]:
+        """The newest version of each open door of a dialect."""
+        return [
+            door for door in self.doors.newest() if door.dialect == dialect and not door.is_disabled
+        ]
+
     def key(self, sha256: str) -> Key | None:
         """The key with this hash, whether it still holds or not."""
         name = self._key_by_hash.get(sha256)

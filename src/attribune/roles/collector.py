@@ -13,7 +13,7 @@ import uvloop
 from granian.constants import HTTPModes, Interfaces
 
 from attribune.collect.app import FrontDoor
-from attribune.collect.means import TargetsOf
+from attribune.collect.means import Ways
 from attribune.journal.buffer import CommitBuffer
 from attribune.model.codec import decode
 from attribune.model.control import Change, Door, Key, Link
@@ -82,12 +82,9 @@ class CollectorRole:
         clock: Clock,
         chance: Chance,
         settings: Settings,
-        targets_of: TargetsOf,
+        ways: Ways,
     ) -> None:
-        """Take the ports. ``registry`` is this role's own view; it follows the topic from where it stands.
-
-        ``targets_of`` says where a link leads, given the apps of its product.
-        """
+        """Take the ports. ``registry`` is this role's own view; it follows the topic from where it stands."""
         self.name = name
         self._journal = journal
         self._registry = registry
@@ -95,7 +92,7 @@ class CollectorRole:
         self._clock = clock
         self._chance = chance
         self._settings = settings
-        self._targets_of = targets_of
+        self._ways = ways
         self._door: FrontDoor | None = None
         self._buffer: CommitBuffer | None = None
         self._last_error: str | None = None
@@ -140,7 +137,7 @@ class CollectorRole:
             self._clock,
             self._chance,
             settings,
-            targets_of=self._targets_of,
+            self._ways,
         )
         while self._learn(self._read()):
             pass

@@ -30,12 +30,12 @@ _SERVER_SHARE: Final = 0.7
 def house(parts: Parts, keeper: Keeper) -> House:
     """What the API works on."""
     from attribune.api.house import House
-    from attribune.collect.dialects import DIALECTS
+    from attribune.collect.rehearsal import Rehearsal
 
     return House(
         folder=parts.folder,
         settings=parts.settings,
-        base_url=_baseurl(parts),
+        base_url=base_url(parts),
         clock=parts.clock,
         chance=parts.chance,
         journal=parts.journal,
@@ -46,11 +46,11 @@ def house(parts: Parts, keeper: Keeper) -> House:
         book=lambda: parts.book(is_reader=True),
         outbox=lambda: parts.outbox_reader,
         vault=parts.vault,
-        dialects=tuple(DIALECTS),
+        dialects=Rehearsal(),
     )
 
 
-def _baseurl(parts: Parts) -> str:
+def base_url(parts: Parts) -> str:
     """How the world reaches the collector: as set, else as the house last served, else its address."""
     if parts.settings.public_url:
         return parts.settings.public_url.rstrip("/")

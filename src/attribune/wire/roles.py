@@ -105,8 +105,10 @@ def bookkeeper(parts: Parts) -> BookkeeperRole:
 
 def collector(parts: Parts, name: str) -> Role:
     """A collector, with a view of the registry that it keeps up to date by itself."""
+    from attribune.collect.means import Ways
     from attribune.registry.targets import resolve
     from attribune.roles.collector import CollectorRole
+    from attribune.wire.houses import base_url
 
     return CollectorRole(
         name=name,
@@ -116,5 +118,5 @@ def collector(parts: Parts, name: str) -> Role:
         clock=parts.clock,
         chance=parts.chance,
         settings=parts.settings,
-        targets_of=resolve,
+        ways=Ways(resolve, parts.vault.unseal, lambda: base_url(parts)),
     )

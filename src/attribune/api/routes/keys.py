@@ -1,4 +1,4 @@
-"""Keys and doors."""
+"""Keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attribune.api.here import Here
 from attribune.api.routes.page import ROWS_MAX, After, Limit, page
 from attribune.model.control import KeyKind
 from attribune.registry import find, keys, shown
-from attribune.registry.requests import AddDoor, AddKey, RotateKey
+from attribune.registry.requests import AddKey, RotateKey
 
 
 class KeyAnswer(Struct, frozen=True):
@@ -23,19 +23,6 @@ class KeysAnswer(Struct, frozen=True):
     """Some keys, and where the next page begins."""
 
     keys: tuple[shown.KeyShown, ...]
-    next: str | None
-
-
-class DoorAnswer(Struct, frozen=True):
-    """One door."""
-
-    door: shown.DoorShown
-
-
-class DoorsAnswer(Struct, frozen=True):
-    """Some doors, and where the next page begins."""
-
-    doors: tuple[shown.DoorShown, ...]
     next: str | None
 
 
@@ -83,32 +70,4 @@ def revoke_key(house: Here, key_id: FromPath[str]) -> KeyAnswer:
     return KeyAnswer(house.change(lambda reg, now: keys.revoke_key(reg, key_id, now)))
 
 
-@post("/api/doors", sync_to_thread=True)
-def add_door(house: Here, data: JSONBody[AddDoor]) -> DoorAnswer:
-    """Make an inlet that speaks a client library's own language for one app."""
-    return DoorAnswer(
-        house.change(
-            lambda reg, _: keys.add_door(reg, data, house.dialects, house.chance, house.base_url)
-        )
-    )
-
-
-@get("/api/doors", sync_to_thread=True)
-def list_doors(
-    house: Here, app: FromQuery[str | None] = None, after: After = "", limit: Limit = ROWS_MAX
-) -> DoorsAnswer:
-    """Doors, of one app or of all."""
-    registry = house.up_to_date()
-    wanted = find.app(registry, app).id if app is not None else None
-    rows = (door for door in registry.doors.newest() if wanted is None or door.app == wanted)
-    found, next_ = page(rows, after, limit)
-    return DoorsAnswer(tuple(shown.door(row, house.base_url) for row in found), next_)
-
-
-@post("/api/doors/{door_id:str}/disable", sync_to_thread=True, status_code=200)
-def disable_door(house: Here, door_id: FromPath[str]) -> DoorAnswer:
-    """Close a door."""
-    return DoorAnswer(house.change(lambda reg, _: keys.disable_door(reg, door_id, house.base_url)))
-
-
-HANDLERS = (add_key, list_keys, rotate_key, revoke_key, add_door, list_doors, disable_door)
+HANDLERS = (add_key, list_keys, rotate_key, revoke_key)

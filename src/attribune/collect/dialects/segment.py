@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -17,12 +17,12 @@ import msgspec
 
 from attribune.collect.absent import is_absent_id
 from attribune.collect.address import plain_address
-from attribune.collect.dialects.letter import Letter
+from attribune.collect.dialects.letter import Heard, Letter, Plain, Secret, hold_to
 from attribune.collect.fields import Fields, checked_json, list_of, missing, wrong_type
 from attribune.collect.records import Telling, corrected, platform, read_money, when
 from attribune.collect.refuse import Refused
 from attribune.collect.request import Answer, json_answer
-from attribune.collect.verdict import Judged, Kept, Verdict
+from attribune.collect.verdict import Judged, Kept
 from attribune.model.activity import Device, Event, Open, Platform, Referrer, ReferrerSource
 from attribune.model.control import Door
 from attribune.model.ids import DeviceId, RecordId, UserId, derived
@@ -65,13 +65,48 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _time: Final = msgspec.json.Decoder(datetime)
 
 
-class Segment:
+#: Segment's fields → ours, for the reference.
+FIELDS: Final = {
+    "type, event, name": "event name; lifecycle events are opens",
+    "messageId": "id",
+    "originalTimestamp, timestamp": "at",
+    "sentAt": "sent_at",
+    "userId": "user_id",
+    "anonymousId": "device.id, where no context.device.id is said",
+    "context.device.id": "device.id; on iOS also idfv",
+    "context.device.advertisingId": "gaid; on iOS idfa",
+    "context.device.model": "device.model",
+    "context.device.trackingStatus": "device.att_status",
+    "context.os.name, context.device.type": "device.platform",
+    "context.os.version": "device.os_version",
+    "context.locale": "device.locale",
+    "context.timezone": "device.timezone",
+    "context.app.version, context.app.build": "app.version, app.build",
+    "context.library.name, context.library.version": "app.sdk",
+    "context.ip, context.userAgent": "ip, user_agent, at a trusted door",
+    "properties.revenue; properties.total of Order Completed": "revenue.amount",
+    "properties.currency": "revenue.currency",
+    "properties.order_id": "transaction_id",
+    "properties, traits": "params",
+    "properties.url of an open": "link_opened",
+    "properties.install_referrer, properties.referrer, context.referrer.url": "referrers",
+}
+
+
+class Segment(Plain):
     """The dialect of Segment's libraries, and of those that speak its HTTP API."""
 
     name = "segment"
+    speakers = "Segment's libraries, and those that speak its HTTP API"
     body_bytes_max = BATCH_BYTES_MAX
+    root_paths = ("/v1/batch", "/v1/import", "/v1/track", "/v1/identify", "/v1/projects/")
+    fields = FIELDS
 
-    def key(self, letter: Letter) -> str | None:
+    def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
+        """Raises Refused when the write key is not the door's."""
+        hold_to(self._key(letter), door, "writeKey")
+
+    def _key(self, letter: Letter) -> str | None:
         """The write key: user name of Basic auth, part of the settings path, or ``writeKey`` of the body."""
         asked = _SETTINGS.match(letter.path)
         if asked:
@@ -88,7 +123,7 @@ class Segment:
         except (Refused, msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
-    def plain_answer(self, letter: Letter) -> Answer | None:
+    def plain_answer(self, letter: Letter, door: Door) -> Answer | None:  # noqa: ARG002 - the same at every door
         """The settings that browsers and phones ask for before they send anything."""
         asked = _SETTINGS.match(letter.path)
         if asked is None:
@@ -112,16 +147,16 @@ class Segment:
         fields.raw("writeKey")
         return [_judge(letter.body, telling, door, kind, "")]
 
-    def accept(self, verdicts: Sequence[Verdict]) -> Answer:
+    def accept(self, heard: Heard) -> Answer:
         """200, as Segment answers: a client that is told of a fault sends the same again."""
-        refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
+        refused = [verdict for verdict in heard.verdicts if isinstance(verdict, Refused)]
         if not refused:
             return json_answer({"success": True})
         return json_answer(
             {"success": False, "refused": len(refused), "message": refused[0].message}
         )
 
-    def refuse(self, refused: Refused) -> Answer:
+    def refuse(self, refused: Refused, letter: Letter) -> Answer:  # noqa: ARG002 - one shape everywhere
         """400 for what cannot be read, as Segment answers; 200 for too many events, so that they are not sent again."""
         status = {
             RefusalReason.TOO_LARGE: 400,
@@ -131,6 +166,19 @@ class Segment:
         return json_answer(
             {"success": False, "code": refused.code, "message": refused.message}, status
         )
+
+    def sample(self, key: str, now_ms: int) -> Letter:
+        """A batch of one event, as the library for Python sends it."""
+        event = {
+            "type": "track",
+            "event": "Order Completed",
+            "messageId": f"sample-{now_ms}",
+            "anonymousId": "sample-device",
+            "timestamp": now_ms,
+            "properties": {"revenue": "9.99", "currency": "EUR", "order_id": f"sample-{now_ms}"},
+        }
+        body = msgspec.json.encode({"batch": [event], "writeKey": key, "sentAt": now_ms})
+        return Letter("POST", "/v1/batch", body=body)
 
 
 def _read_batch(body: bytes, telling: Telling, door: Door) -> Iterable[Judged]:

@@ -1,0 +1,98 @@
+"""What came through the dialect doors lately, read from the end of the journal."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final
+
+from msgspec import Struct
+
+from attribune.model.activity import Event
+from attribune.model.codec import decode
+from attribune.model.control import Door
+from attribune.model.ids import Position
+from attribune.model.position import Topic
+from attribune.model.refusal import Refusal
+from attribune.ports import Journal
+
+#: How far back the journal is read for it.
+ENTRIES_MAX: Final = 50_000
+_CHUNK: Final = 5_000
+_IN: Final = "/in/"
+_NATIVE: Final = "native"
+
+
+class Heard(Struct, frozen=True, kw_only=True):
+    """A record or a refusal that came through a door. ``at_ms`` is our clock, UTC."""
+
+    at_ms: int
+    dialect: str
+    app: str | None
+    #: ``open``, ``event`` …, or the type that a refused record named.
+    type: str | None
+    #: Of an event.
+    name: str | None
+    record: str | None
+    device: str | None
+    is_refused: bool
+    reason: str | None = None
+    message: str | None = None
+    #: Of a refusal: where it was sent.
+    path: str | None = None
+
+
+def heard(
+    journal: Journal, door: Door | None, limit: int, *, is_refused: bool | None = None
+) -> list[Heard]:
+    """The newest of them first: of one door's app and dialect, or of all. Looks at the last ``ENTRIES_MAX`` entries only."""
+    topics = {
+        None: (Topic.ACTIVITY, Topic.REFUSED),
+        True: (Topic.REFUSED,),
+        False: (Topic.ACTIVITY,),
+    }
+    after = Position(max(journal.start(), journal.end() - ENTRIES_MAX))
+    found: deque[Heard] = deque(maxlen=limit)
+    while entries := journal.read(topics[is_refused], after, _CHUNK):
+        after = entries[-1].position
+        found.extend(row for entry in entries if (row := _row(decode(entry), door)) is not None)
+    return list(reversed(found))
+
+
+def _row(record: Any, door: Door | None) -> Heard | None:
+    if isinstance(record, Refusal):
+        return _refusal(record, door)
+    if record.dialect == _NATIVE:
+        return None
+    if door is not None and (record.dialect, record.app) != (door.dialect, door.app):
+        return None
+    return Heard(
+        at_ms=record.received_at_ms,
+        dialect=record.dialect,
+        app=record.app,
+        type=type(record).__name__.lower(),
+        name=record.name if isinstance(record, Event) else None,
+        record=record.id,
+        device=record.device.id if record.device else None,
+        is_refused=False,
+    )
+
+
+def _refusal(refusal: Refusal, door: Door | None) -> Heard | None:
+    if not refusal.path.startswith(_IN):
+        return None
+    dialect, _, rest = refusal.path.removeprefix(_IN).partition("/")
+    if door is not None and (dialect, rest.partition("/")[0]) != (door.dialect, door.id):
+        return None
+    return Heard(
+        at_ms=refusal.received_at_ms,
+        dialect=dialect,
+        app=refusal.app,
+        type=refusal.record_type,
+        name=None,
+        record=refusal.record_id,
+        device=None,
+        is_refused=True,
+        reason=str(refusal.reason),
+        message=refusal.message,
+        path=refusal.path,
+    )

@@ -1,0 +1,107 @@
+"""Dialect doors on a real socket: found by path or, at the root, by key; who may read; what is kept of a refusal."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from hashlib import sha256
+
+import pytest
+from front import ORIGIN, WRITE_KEY, Front, front
+
+from attribune.model.control import Door
+from attribune.model.ids import AppId, DoorId
+from attribune.model.position import Topic
+from attribune.report.door_log import heard
+
+pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
+
+HASH = sha256(WRITE_KEY.encode()).hexdigest()
+WEB = Door(id=DoorId("seg-web"), app=AppId("game-web"), dialect="segment", sha256=sha256(b"wk_web").hexdigest())  # fmt: skip
+NEAR = Door(id=DoorId("seg-near"), app=AppId("game-ios"), dialect="segment", sha256=HASH, allowed_networks=("192.0.2.0/24",))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def doors():
+    with front(WEB, NEAR) as running:
+        yield running
+
+
+def event(**more) -> bytes:
+    said = {"type": "track", "event": "Bought", "messageId": "m1", "anonymousId": "d1", **more}
+    return json.dumps(said).encode()
+
+
+BASIC = {"Authorization": "Basic d2tfdGVzdDo="}  # wk_test:
+
+
+def test_a_client_that_can_carry_no_path_is_known_by_its_key(doors: Front):
+    before = doors.end()
+    body = b'{"batch": [%s], "writeKey": "wk_web"}' % event(messageId="root-1")
+    assert doors.ask("POST", "/v1/track", event(writeKey=WRITE_KEY)).status == 200
+    assert doors.ask("POST", "/v1/batch", body, {"Authorization": "Basic d2tfd2ViOg=="}).status == 200  # fmt: skip
+    first, second = doors.since(Topic.ACTIVITY, before)
+    assert (first.app, first.dialect, second.app) == ("game-android", "segment", "game-web")
+
+
+def test_our_own_paths_stay_ours(doors: Front):
+    body = {"records": [{"type": "event", "id": "own-1", "name": "x", "device": {"id": "d9"}}]}
+    assert doors.post("/v1/batch", body).json["results"][0]["status"] == "accepted"
+    assert doors.ask("POST", "/v1/batch", b"{}").json["error"]["type"] == "authentication"
+    assert doors.ask("POST", "/v1/open", b"{}").json["error"]["type"] == "authentication"
+
+
+def test_a_key_of_nobody_at_the_root_is_refused_and_kept(doors: Front):
+    before = doors.end()
+    answer = doors.ask("POST", "/v1/track", event(writeKey="wk_nobody"))
+    assert (answer.status, answer.json["success"]) == (401, False)
+    (refusal,) = doors.since(Topic.REFUSED, before)
+    assert refusal.reason == "unknown_key"
+
+
+def test_paths_of_no_dialect_are_no_doors(doors: Front):
+    assert doors.ask("POST", "/v2/nothing", b"{}").status == 404
+
+
+def test_a_packed_body_that_does_not_say_so_is_unpacked(doors: Front):
+    before = doors.end()
+    sent = gzip.compress(event(messageId="packed-1"))
+    assert doors.ask("POST", "/in/segment/seg/v1/track", sent, BASIC).status == 200
+    (record,) = doors.since(Topic.ACTIVITY, before)
+    assert record.id == "packed-1"
+
+
+def test_a_door_hears_only_the_networks_it_names(doors: Front):
+    before = doors.end()
+    answer = doors.ask("POST", "/in/segment/seg-near/v1/track", event(), BASIC)
+    assert answer.status == 403
+    (refusal,) = doors.since(Topic.REFUSED, before)
+    assert (refusal.reason, refusal.app) == ("forbidden_for_key", "game-ios")
+
+
+def test_pages_may_read_where_the_app_names_no_origins_or_theirs(doors: Front):
+    asks = {"Access-Control-Request-Headers": "authorization", "Access-Control-Request-Method": "POST"}  # fmt: skip
+    for path, origin, is_let in (
+        ("/in/segment/seg/v1/t", "https://anywhere.example", True),
+        ("/in/segment/seg-web/v1/t", "https://anywhere.example", False),
+        ("/in/segment/seg-web/v1/t", ORIGIN, True),
+        ("/in/segment/none/v1/t", "https://anywhere.example", False),
+        ("/v1/batch", "https://anywhere.example", False),
+    ):
+        answer = doors.ask("OPTIONS", path, None, {"Origin": origin, **asks})
+        assert (answer.status == 204) is is_let, (path, origin)
+        assert (answer.headers.get("access-control-allow-origin") == origin) is is_let
+        if is_let:
+            assert answer.headers["access-control-allow-headers"] == "authorization"
+
+
+def test_the_log_shows_records_and_refusals_of_one_door(doors: Front):
+    doors.ask("POST", "/in/segment/seg/v1/track", event(messageId="log-1"), BASIC)
+    doors.ask("POST", "/in/segment/seg/v1/track", b"{", BASIC)
+    doors.ask("POST", "/in/segment/seg-web/v1/track", event(writeKey="wk_web", messageId="w-1"))
+    seg = doors.role._registry.door(DoorId("seg"))
+    newest, before = heard(doors.journal, seg, 2)
+    assert (newest.is_refused, newest.path) == (True, "/in/segment/seg/v1/track")
+    assert (before.record, before.name, before.is_refused) == ("log-1", "Bought", False)
+    assert {row.record for row in heard(doors.journal, seg, 50)}.isdisjoint({"w-1"})
+    assert all(row.is_refused for row in heard(doors.journal, None, 50, is_refused=True))
