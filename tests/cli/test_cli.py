@@ -11,7 +11,7 @@ import pytest
 import typer
 from house import CommandFailed, RunningHouse
 
-from attribune.cli import client, help_topics, import_
+from attribune.cli import client, help_topics, import_, show
 from attribune.cli.exit_codes import CODES, MEANINGS
 from attribune.cli.main import commands, run
 from attribune.model.errors import FolderTooNew, Invalid
@@ -219,6 +219,12 @@ def test_errors_are_one_object_with_json_and_a_sentence_without(
     assert said.out == ""
     assert said.err.startswith("attribune: ")
     assert "Traceback" not in said.err
+
+
+def test_a_terminal_obeys_nothing_that_somebody_else_wrote(capsys) -> None:
+    show.table(("name",), [["\x1b[31mred\x07"], ["\u202etxet"]], empty="")
+    show.fields({"name": "\x1b]0;title\x07"})
+    assert not {"\x1b", "\x07", "\u202e"} & set(capsys.readouterr().out)
 
 
 @pytest.mark.server

@@ -224,6 +224,7 @@ def test_a_list_that_cannot_be_read_is_refused(text: bytes) -> None:
         ({"amount": "1.50", "currency": "USD"}, {"EUR": 150}, Match.DIFFERENT_AMOUNT, "1.50 EUR"),
         ({"amount": "1.50"}, {"EUR": 150, "JPY": 2}, Match.DIFFERENT_AMOUNT, "1.50 EUR, 2 JPY"),
         ({"amount": "1.50"}, {}, Match.MISSING_HERE, None),
+        ({"amount": "900000000000"}, {"KWD": 1}, Match.DIFFERENT_AMOUNT, "0.001"),
         ({"amount": "1.50"}, {"EUR": 0}, Match.MISSING_HERE, None),
     ],
 )
@@ -234,6 +235,18 @@ def test_a_row_is_compared_with_what_the_book_owes(
     assert (found.match, found.ours) == (match, ours)
     assert (found.reason == "refunded") is (match is Match.MISSING_HERE)
     assert (found.reason is None) is (match is Match.MATCHED)
+
+
+def test_what_is_listed_twice_is_not_matched_twice() -> None:
+    (one, other) = read(b"txid,amount,currency\nt1,1.50,EUR\nt1,1.50,eur\nt2,1,EUR\n")
+    assert (one.amount, other.amount) == ("3.00", "1")
+    assert compare(one, {"EUR": 150}, lambda: "").match is Match.DIFFERENT_AMOUNT
+    assert len(read(b"txid\nt1\nt1\n")) == 1
+
+
+def test_a_list_with_other_columns_hears_which_it_has() -> None:
+    with pytest.raises(Invalid, match="commas between columns; it has transaction_id;amount"):
+        read(b"transaction_id;amount\nt1;1,50\n")
 
 
 def test_what_the_list_does_not_have_is_missing_there() -> None:
