@@ -26,7 +26,7 @@ from attribune.ledger.reconcile import (
     unclaimed,
 )
 from attribune.model.book import Payout, PayoutItem, PayoutState
-from attribune.model.errors import Invalid
+from attribune.model.errors import Conflict, Invalid
 from attribune.model.offer import OfferSet
 from attribune.ports import LinesWanted
 
@@ -176,6 +176,12 @@ def test_what_no_bank_would_take_is_refused_by_its_field(
     with pytest.raises(Invalid) as fault:
         document(paid, given, 1)
     assert fault.value.param == param
+
+
+@pytest.mark.parametrize("state", [PayoutState.CONFIRMED, PayoutState.FAILED])
+def test_no_bank_is_given_a_payout_that_it_is_done_with(state: PayoutState) -> None:
+    with pytest.raises(Conflict, match=state.value):
+        document(replace(payout(("acme", 1)), state=state), banks(), 1)
 
 
 def test_an_iban_may_be_written_with_blanks() -> None:
