@@ -416,3 +416,12 @@ def test_settings_that_are_no_toml_are_a_sentence(tmp_path, content: bytes, caps
     (tmp_path / "attribune.toml").write_bytes(content)
     assert run(["partner", "list", "--data", str(tmp_path)]) == 4
     assert "attribune.toml cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b'[debtor]\nname = "M\xfcller"\n', b"x=" + b"[" * 2000])
+def test_accounts_that_cannot_be_read_are_a_sentence(tmp_path, content: bytes, capsys) -> None:
+    banks = tmp_path / "banks.toml"
+    banks.write_bytes(content)
+    data = str(tmp_path / "data")
+    assert run(["payout", "file", "po_x", "--data", data, "--banks", str(banks)]) == 4
+    assert "banks.toml cannot be read" in capsys.readouterr().err
