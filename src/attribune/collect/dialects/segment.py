@@ -87,7 +87,17 @@ class Segment(Plain):
     name = "segment"
     speakers = "Segment's libraries, and those that speak its HTTP API"
     body_bytes_max = BATCH_BYTES_MAX
-    root_paths = ("/v1/batch", "/v1/import", "/v1/track", "/v1/identify", "/v1/projects/")
+    root_paths: tuple[str, ...] = (
+        "/v1/batch",
+        "/v1/import",
+        "/v1/track",
+        "/v1/identify",
+        "/v1/page",
+        "/v1/screen",
+        "/v1/group",
+        "/v1/alias",
+        "/v1/projects/",
+    )
     fields = FIELDS
 
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
