@@ -58,7 +58,7 @@ class Inlet:
         speaking = [
             (dialect, doors)
             for dialect in DIALECTS.values()
-            if request.path.startswith(dialect.root_paths)
+            if _speaks_at(request.path, dialect)
             and (doors := self._means.directory.doors_of(dialect.name))
         ]
         return await self._hear(request, speaking, request.path) if speaking else None
@@ -77,7 +77,7 @@ class Inlet:
             doors = (
                 door
                 for dialect in DIALECTS.values()
-                if path.startswith(dialect.root_paths)
+                if _speaks_at(path, dialect)
                 for door in directory.doors_of(dialect.name)
             )
         apps = (directory.app(door.app) for door in doors if door)
@@ -178,6 +178,11 @@ class Inlet:
             raise Refused(RefusalReason.FORBIDDEN_FOR_KEY, message, "address")
         sender = Sender.SERVER if door.is_trusted else Sender.APP
         return Speaker(sender=sender, app=app, product=product)
+
+
+def _speaks_at(path: str, dialect: Dialect) -> bool:
+    """Whether clients of a dialect come to a path of the root: one of its paths, or one below."""
+    return any(f"{path}/".startswith(f"{root.rstrip('/')}/") for root in dialect.root_paths)
 
 
 def _is_within(ip: str | None, networks: tuple[str, ...]) -> bool:

@@ -16,10 +16,12 @@ from attribune.collect.dialects.posthog import PostHog
 from attribune.collect.dialects.rudder import Rudder
 from attribune.collect.dialects.segment import Segment
 from attribune.collect.dialects.singular import Singular
+from attribune.collect.dialects.snowplow import Snowplow
 
 _ALL: Final[tuple[Dialect, ...]] = (
     Segment(),
     Rudder(),
+    Snowplow(),
     PostHog(),
     Ga4(),
     Singular(),
