@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from attribune.collect.dialects.adjust import Adjust
 from attribune.collect.dialects.letter import Dialect, Heard, Letter, told_of
 from attribune.collect.dialects.segment import Segment
 
-_ALL: Final[tuple[Dialect, ...]] = (Segment(),)
+_ALL: Final[tuple[Dialect, ...]] = (Segment(), Adjust())
 #: Every dialect by the name that stands in the address of its doors.
 DIALECTS: Final[dict[str, Dialect]] = {dialect.name: dialect for dialect in _ALL}
 

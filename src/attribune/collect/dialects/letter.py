@@ -166,6 +166,10 @@ class Dialect(Protocol):
         """The answer to a letter that was refused as a whole; its body may be missing."""
         ...
 
+    def put_off(self, unavailable: Answer) -> Answer:
+        """The answer 503 so that clients keep what they said, and send it again."""
+        ...
+
     def sample(self, key: str, now_ms: int) -> Letter:
         """A letter as a client with this key sends one."""
         ...
@@ -185,9 +189,25 @@ class Plain:
         """None: no letter only asks."""
         return None
 
+    def put_off(self, unavailable: Answer) -> Answer:
+        """The answer itself: most clients go by its status."""
+        return unavailable
+
 
 def hold_to(key: str | None, door: Door, param: str) -> None:
     """Raises Refused when a key is not the one that a door was made with."""
     if not hmac.compare_digest(sha256((key or "").encode()).hexdigest(), door.sha256):
         message = "use the key that this door was made with"
         raise Refused(RefusalReason.UNKNOWN_KEY, message, param)
+
+
+def hold_to_secret(said: str | None, secret: str | None, *, is_needed: bool) -> None:
+    """Raises Refused when a server does not say a door's secret; a door without one hears no server, where one is needed."""
+    if secret is None and not is_needed:
+        return
+    if secret is None:
+        message = "this door hears no servers; make one with `attribune door add --secret`"
+        raise Refused(RefusalReason.FORBIDDEN_FOR_KEY, message, "Authorization")
+    if not hmac.compare_digest(secret.encode(), (said or "").encode()):
+        message = "send `Authorization: Bearer` with the secret of this door"
+        raise Refused(RefusalReason.UNKNOWN_KEY, message, "Authorization")
