@@ -335,6 +335,10 @@ def test_sharing_with_partners(said: str, sharing: bool):
     assert (one.sharing, one.measurement) == (sharing, None)
 
 
+def test_how_older_sdks_say_no_to_sharing():
+    assert record("/disable_third_party_sharing", ANDROID).sharing is False
+
+
 def test_the_web_sdk_encodes_the_sign_between_name_and_value():
     body = (
         f"app_token={TOKEN}&web_uuid={UUID}&platform=web&sharing=enable"

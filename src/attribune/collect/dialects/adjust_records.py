@@ -69,6 +69,8 @@ EVENT_PARAMS: Final = (
     *("product_id", "source", "ad_impressions_count", "ad_revenue_network", "ad_revenue_unit"),
     *("ad_revenue_placement", "sales_region", "transaction_date", "billing_store"),
 )
+#: How older versions of the SDKs say no to sharing.
+NO_SHARING: Final = "/disable_third_party_sharing"
 #: Amounts of Play's subscriptions are in millionths.
 MICROS: Final = 6
 
@@ -248,6 +250,8 @@ class Message:
         """Whether partners may be told. What is said of single partners is kept."""
         frame, said = self._frame(content), self._form.take("sharing")
         sharing = None if said is None else _allowed(said, "sharing")
+        if self._path == NO_SHARING:
+            sharing = False
         for nested in ("granular_third_party_sharing_options", "partner_sharing_settings"):
             self._keep_json(nested)
         return Consent(**frame, sharing=sharing, extra=self._rest())
@@ -385,6 +389,7 @@ _READERS: Final[dict[str, Callable[[Message, str], Activity]]] = {
     "/v2/purchase": Message.subscription,
     "/verify": Message.verification,
     "/third_party_sharing": Message.sharing,
+    NO_SHARING: Message.sharing,
     "/measurement_consent": Message.measurement,
     "/gdpr_forget_device": Message.forget,
 }
