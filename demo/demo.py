@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from traffic import Registered, Traffic
 
+from attribune.model.money import decimal_text
+
 CONSOLE = Console()
 CAUGHT_UP_S = 30
 OFFER = """
@@ -224,7 +226,7 @@ def tell(house: House, traffic: Traffic, platform: AffiliatePlatform) -> None:
 
 def owe(house: House) -> None:
     """What acme is owed: its commissions, the one that the refund took back, and the month's statement."""
-    heading("What acme is owed: commissions, the one that the refund took back, and the statement")
+    heading("What acme is owed, and what the refund took back")
     house.show("book", "lines", "--partner", "acme")
     period = f"{datetime.now(UTC):%Y-%m}"
     statement = house.ask("statement", "close", "--partner", "acme", "--period", period)[
@@ -234,8 +236,8 @@ def owe(house: House) -> None:
     if not any(line["amount_minor"] < 0 for line in lines):
         raise DemoFailed(f"the refund took nothing back: {lines}")
     CONSOLE.print(
-        f"  statement {statement['id']}: opening {statement['opening_minor']}, {len(lines)} lines, "
-        f"closing {statement['closing_minor']} (minor units of {statement['currency']})",
+        f"  Its statement of {period} has {len(lines)} lines and closes with "
+        f"{decimal_text(statement['closing_minor'], statement['currency'])} {statement['currency']}.",
         highlight=False,
     )
 

@@ -149,6 +149,8 @@ def test_lines_and_entries_come_in_pages(api: Api) -> None:
     page = ok(api.ask("GET", "/api/book/lines?partner=acme&limit=2"))
     assert (len(page["lines"]), page["next"]) == (2, 2)
     rest = ok(api.ask("GET", "/api/book/lines?partner=acme&limit=2&after=2"))
+    for noun in ("lines", "entries"):
+        assert refused(api.ask("GET", f"/api/book/{noun}?after={2**63}"))[0] == 400
     assert (len(rest["lines"]), rest["next"]) == (1, None)
     line = rest["lines"][0]
     assert (line["amount"], line["offer"], line["state"]) == ("10.00", "x", "approved")

@@ -11,7 +11,7 @@ import pytest
 import typer
 from house import CommandFailed, RunningHouse
 
-from attribune.cli import client, help_topics, import_
+from attribune.cli import client, help_topics, import_, show
 from attribune.cli.exit_codes import CODES, MEANINGS
 from attribune.cli.main import commands, run
 from attribune.model.errors import FolderTooNew, Invalid
@@ -221,6 +221,12 @@ def test_errors_are_one_object_with_json_and_a_sentence_without(
     assert "Traceback" not in said.err
 
 
+def test_a_terminal_obeys_nothing_that_somebody_else_wrote(capsys) -> None:
+    show.table(("name",), [["\x1b[31mred\x07"], ["\u202etxet"]], empty="")
+    show.fields({"name": "\x1b]0;title\x07"})
+    assert not {"\x1b", "\x07", "\u202e"} & set(capsys.readouterr().out)
+
+
 @pytest.mark.server
 def test_people_get_tables(filled_house: RunningHouse, capsys) -> None:
     for arguments in (
@@ -410,3 +416,12 @@ def test_settings_that_are_no_toml_are_a_sentence(tmp_path, content: bytes, caps
     (tmp_path / "attribune.toml").write_bytes(content)
     assert run(["partner", "list", "--data", str(tmp_path)]) == 4
     assert "attribune.toml cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b'[debtor]\nname = "M\xfcller"\n', b"x=" + b"[" * 2000])
+def test_accounts_that_cannot_be_read_are_a_sentence(tmp_path, content: bytes, capsys) -> None:
+    banks = tmp_path / "banks.toml"
+    banks.write_bytes(content)
+    data = str(tmp_path / "data")
+    assert run(["payout", "file", "po_x", "--data", data, "--banks", str(banks)]) == 4
+    assert "banks.toml cannot be read" in capsys.readouterr().err

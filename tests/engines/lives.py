@@ -23,12 +23,32 @@ from typing import Any, Final, Protocol
 from attribune.engines.lmdb_answers import LmdbAnswers
 from attribune.engines.lmdb_journal import LmdbJournal
 from attribune.engines.rocksdb_store import RocksStore
+from attribune.engines.sql_book import SqlBook
+from attribune.engines.sql_outbox import SqlOutbox
 from attribune.engines.sql_registry import SqlRegistryStore
 from attribune.engines.system import SystemClock
+from attribune.model.book import entry
+from attribune.model.delivery import (
+    Attempt,
+    DeliveryState,
+    LogQuestion,
+    OutboxPage,
+    Planned,
+    Trigger,
+)
 from attribune.model.errors import AttribuneError
 from attribune.model.fact import Fact, FactKind
-from attribune.model.ids import START, DeviceId, Position, ProductId
+from attribune.model.ids import (
+    START,
+    DeliveryId,
+    DeviceId,
+    PartnerId,
+    Position,
+    PostbackId,
+    ProductId,
+)
 from attribune.model.position import Topic
+from attribune.ports import BookWrites
 
 #: How often a deed is tried before it is said that it never works again: at most each of ClickHouse's threads fails it once.
 TRIES: Final = 30
@@ -142,6 +162,80 @@ class Registry:
         return [opened.position(), [payload.decode() for _, payload in opened.history()]]
 
 
+class Outbox:
+    """The postbacker folds what is planned and what came of it, and goes on from the position."""
+
+    is_reopened = False
+    _postback = PostbackId("acme-1")
+
+    def open(self, folder: Path) -> SqlOutbox:
+        return SqlOutbox(folder / "outbox.db")
+
+    def deeds(self) -> Iterator[tuple[str, Deed]]:
+        for n in range(1, DEEDS + 1):
+            yield "fold", lambda outbox, n=n: outbox.fold(self.page(n), Position(n))
+            yield "due", lambda outbox, n=n: self.check(outbox, n)
+
+    def page(self, n: int) -> OutboxPage:
+        """Two more to tell, of which the first is told."""
+        told, waits = (
+            Planned(
+                id=DeliveryId(f"{n}-{which}"), postback=self._postback, partner=PartnerId("acme"),
+                product=ProductId("p"),
+                outcome_id=f"{n}-{which}", revision=1, trigger=Trigger.INSTALL, subject=f"{n}-{which}",
+                place=Position(n), at_ms=n,
+            )
+            for which in ("told", "waits")
+        )  # fmt: skip
+        attempt = Attempt(
+            delivery=told.id, postback=self._postback, number=1, at_ms=n, took_ms=1, status=200,
+            state=DeliveryState.DELIVERED,
+        )  # fmt: skip
+        return OutboxPage(planned=[told, waits], came=[attempt])
+
+    def check(self, outbox: SqlOutbox, n: int) -> None:
+        due = outbox.due(self._postback, 1_000, 100, in_order=False)
+        assert [row.planned.id for row in due] == [f"{k}-waits" for k in range(1, n + 1)]
+        assert outbox.position() == n
+
+    def held(self, opened: SqlOutbox) -> list[Any]:
+        log = opened.log(LogQuestion(postback=self._postback))
+        return [
+            opened.position(),
+            sorted([one.row.planned.id, one.row.state, len(one.attempts)] for one in log),
+        ]
+
+
+class Book:
+    """The bookkeeper commits lines and entries with its position; what it tries again it books once."""
+
+    is_reopened = False
+
+    def open(self, folder: Path) -> SqlBook:
+        return SqlBook(folder / "book.db")
+
+    def deeds(self) -> Iterator[tuple[str, Deed]]:
+        for n in range(1, DEEDS + 1):
+            yield "commit", lambda book, n=n: book.commit(self.writes(n), Position(n))
+            yield "balances", lambda book, n=n: self.check(book, n)
+
+    def writes(self, n: int) -> BookWrites:
+        entries = [
+            entry(f"{n}-{i}", n, "expense", "partner:acme:approved", 100, "EUR", "line", "earn")
+            for i in range(3)
+        ]
+        return BookWrites(entries=entries, states={(1, "newest"): b"%d" % n})
+
+    def check(self, book: SqlBook, n: int) -> None:
+        assert book.balances("partner:") == [("partner:acme:approved", "EUR", 300 * n)]
+        assert book.states(1, ["newest"]) == {"newest": b"%d" % n}
+        assert book.position() == n
+
+    def held(self, opened: SqlBook) -> list[Any]:
+        balances = [list(balance) for balance in opened.balances()]
+        return [opened.position(), len(opened.entries(None, 0, 100)), balances]
+
+
 class Store:
     """The attributor commits rows with their position."""
 
@@ -211,6 +305,8 @@ ENGINES: Final[dict[str, Engine]] = {
     "journal": Journal(),
     "answers": Answers(),
     "registry": Registry(),
+    "outbox": Outbox(),
+    "book": Book(),
     "store": Store(),
     "facts": Facts(),
 }
@@ -286,7 +382,7 @@ def main() -> None:
     # What a life would import only when it needs it is loaded before anything is refused. RocksDB's threads would not
     # outlive a fork, so that engine is not tried.
     with tempfile.TemporaryDirectory() as scratch:
-        for name in ("journal", "answers", "registry"):
+        for name in ("journal", "answers", "registry", "outbox", "book"):
             Life(ENGINES[name], Path(scratch)).live()
     control.send(b"!")
     while True:

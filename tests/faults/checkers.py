@@ -10,6 +10,7 @@ from attribune.attribute.attributor import Attributor
 from attribune.attribute.replay import Bench, WhatIf, replay
 from attribune.collect.links import read_touch
 from attribune.engines.memory import MemoryAnswers, MemoryFacts, MemoryStore
+from attribune.engines.memory_book import MemoryBook
 from attribune.model.activity import Claim, Consent, Event, Evidence, Open
 from attribune.model.codec import decode
 from attribune.model.control import Change, Link, Tick
@@ -32,6 +33,7 @@ from attribune.report.checks import all_checks
 from attribune.report.placings import places
 from attribune.roles.attributor import AttributorRole
 from attribune.roles.base import settle
+from attribune.roles.bookkeeper import BookkeeperRole
 from attribune.roles.recorder import RecorderRole, audit_scope, lookups_for
 
 if TYPE_CHECKING:
@@ -251,6 +253,19 @@ def views_equal_a_rebuild(world: World) -> Iterator[str]:
     yield from _differ("registry", dict(world.disk["registry"].history()), changes)
 
 
+def book_equals_a_rebuild(world: World) -> Iterator[str]:
+    """What partners are owed is what the journal alone says, and every book is balanced."""
+    made = MemoryBook()
+    settle(BookkeeperRole(world.disk["journal"], lambda: made, world.clock, world.settings))
+    live = world.disk["book"]
+    for name in ("_lines", "_entries", "_balances", "_states"):
+        yield from _differ(f"book, {name[1:]}", getattr(live, name), getattr(made, name))
+    sums: Counter[str] = Counter()
+    for _, currency, amount in live.balances():
+        sums[currency] += amount
+    yield from (f"the book is off by {left} in {currency}" for currency, left in sums.items() if left)  # fmt: skip
+
+
 def _differ(view: str, live: dict[Any, Any], made: dict[Any, Any]) -> Iterator[str]:
     names = [name for name in {**live, **made} if live.get(name) != made.get(name)]
     if names:
@@ -360,6 +375,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     nothing_wins_too_early,
     nothing_is_missed,
     views_equal_a_rebuild,
+    book_equals_a_rebuild,
     outcomes_equal_an_undisturbed_run,
     audit_is_clean,
 )

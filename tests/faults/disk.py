@@ -15,6 +15,7 @@ from attribune.engines.memory import (
     MemoryRegistryStore,
     MemoryStore,
 )
+from attribune.engines.memory_book import MemoryBook
 
 #: Of ten power cuts, one takes all that an unsynced engine holds; the others take its last few commits.
 _TAKES_ALL = 0.1
@@ -69,6 +70,7 @@ class Disk:
             "store": Unsynced(MemoryStore),
             "answers": Unsynced(MemoryAnswers),
             "registry": Unsynced(MemoryRegistryStore),
+            "book": Unsynced(MemoryBook),
         }
 
     def __getitem__(self, name: str) -> Any:

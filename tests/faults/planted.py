@@ -14,6 +14,7 @@ from attribune.model.position import Topic
 from attribune.ports import NOW
 from attribune.registry.view import Versions
 from attribune.roles.attributor import AttributorRole
+from attribune.roles.bookkeeper import BookkeeperRole
 from attribune.roles.recorder import RecorderRole
 
 Plant = Callable[[], AbstractContextManager[Any]]
@@ -113,6 +114,19 @@ def answered_before_it_is_durable() -> AbstractContextManager[Any]:
     return patch.object(CommitBuffer, "_append", hopeful)
 
 
+def bookkeeper_reaches_beyond_what_it_read() -> AbstractContextManager[Any]:
+    """The bookkeeper asks for the journal's end after it has read, and so steps over what came in between."""
+    step = BookkeeperRole._step
+
+    def late(self: Any) -> int:
+        taken = step(self)
+        if taken < self._settings.read_entries_max:
+            self._read = max(self._read, self._journal.end())
+        return taken
+
+    return patch.object(BookkeeperRole, "_step", late)
+
+
 @contextmanager
 def _attributor_reads(read: Callable[..., Any]) -> Iterator[None]:
     """Let the attributor read the journal in another way while the block runs."""
@@ -145,4 +159,5 @@ PLANTED: Final[tuple[Plant, ...]] = (
     outcomes_appended_again,
     records_appended_again,
     answered_before_it_is_durable,
+    bookkeeper_reaches_beyond_what_it_read,
 )

@@ -14,6 +14,7 @@ from faults.plan import WRITES, Fault
 from attribune.api.house import House
 from attribune.attribute.attributor import Attributor
 from attribune.collect.links import read_touch
+from attribune.collect.means import Ways
 from attribune.collect.rehearsal import Rehearsal
 from attribune.engines.memory import MemoryOutbox, MemoryVault
 from attribune.engines.memory_book import MemoryBook
@@ -22,6 +23,7 @@ from attribune.model.errors import JournalFull, JournalUnavailable, StoreUnavail
 from attribune.registry.targets import resolve
 from attribune.registry.view import Registry
 from attribune.roles.attributor import AttributorRole
+from attribune.roles.bookkeeper import BookkeeperRole
 from attribune.roles.collector import CollectorRole
 from attribune.roles.recorder import RecorderRole, lookups_for
 from attribune.roles.registrar import RegistrarRole, load
@@ -35,6 +37,7 @@ VERBS = {
     "answers": ("get", "put", "position", "close"),
     "registry": ("history", "add", "position", "close"),
     "facts": ("insert", "position", "close"),
+    "book": ("position", "states", "due", "next_due", "untaken", "commit", "close"),
 }
 
 
@@ -224,7 +227,7 @@ class AttributorProcess(Process):
 
 
 class WebProcess(Process):
-    """Registrar and recorder, and the house that the API changes."""
+    """Registrar, recorder and bookkeeper, and the house that the API changes."""
 
     def open(self) -> None:
         world, journal = self.world, self.handle("journal")
@@ -235,6 +238,8 @@ class WebProcess(Process):
         self.recorder = RecorderRole(
             journal, self.handle("facts"), registry, lookups, world.settings
         )
+        book = self.handle("book")
+        self.bookkeeper = BookkeeperRole(journal, lambda: book, world.clock, world.settings)
         self.house = House(
             folder=Path("/nowhere"),
             settings=world.settings,
@@ -262,7 +267,7 @@ class WebProcess(Process):
             raise Lost("the API died") from None
 
     def work(self) -> None:
-        roles = [self.registrar, self.recorder]
+        roles = [self.registrar, self.recorder, self.bookkeeper]
         self.world.chance.shuffle(roles)
         for role in roles:
             role.run(Turns(self.world.chance.randint(1, 2)))  # type: ignore[arg-type]
@@ -364,7 +369,7 @@ class SteppedCollector(CollectorRole):
             world.clock,
             world.tokens,
             world.settings,
-            resolve,
+            Ways(resolve, str, lambda: "https://t.example"),
         )
         self._collector = collector
 

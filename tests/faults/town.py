@@ -5,9 +5,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
+from attribune.ledger.offers import read
 from attribune.model.activity import Platform
 from attribune.model.control import App, Key, KeyKind, Link, Partner, PartnerKind, Product
 from attribune.model.ids import AppId, KeyId, LinkId, PartnerId, ProductId
+from attribune.model.offer import OfferSet, Rate, RatesSet
 from attribune.ports import UserAgent
 
 PRODUCT: Final = ProductId("game")
@@ -16,6 +18,30 @@ LINKS: Final = ("spring", "brand", "back")
 AGENTS: Final = (
     "Mozilla/5.0 (Linux; Android 10; K) Chrome/140.0.0.0 Mobile",
     "Mozilla/5.0 (Linux; Android 15; Pixel 8) Chrome/140.0.0.0 Mobile",
+)
+#: Acme is paid for installs, with a hold; Zeta a share of purchases, by tiers and up to a cap, so that what one is worth
+#: depends on what came before.
+OFFERS: Final = (
+    b"""
+id = "installs"
+partner = "acme"
+event = "install"
+currency = "EUR"
+hold_days = 1
+[[deal]]
+kind = "cpa"
+amount = "1.50"
+""",
+    b"""
+id = "share"
+partner = "zeta"
+event = "purchase"
+currency = "EUR"
+[[deal]]
+kind = "revshare"
+tiers = [{ percent = "10" }, { over = "20", percent = "20" }]
+cap = { month = "50" }
+""",
 )
 
 
@@ -42,6 +68,8 @@ REGISTERED: Final = (
     _link("spring", "acme"),
     _link("brand", "zeta"),
     _link("back", "zeta", is_retargeting=True),
+    *(OfferSet(version=1, offer=read(text)) for text in OFFERS),
+    RatesSet(rates=(Rate(day="2026-03-02", base="JPY", quote="EUR", rate="0.0060"),)),
     _key("k-app", APP_KEY, KeyKind.APP),
     _key("k-server", SERVER_KEY, KeyKind.SERVER),
 )

@@ -198,7 +198,13 @@ class World:
         ):
             return False
         end = self.disk["journal"].end()
-        return self.attributor.role.reached == end == self.web.recorder.position()
+        web = self.web
+        return (
+            self.attributor.role.reached
+            == end
+            == web.recorder.position()
+            == web.bookkeeper.position()
+        )
 
     async def _stop_collectors(self) -> None:
         for collector in self.network.collectors:

@@ -8,6 +8,7 @@ from ledger.books import GAME, Books, ms
 
 from attribune.model.book import LineKind, outcome_key
 from attribune.model.control import Change
+from attribune.model.ids import DeviceId
 from attribune.model.offer import StatementClosed
 from attribune.model.outcome import Noted
 
@@ -85,6 +86,34 @@ def test_a_refund_may_be_told_before_what_it_undoes_and_twice() -> None:
     books.event(**bought("p"))
     books.event(**bought("p"))
     assert books.earned() == 1800
+    assert books.problems() == []
+
+
+def test_a_refund_by_an_app_takes_back_only_what_its_own_device_did() -> None:
+    books = Books()
+    books.offer(share())
+    by_app = {"transaction_id": "t-p", "by_app": True}
+    books.event("before", "refund", device=DeviceId("stranger"), **by_app)
+    books.event(**bought("p"))
+    books.event("after", "refund", device=DeviceId("stranger"), **by_app)
+    assert books.earned() == 3000
+    books.event("own", "refund", "40", **by_app)
+    assert books.earned() == 1800
+    books.event("server", "refund", "10", device=None, transaction_id="t-p")
+    assert books.earned() == 1500
+    assert books.problems() == []
+
+
+def test_strangers_refunds_use_up_no_room_for_real_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attribune.ledger.taking_back.UNDOINGS_MAX", 2)
+    books = Books()
+    books.offer(share())
+    books.event(**bought("p"))
+    for n in range(3):
+        strange = DeviceId(f"stranger-{n}")
+        books.event(f"r{n}", "refund", device=strange, transaction_id="t-p", by_app=True)
+    books.event("real", "refund", transaction_id="t-p")
+    assert books.earned() == 0
     assert books.problems() == []
 
 

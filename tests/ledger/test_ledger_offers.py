@@ -221,3 +221,25 @@ def test_periods_have_names_in_their_order() -> None:
     assert window_of(deal._replace(period="total"), None, day) == "total"
     assert window_of(deal, day, day.replace(month=2)) == "000001"
     assert month_of("UTC", NEVER_MS) == 999_912
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "x=" + "[" * 2000 + "]" * 2000,
+        "x = [\n" + "[\n" * 5000 + "]\n" * 5001,
+        ".".join("a" * 30_000) + "=1",
+    ],
+    ids=["deep in a line", "deep", "a key of many parts"],
+)
+def test_a_file_that_would_cost_more_than_its_size_is_refused(bomb: str) -> None:
+    assert refused(HEAD + bomb + "\n" + CPA) == "offer"
+
+
+def test_an_offer_may_begin_with_a_byte_order_mark() -> None:
+    assert read(("\ufeff" + HEAD + CPA).encode()).id == "x"
+
+
+@pytest.mark.parametrize("day", ["20260101", "2026-W01-1"])
+def test_days_are_written_in_one_way(day: str) -> None:
+    assert refused(f'{HEAD}valid_from = "{day}"\n{CPA}') == "valid_from"

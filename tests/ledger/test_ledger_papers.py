@@ -26,7 +26,7 @@ from attribune.ledger.reconcile import (
     unclaimed,
 )
 from attribune.model.book import Payout, PayoutItem, PayoutState
-from attribune.model.errors import Invalid
+from attribune.model.errors import Conflict, Invalid
 from attribune.model.offer import OfferSet
 from attribune.ports import LinesWanted
 
@@ -178,6 +178,12 @@ def test_what_no_bank_would_take_is_refused_by_its_field(
     assert fault.value.param == param
 
 
+@pytest.mark.parametrize("state", [PayoutState.CONFIRMED, PayoutState.FAILED])
+def test_no_bank_is_given_a_payout_that_it_is_done_with(state: PayoutState) -> None:
+    with pytest.raises(Conflict, match=state.value):
+        document(replace(payout(("acme", 1)), state=state), banks(), 1)
+
+
 def test_an_iban_may_be_written_with_blanks() -> None:
     assert iban("de89 3704 0044 0532 0130 00", "x") == GERMAN
 
@@ -224,6 +230,7 @@ def test_a_list_that_cannot_be_read_is_refused(text: bytes) -> None:
         ({"amount": "1.50", "currency": "USD"}, {"EUR": 150}, Match.DIFFERENT_AMOUNT, "1.50 EUR"),
         ({"amount": "1.50"}, {"EUR": 150, "JPY": 2}, Match.DIFFERENT_AMOUNT, "1.50 EUR, 2 JPY"),
         ({"amount": "1.50"}, {}, Match.MISSING_HERE, None),
+        ({"amount": "900000000000"}, {"KWD": 1}, Match.DIFFERENT_AMOUNT, "0.001"),
         ({"amount": "1.50"}, {"EUR": 0}, Match.MISSING_HERE, None),
     ],
 )
@@ -234,6 +241,18 @@ def test_a_row_is_compared_with_what_the_book_owes(
     assert (found.match, found.ours) == (match, ours)
     assert (found.reason == "refunded") is (match is Match.MISSING_HERE)
     assert (found.reason is None) is (match is Match.MATCHED)
+
+
+def test_what_is_listed_twice_is_not_matched_twice() -> None:
+    (one, other) = read(b"txid,amount,currency\nt1,1.50,EUR\nt1,1.50,eur\nt2,1,EUR\n")
+    assert (one.amount, other.amount) == ("3.00", "1")
+    assert compare(one, {"EUR": 150}, lambda: "").match is Match.DIFFERENT_AMOUNT
+    assert len(read(b"txid\nt1\nt1\n")) == 1
+
+
+def test_a_list_with_other_columns_hears_which_it_has() -> None:
+    with pytest.raises(Invalid, match="commas between columns; it has transaction_id;amount"):
+        read(b"transaction_id;amount\nt1;1,50\n")
 
 
 def test_what_the_list_does_not_have_is_missing_there() -> None:

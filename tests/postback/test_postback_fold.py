@@ -124,6 +124,15 @@ def test_a_refund_is_about_the_event_that_it_undoes(name: str, in_one_page: bool
     assert (row.subject, row.undoes) == ("e1", place)
 
 
+@pytest.mark.parametrize(("device", "trigger"), [("stranger", "event"), (None, "reversal")])
+def test_a_refund_by_an_app_takes_back_only_what_its_own_device_did(device, trigger) -> None:
+    one = house()
+    bought = event("e1", transaction_id="t-1")
+    teller = DeviceId(device) if device else bought.device
+    one.decide(bought, event("r1", name="refund", transaction_id="t-1", by_app=True, device=teller))
+    assert planned(one)[-1][1] == trigger
+
+
 def test_a_refund_of_what_is_not_known_is_an_event_like_others() -> None:
     one = house()
     other = event("r2", name="refund", transaction_id="t-9", product=ProductId("game"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -96,6 +96,30 @@ def test_impact_learns_no_name_of_a_person() -> None:
 
 def test_impacts_reversal_names_a_disposition_that_it_knows() -> None:
     assert FOLDERS["impact"].data.settings["disposition"].default in IMPACT_DISPOSITIONS
+
+
+@pytest.mark.parametrize("name", ["affise", "impact"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"kind": "install"},
+        {"kind": "event", "event": "purchase"},
+        {"kind": "event", "event": "purchase", "transaction_id": "o1"},
+    ],
+    ids=str,
+)
+def test_what_is_taken_back_has_the_number_that_it_was_told_with(name, values) -> None:
+    folder = FOLDERS[name]
+    settings = {one: "x" for one, setting in folder.data.settings.items() if setting.required}
+    prepared = Prepared(folder.data, settings)
+    given = {"at": 0, "conversion_id": "k1", "record_id": "r1", "partner_click_id": "c", **values}
+    told = prepared.request(Trigger(values["kind"]), given)
+    undone = prepared.request(Trigger.REVERSAL, given)
+    assert isinstance(told, Request)
+    assert isinstance(undone, Request)
+    number = "action_id" if name == "affise" else "OrderId"
+    said = parse_qs(told.body.decode() or urlsplit(told.url).query)
+    assert parse_qs(urlsplit(undone.url).query)[number] == said[number]
 
 
 @pytest.mark.parametrize(

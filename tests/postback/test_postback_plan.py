@@ -209,9 +209,9 @@ def test_all_that_is_known_stands_under_its_macro() -> None:
     values = one.values
     for name in values:
         macro(name)  # each is one
-    # Delivery gives its id, and the partner's data the partner's name of the event.
+    # Delivery gives its id, the partner's data the name of the event, and rendering the id of what is told.
     unsaid = {name for name in MACROS if values.get(name) is None}
-    assert unsaid == {"delivery_id", "event_name"}
+    assert unsaid == {"delivery_id", "event_name", "told_id"}
     assert (values["extra.promo"], values["param.level"], values["param.item"]) == (
         "x",
         "7",

@@ -34,6 +34,7 @@ from attribune.model.activity import (
 )
 from attribune.model.codec import encode
 from attribune.model.ids import DeviceId, Position, ProductId, TouchId, UserId
+from attribune.model.outcome import UNDOING
 from attribune.model.refusal import RefusalReason
 
 
@@ -70,7 +71,9 @@ def event(turn: Turn, record: Event, about: Position, payload: bytes | None = No
     """Credit an event to the source in force when it happened, or let it wait for its device's first open."""
     device = device_of(turn, record)
     state = turn.desk.device(record.product, device) if device else None
-    if record.transaction_id and _is_repeated(turn, state, record, about):
+    # An order may be refunded in parts; each is a record of its own.
+    is_once = record.transaction_id and record.name not in UNDOING
+    if is_once and _is_repeated(turn, state, record, about):
         return
     if record.device:
         _remember(turn, record, record.device, record.occurred_at_ms)

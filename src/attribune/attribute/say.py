@@ -8,10 +8,11 @@ from typing import Any, Final
 from attribune.attribute.decide import Decision
 from attribune.attribute.state import DeviceState, Standing
 from attribune.attribute.turn import Turn
-from attribune.model.activity import Activity, Event, Open, Platform
+from attribune.model.activity import Activity, Event, Open, Platform, Sender
 from attribune.model.control import Correct
 from attribune.model.ids import AppId, Position, ProductId, RecordId
 from attribune.model.outcome import (
+    UNDOING,
     Attribution,
     Cause,
     Credit,
@@ -192,6 +193,9 @@ def credited_event(
         credit=primary.credit if primary else None,
         secondary=secondary.credit if secondary else None,
         secondary_conversion=secondary.conversion if secondary else None,
+        by_app=record.sender is Sender.APP
+        and record.transaction_id is not None
+        and record.name in UNDOING,
     )
 
 

@@ -14,6 +14,7 @@ from attribune.cli.client import connect
 from attribune.cli.options import Data, Json
 from attribune.ledger import pain001, papers
 from attribune.ledger.shown import PayoutShown
+from attribune.model import toml
 from attribune.model.errors import Invalid
 
 commands = typer.Typer(
@@ -99,8 +100,8 @@ def file(
 def _banks(file_: Path) -> pain001.Banks:
     try:
         with file_.open("rb") as opened:
-            return msgspec.toml.decode(opened.read(_BANKS_BYTES_MAX), type=pain001.Banks)
-    except (OSError, msgspec.MsgspecError) as fault:
+            return toml.read(opened.read(_BANKS_BYTES_MAX), pain001.Banks)
+    except (OSError, toml.BadToml) as fault:
         raise Invalid(f"{file_} cannot be read: {fault}", param="banks") from fault
 
 

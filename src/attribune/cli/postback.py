@@ -97,7 +97,8 @@ def add(
     if json_:
         return show.as_json(answer)
     show.fields(answer["postback"])
-    return show.line(f"Next: attribune postback log --data {data} --partner {partner or 'PARTNER'}")
+    of_partner = f" --partner {partner}" if partner else ""
+    return show.line(f"Next: attribune postback log --data {data}{of_partner}")
 
 
 @commands.command("list", epilog="Example: attribune postback list --data D --partner acme")

@@ -47,7 +47,7 @@ def add(
             added += answer["rates"]
     if json_:
         return show.as_json({"rates": added})
-    return show.line(f"{len(added)} rates were added; {len(rows) - len(added)} stood already.")
+    return show.line(f"Rates: {len(added)} added, {len(rows) - len(added)} stood already.")
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) 
     from rich.console import Console  # noqa: PLC0415  # costs more than most commands
     from rich.table import Table  # noqa: PLC0415  # the same
 
-    found = [[_cell(value) for value in row] for row in rows]
+    found = [[plain(_cell(value)) for value in row] for row in rows]
     if not found:
         line(empty)
         return
@@ -53,7 +53,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) 
 def fields(thing: Mapping[str, Any]) -> None:
     """Print one thing, a field a line, leaving out what is absent."""
     present = {
-        name: _cell(value) for name, value in thing.items() if value not in (None, [], {}, "")
+        name: plain(_cell(value))
+        for name, value in thing.items()
+        if value not in (None, [], {}, "")
     }
     width = max(map(len, present), default=0)
     for name, value in present.items():

@@ -19,7 +19,7 @@ from attribune.ledger.held import Held
 from attribune.ledger.known import Known
 from attribune.ledger.qualify import key as candidate_key
 from attribune.ledger.reading import transaction_key
-from attribune.ledger.told import UNDOING, Told, is_undoing, told
+from attribune.ledger.told import Told, is_undoing, told
 from attribune.model.book import LineState, Place, account, entry
 from attribune.model.control import Change
 from attribune.model.ids import Position
@@ -30,7 +30,7 @@ from attribune.model.offer import (
     Reversed,
     StatementClosed,
 )
-from attribune.model.outcome import Attribution, CreditedEvent, Outcome
+from attribune.model.outcome import UNDOING, Attribution, CreditedEvent, Outcome
 from attribune.ports import Book
 
 #: Lines that are approved, or expire, at a time.

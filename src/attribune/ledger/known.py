@@ -76,6 +76,8 @@ class Undoing(Struct, frozen=True, gc=False, array_like=True):
     #: None takes all of it back.
     amount_minor: int | None
     currency: str
+    #: Who told it, where it takes back only what the same player did.
+    player: str | None = None
 
 
 class Transaction(Struct, frozen=True, gc=False, array_like=True):

@@ -8,8 +8,6 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-import msgspec
-
 from attribune.ledger.numbers import MICRO, micro, minor, percent
 from attribune.ledger.offer_checks import (
     EVENT_MAX,
@@ -18,6 +16,7 @@ from attribune.ledger.offer_checks import (
     check_words,
     refuse,
 )
+from attribune.model import toml
 from attribune.model.errors import Invalid
 from attribune.model.offer import (
     Carry,
@@ -120,8 +119,8 @@ def read(text: bytes) -> Offer:
     if len(text) > OFFER_BYTES_MAX:
         raise Invalid(f"an offer's file has at most {OFFER_BYTES_MAX} bytes", param="offer")
     try:
-        return msgspec.toml.decode(text, type=Offer)
-    except msgspec.MsgspecError as fault:
+        return toml.read(text, Offer)
+    except toml.BadToml as fault:
         raise Invalid(f"the offer cannot be read: {fault}", param=_param(str(fault))) from fault
 
 
@@ -174,9 +173,12 @@ def _day(text: str | None, param: str) -> date | None:
     if text is None:
         return None
     try:
-        return date.fromisoformat(text)
-    except ValueError as fault:
-        raise Invalid(f"{param} is a day such as 2026-01-31", param=param) from fault
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        raise Invalid(f"{param} is a day such as 2026-01-31", param=param)
+    return day
 
 
 def _amount(text: str | None, currency: str, param: str) -> int | None:

@@ -16,7 +16,8 @@ from xml.sax.saxutils import escape
 from msgspec import Struct, field
 
 from attribune.ledger.shown import PayoutShown
-from attribune.model.errors import Invalid
+from attribune.model.book import PayoutState
+from attribune.model.errors import Conflict, Invalid
 
 NAMESPACE: Final = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
 #: Transfers in one file.
@@ -49,7 +50,12 @@ class Banks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def document(payout: PayoutShown, banks: Banks, now_ms: int) -> str:
-    """The file that a bank takes. Raises Invalid."""
+    """The file that a bank takes. Raises Invalid, and Conflict when the bank is done with it: it would pay again."""
+    if payout.state is not PayoutState.CREATED:
+        raise Conflict(
+            f"payout {payout.id} is {payout.state.value} already; no bank is to be given it again",
+            param="payout",
+        )
     if payout.currency != "EUR":
         raise Invalid("a SEPA file pays euro; take the CSV for other currencies", param="payout")
     if not 0 < len(payout.items) <= ITEMS_MAX:

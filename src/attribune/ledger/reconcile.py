@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from attribune.model.errors import Invalid
 from attribune.model.money import DECIMALS, BadAmount, UnknownCurrency, decimal_text, money
@@ -64,7 +66,7 @@ Owed = dict[str, int]
 
 
 def read(text: bytes) -> list[Claim]:
-    """A partner's list in CSV. Raises Invalid, naming the line."""
+    """A partner's list in CSV; rows of one transaction add up, as the book's lines do. Raises Invalid, naming the line."""
     if len(text) > FILE_BYTES_MAX:
         raise Invalid(f"a list has at most {FILE_BYTES_MAX} bytes", param="file")
     try:
@@ -74,9 +76,23 @@ def read(text: bytes) -> list[Claim]:
     try:
         rows = csv.DictReader(lines, strict=True)
         columns = _columns(rows.fieldnames or ())
-        return [_claim(row, columns, rows.line_num) for row in _limited(rows)]
+        return _added_up(_claim(row, columns, rows.line_num) for row in _limited(rows))
     except csv.Error as fault:
         raise Invalid(f"the list is no CSV: {fault}", param="file") from fault
+
+
+def _added_up(claims: Iterable[Claim]) -> list[Claim]:
+    """One claim for each transaction and currency, so that what is listed twice is not matched twice."""
+    found: dict[tuple[str, str | None], Claim] = {}
+    for claim in claims:
+        name = (claim.transaction_id, claim.currency)
+        before = found.get(name)
+        if before is not None and before.amount and claim.amount:
+            total = str(Decimal(before.amount) + Decimal(claim.amount))
+            claim = replace(claim, amount=total)  # noqa: PLW2901 - the same, with what stood before
+            check(claim, f"transaction {claim.transaction_id}")
+        found[name] = claim
+    return list(found.values())
 
 
 def _limited(rows: Iterable[dict[str, str]]) -> Iterable[dict[str, str]]:
@@ -96,7 +112,11 @@ def _columns(heads: Iterable[str]) -> dict[str, str]:
         if name in known
     }
     if "transaction_id" not in found:
-        raise Invalid("the list has a column transaction_id", param="file")
+        has = ", ".join(list(known)[:20]) or "none"
+        raise Invalid(
+            f"the list needs a column transaction_id, and commas between columns; it has {has}",
+            param="file",
+        )
     return found
 
 
@@ -138,11 +158,19 @@ def compare(claim: Claim, owed: Owed, why: Callable[[], str]) -> Reconciled:
         return _reconciled(claim, Match.DIFFERENT_AMOUNT, said, "booked in another currency")
     currency = currency or next(iter(owed))
     ours = decimal_text(owed[currency], currency)
-    if claim.amount is None or money(claim.amount, currency).amount_minor == owed[currency]:
+    if claim.amount is None or _is_amount(claim.amount, currency, owed[currency]):
         return _reconciled(claim, Match.MATCHED, ours, None, currency)
     return _reconciled(
         claim, Match.DIFFERENT_AMOUNT, ours, "the offer pays another amount", currency
     )
+
+
+def _is_amount(amount: str, currency: str, owed_minor: int) -> bool:
+    """Whether a decimal is so much. What was no more than a list may say in euro may be so in another currency."""
+    try:
+        return money(amount, currency).amount_minor == owed_minor
+    except BadAmount:
+        return False
 
 
 def unclaimed(transaction_id: str, owed_minor: int, currency: str) -> Reconciled:

@@ -96,15 +96,25 @@ class TakingBack:
         found = self._desk.get(TRANSACTION, name, Transaction) or Transaction()
         if any(undoing.key == told.key for undoing in found.undoings):
             undoing = next(one for one in found.undoings if one.key == told.key)
-        elif len(found.undoings) >= UNDOINGS_MAX:
+        elif len(found.undoings) >= UNDOINGS_MAX or not self._may_undo(told, found):
             return
         else:
             amount = abs(told.revenue_minor) or None
-            undoing = Undoing(told.key, told.name, told.at_ms, amount, told.revenue_currency)
+            player = told.player if told.is_own_only else None
+            undoing = Undoing(
+                told.key, told.name, told.at_ms, amount, told.revenue_currency, player
+            )
             found = replace(found, undoings=(*found.undoings, undoing))
             self._desk.put(TRANSACTION, name, found)
         for key in found.earners:
             self._apply(key, undoing, told)
+
+    def _may_undo(self, told: Told, found: Transaction) -> bool:
+        """Whether a refund may count; of one that takes back only its player's own, something of theirs must stand first."""
+        if not told.is_own_only:
+            return True
+        earners = (self._known(key) for key in found.earners)
+        return any(one is not None and one.player == told.player for one in earners)
 
     def _undo_borne(self, told: Told) -> None:
         """A refund that was told before what it undoes."""
@@ -119,7 +129,7 @@ class TakingBack:
         known = self._known(key)
         if known is None or known.is_held or not (known.booked or known.deeds):
             return
-        if undoing.key in known.undone_by:
+        if undoing.key in known.undone_by or undoing.player not in {None, known.player}:
             return
         part = self._part(known, undoing, told)
         if part is None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from attribune.ledger.when import day_of
 from attribune.model.book import outcome_key
-from attribune.model.outcome import Attribution, CreditedEvent
-
-#: Events that undo the one whose ``transaction_id`` they carry.
-UNDOING: Final = ("refund", "chargeback")
+from attribune.model.outcome import UNDOING, Attribution, CreditedEvent
 
 
 class Told(NamedTuple):
@@ -39,6 +36,8 @@ class Told(NamedTuple):
     #: Who did it: a device, or a user without one.
     player: str
     cause: str
+    #: It takes back only what the same player did.
+    is_own_only: bool = False
 
 
 def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
@@ -66,6 +65,7 @@ def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
         transaction_id=outcome.transaction_id if isinstance(outcome, CreditedEvent) else None,
         player=outcome.device or f"user:{outcome.user_id}",
         cause=(cause.reason or cause.kind) if cause else "correction",
+        is_own_only=isinstance(outcome, CreditedEvent) and outcome.by_app,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct, field
 
@@ -24,6 +25,9 @@ from attribune.model.money import Money
 from attribune.model.policy import MatchMethod
 from attribune.model.refusal import RefusalReason
 from attribune.model.touch import SignatureFault, TouchKind
+
+#: Events that undo the one whose ``transaction_id`` they carry.
+UNDOING: Final = ("refund", "chargeback")
 
 
 class ConversionKind(StrEnum):
@@ -231,6 +235,8 @@ class CreditedEvent(_OfDevice, frozen=True, kw_only=True, tag="event", omit_defa
     previous: Credit | None = None
     previous_source: Source | None = None
     previous_secondary: Credit | None = None
+    #: Of a refund or chargeback that an app key told: it takes back only what the same device did, since such a key is no secret.
+    by_app: bool = False
     #: The user whose customer's binding held it: then the conversion may be another device's, and there is no secondary.
     customer: UserId | None = None
 

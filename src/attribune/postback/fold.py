@@ -17,12 +17,12 @@ from attribune.model.ids import (
     derived,
     digest,
 )
-from attribune.model.outcome import Attribution, CreditedEvent, Noted
+from attribune.model.outcome import UNDOING, Attribution, CreditedEvent, Noted
 from attribune.model.position import Topic
 from attribune.ports import Directory, Journal, Outbox
 from attribune.postback.callbacks import callbacks
 from attribune.postback.looking import Looking
-from attribune.postback.plan import UNDOING, Deed, deed_for_all, deeds, first_trigger, outcome_id
+from attribune.postback.plan import Deed, deed_for_all, deeds, first_trigger, outcome_id, takes_back
 
 #: What a consent's note calls it.
 _CONSENT = "consent"
@@ -108,6 +108,8 @@ class Fold:
     ) -> Iterator[Planned]:
         undoes = self._undoes(outcome, page)
         undone = self._looking.outcome(undoes) if undoes is not None else None
+        if undone is not None and not takes_back(outcome, undone):
+            undoes = undone = None
         is_undoing = undoes is not None
         for deed in deeds(outcome, is_undoing=is_undoing):
             assert deed.credit is not None, "only what is somebody's is told to a partner"

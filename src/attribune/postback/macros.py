@@ -105,6 +105,8 @@ _LIST: Final = [
             "transaction_id": "The order's number, as the app says it.",
             "record_id": "The sender's id of the record.",
             "conversion_id": "Our id of the conversion.",
+            "told_id": "What is told, by one id that stays when it is taken back: the order's number; without one an event's "
+            "`record_id`, a conversion's `conversion_id`.",
         },
     ),
     *_all(

@@ -10,9 +10,9 @@ import re
 from enum import StrEnum
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct, field
 
+from attribune.model import toml
 from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid
 from attribune.postback.dialects import Dialect
@@ -148,8 +148,8 @@ _NOT_THEIRS: Final = frozenset(
 def read_partner(text: str) -> PartnerData:
     """Read ``partner.toml``. Raises Invalid that says which field is wrong."""
     try:
-        data = msgspec.toml.decode(text, type=PartnerData)
-    except msgspec.MsgspecError as fault:
+        data = toml.read(text.encode(), PartnerData)
+    except toml.BadToml as fault:
         raise Invalid(f"partner.toml: {fault}", param="partner.toml") from None
     _check(data)
     return data

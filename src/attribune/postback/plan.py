@@ -15,13 +15,17 @@ import msgspec
 from attribune.model.activity import Event, Open
 from attribune.model.delivery import Trigger
 from attribune.model.ids import PartnerId, TouchId
-from attribune.model.outcome import Attribution, ConversionKind, Credit, CreditedEvent, Source
+from attribune.model.outcome import (
+    UNDOING,
+    Attribution,
+    ConversionKind,
+    Credit,
+    CreditedEvent,
+    Source,
+)
 from attribune.model.touch import Touch
 from attribune.postback.functions import Value
 from attribune.postback.macros import is_member
-
-#: Events that undo the one whose ``transaction_id`` they carry.
-UNDOING: Final = ("refund", "chargeback")
 
 _TRIGGERS: Final = {
     ConversionKind.INSTALL: Trigger.INSTALL,
@@ -87,6 +91,13 @@ def telling(outcome: Attribution | CreditedEvent, deed: Deed, looked: Looked) ->
 def outcome_id(outcome: Attribution | CreditedEvent) -> str:
     """What a telling is about: the conversion, or the event's record."""
     return outcome.conversion if isinstance(outcome, Attribution) else outcome.record
+
+
+def takes_back(outcome: Attribution | CreditedEvent, other: Attribution | CreditedEvent) -> bool:
+    """Whether an outcome undoes another of its transaction; one that an app key told undoes only what its own device did."""
+    if not isinstance(outcome, CreditedEvent) or outcome.name not in UNDOING:
+        return False
+    return not outcome.by_app or outcome.device == other.device
 
 
 def deeds(outcome: Attribution | CreditedEvent, *, is_undoing: bool) -> Iterator[Deed]:

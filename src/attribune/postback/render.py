@@ -180,7 +180,12 @@ class Prepared:
     def _said(
         self, way: _Way, values: Mapping[str, Value | None], *, shares: bool
     ) -> Request | Skipped:
-        told = {**values, "event_name": self._event_name(values), **self._constants}
+        told = {
+            **values,
+            "event_name": self._event_name(values),
+            "told_id": _told_id(values),
+            **self._constants,
+        }
         if not shares:
             limit = self._data.without_sharing
             if limit is None:
@@ -241,6 +246,12 @@ class Prepared:
         if unknown:
             raise Invalid(f"{param}: there is no setting {', '.join(sorted(unknown))}", param=param)
         return template
+
+
+def _told_id(values: Mapping[str, Value | None]) -> Value | None:
+    """One id of what is told. A conversion has a record too, which is not what it was told by."""
+    own = values.get("record_id" if values.get("event") else "conversion_id")
+    return values.get("transaction_id") or own
 
 
 def _settings(data: PartnerData, given: Mapping[str, str]) -> dict[str, str]:

@@ -25,7 +25,11 @@ from attribune.registry.naming import text
 from attribune.registry.requests import Request as Body
 
 _REASON_CHARACTERS_MAX: Final = 500
-AfterNumber = Annotated[int, QueryParameter(ge=0, description="The `next` of the page before.")]
+#: The largest number that a page can end with.
+_NUMBER_MAX: Final = 2**63 - 1
+AfterNumber = Annotated[
+    int, QueryParameter(ge=0, le=_NUMBER_MAX, description="The `next` of the page before.")
+]
 
 
 class Reverse(Body, frozen=True, kw_only=True):

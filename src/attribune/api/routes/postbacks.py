@@ -19,12 +19,12 @@ from attribune.model.control import Scope
 from attribune.model.delivery import Trigger
 from attribune.model.errors import Forbidden, Invalid
 from attribune.model.ids import ConversionId, Position
-from attribune.model.outcome import Attribution, CreditedEvent
+from attribune.model.outcome import UNDOING, Attribution, CreditedEvent
 from attribune.model.position import Topic
 from attribune.postback import folders
 from attribune.postback.configure import checked_hosts, choose
 from attribune.postback.partner import read_partner
-from attribune.postback.plan import UNDOING, Looked, Telling, tellings
+from attribune.postback.plan import Looked, Telling, takes_back, tellings
 from attribune.postback.render import Prepared, Skipped
 from attribune.registry import find, postbacks, shown
 from attribune.registry.requests import AddPostback
@@ -157,6 +157,7 @@ def _undone(
         and one.transaction_id == outcome.transaction_id
         and one.product == outcome.product
         and one.name not in UNDOING
+        and takes_back(outcome, one)
     ]
     return found[-1] if found else None
 

@@ -8,16 +8,14 @@ behaviour on the wire.
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
-from attribune.collect.absent import is_absent_id
 from attribune.collect.address import plain_address
 from attribune.collect.dialects.letter import Heard, Letter, Plain, Secret, hold_to
+from attribune.collect.dialects.loose import PLATFORMS, amount, at_ms, basic, id_of, is_text, word
 from attribune.collect.fields import Fields, checked_json, list_of, missing, wrong_type
 from attribune.collect.records import Telling, corrected, platform, read_money, when
 from attribune.collect.refuse import Refused
@@ -53,16 +51,6 @@ TOTAL_IS_REVENUE: Final = "Order Completed"
 _BATCH_PATHS: Final = frozenset(("/v1/batch", "/v1/import", "/v1/b"))
 _SINGLE: Final = re.compile(r"/v1/([a-z]+)/?\Z")
 _SETTINGS: Final = re.compile(r"/v1/projects/([^/]{1,256})/settings/?\Z")
-_BASIC: Final = re.compile(r"basic +([A-Za-z0-9+/=_-]{1,400}) *\Z", re.IGNORECASE)
-_PLATFORMS: Final = {
-    "android": Platform.ANDROID,
-    "ios": Platform.IOS,
-    "ipados": Platform.IOS,
-    "iphone os": Platform.IOS,
-    "web": Platform.WEB,
-}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_time: Final = msgspec.json.Decoder(datetime)
 
 
 #: Segment's fields → ours, for the reference.
@@ -111,13 +99,8 @@ class Segment(Plain):
         asked = _SETTINGS.match(letter.path)
         if asked:
             return asked[1]
-        found = _BASIC.match(letter.authorization or "")
-        if found:
-            try:
-                said = b64decode(found[1]).decode()
-            except ValueError:
-                return None
-            return said.partition(":")[0] or None
+        if letter.authorization:
+            return basic(letter.authorization)
         try:
             return Fields.of(letter.body).text("writeKey", 256)
         except (Refused, msgspec.MsgspecError, UnicodeDecodeError):
@@ -191,7 +174,7 @@ def _read_batch(body: bytes, telling: Telling, door: Door) -> Iterable[Judged]:
     sent_at = fields.raw("sentAt")
     if sent_at is not None:
         checked_json(sent_at, 0, "sentAt")
-        telling = corrected(telling, _at_ms(sent_at, "sentAt"), "sentAt")
+        telling = corrected(telling, at_ms(sent_at, "sentAt"), "sentAt")
     raws = list_of(batch)
     if len(raws) > BATCH_EVENTS_MAX:
         message = f"a batch may have at most {BATCH_EVENTS_MAX} events"
@@ -222,7 +205,7 @@ def _read_event(raw: bytes, telling: Telling, door: Door, kind: str | None, path
     sent_at = fields.raw("sentAt")
     if sent_at is not None and telling.behind_ms is None:
         at = fields.path("sentAt")
-        telling = corrected(telling, _at_ms(sent_at, at), at)
+        telling = corrected(telling, at_ms(sent_at, at), at)
     return _Told(fields, telling, door, raw).record(kind)
 
 
@@ -241,8 +224,8 @@ class _Told:
     def record(self, kind: str) -> Kept:
         """The open or event that it is. Raises Refused."""
         fields, most = self._fields, self._most
-        user = _id_of(fields, "userId", most)
-        anonymous = _id_of(fields, "anonymousId", most)
+        user = id_of(fields, "userId", most)
+        anonymous = id_of(fields, "anonymousId", most)
         device = self._device(anonymous)
         if device is None and user is None:
             raise missing(fields.path("anonymousId"), "or userId, or context.device.id")
@@ -267,7 +250,7 @@ class _Told:
         at = when(self._happened_ms(), telling, fields.path("timestamp"))
         app = context.fields("app") or Fields({}, context.path("app"))
         library = context.fields("library") or Fields({}, context.path("library"))
-        names = (_word(library, "name"), _word(library, "version"))
+        names = (word(library, "name"), word(library, "version"))
         frame = {
             "id": self._id(),
             "product": telling.speaker.product.id,
@@ -278,8 +261,8 @@ class _Told:
             "given_at_ms": at.given_at_ms,
             "device": device,
             "user_id": UserId(user) if user else None,
-            "app_version": _word(app, "version"),
-            "app_build": _word(app, "build"),
+            "app_version": word(app, "version"),
+            "app_build": word(app, "build"),
             "sdk": "/".join(filter(None, names)) or None,
             "dialect": telling.dialect,
             **self._address(),
@@ -288,7 +271,7 @@ class _Told:
         return frame
 
     def _id(self) -> RecordId:
-        said = _id_of(self._fields, "messageId", self._most)
+        said = id_of(self._fields, "messageId", self._most)
         # Without an id of its own an event is known by its content, so that a retry is the same record.
         return RecordId(said or derived("seg", self._door.id, self._raw.decode()))
 
@@ -296,7 +279,7 @@ class _Told:
         for name in ("originalTimestamp", "timestamp"):
             raw = self._fields.raw(name)
             if raw is not None:
-                return _at_ms(raw, self._fields.path(name))
+                return at_ms(raw, self._fields.path(name))
         return None
 
     def _address(self) -> dict[str, str | None]:
@@ -304,7 +287,7 @@ class _Told:
         telling, context = self._telling, self._context
         if not self._door.is_trusted:
             return {"ip": telling.ip, "user_agent": telling.user_agent}
-        said = _word(context, "ip")
+        said = word(context, "ip")
         address = plain_address(said) if said and said != "0.0.0.0" else None  # noqa: S104 - a sender's way to say none
         if address is None and context.flag("direct"):
             address = telling.ip
@@ -314,11 +297,11 @@ class _Told:
         context = self._context
         said = context.fields("device") or Fields({}, context.path("device"))
         os = context.fields("os") or Fields({}, context.path("os"))
-        own_id = _id_of(said, "id", self._most)
+        own_id = id_of(said, "id", self._most)
         id_ = own_id or anonymous
-        runs_on = self._platform(_word(os, "name"), _word(said, "type"))
+        runs_on = self._platform(word(os, "name"), word(said, "type"))
         ids = {}
-        advertising = _id_of(said, "advertisingId", self._most)
+        advertising = id_of(said, "advertisingId", self._most)
         if advertising:
             ids["idfa" if runs_on is Platform.IOS else "gaid"] = advertising
         if own_id and runs_on is Platform.IOS:
@@ -328,19 +311,19 @@ class _Told:
             found = Device(
                 id=DeviceId(id_),
                 platform=runs_on,
-                os_version=_word(os, "version"),
-                model=_word(said, "model"),
+                os_version=word(os, "version"),
+                model=word(said, "model"),
                 ids=ids,
-                att_status=_word(said, "trackingStatus"),
-                locale=_word(context, "locale"),
-                timezone=_word(context, "timezone"),
+                att_status=word(said, "trackingStatus"),
+                locale=word(context, "locale"),
+                timezone=word(context, "timezone"),
             )
         self._extra |= said.rest("context.device.") | os.rest("context.os.")
         return found
 
     def _platform(self, os: str | None, device_type: str | None) -> Platform:
         for said in (os, device_type):
-            found = _PLATFORMS.get((said or "").lower())
+            found = PLATFORMS.get((said or "").lower())
             if found is not None:
                 return found
         for name, said in (("context.os.name", os), ("context.device.type", device_type)):
@@ -350,7 +333,7 @@ class _Told:
 
     def _open(self, frame: dict[str, Any], device: Device, name: str) -> Kept:
         properties = self._properties()
-        link = properties.text("url") if _is_text(properties, "url") else None
+        link = properties.text("url") if is_text(properties, "url") else None
         referrers = self._referrers(properties, device)
         extra = self._rest() | properties.rest("properties.")
         extra["event"] = msgspec.json.encode(name).decode()
@@ -372,14 +355,14 @@ class _Told:
             (context, "url"),
             (context, "link"),
         ):
-            if _is_text(holder, name) and (value := holder.text(name, EVENT_BYTES_MAX)):
+            if is_text(holder, name) and (value := holder.text(name, EVENT_BYTES_MAX)):
                 found.append(Referrer(source=source, value=value))
         self._extra |= context.rest("context.referrer.")
         return tuple(found)
 
     def _event(self, frame: dict[str, Any], name: str, kind: str) -> Kept:
         properties = self._properties()
-        transaction = _id_of(properties, "order_id", self._most)
+        transaction = id_of(properties, "order_id", self._most)
         revenue = self._revenue(properties, name) if kind == "track" else None
         params = self._raw_properties
         event = Event(
@@ -403,76 +386,13 @@ class _Told:
     def _revenue(self, properties: Fields, name: str) -> Money | None:
         if name in NO_REVENUE:
             return None
-        amount = _amount(properties, "revenue")
-        if amount is None and name == TOTAL_IS_REVENUE:
-            amount = _amount(properties, "total")
-        if amount is None:
+        said = amount(properties, "revenue")
+        if said is None and name == TOTAL_IS_REVENUE:
+            said = amount(properties, "total")
+        if said is None:
             return None
-        currency = _word(properties, "currency") or self._telling.speaker.product.currency
-        return read_money(amount, currency.upper(), properties.path("revenue"))
+        currency = word(properties, "currency") or self._telling.speaker.product.currency
+        return read_money(said, currency.upper(), properties.path("revenue"))
 
     def _rest(self) -> dict[str, str]:
         return self._extra | self._context.rest("context.") | self._fields.rest()
-
-
-def _is_text(fields: Fields, name: str) -> bool:
-    raw = fields.raw(name)
-    if raw is not None:
-        fields.put_back(name, raw)
-    return raw is not None and raw[:1] == b'"'
-
-
-def _word(fields: Fields, name: str) -> str | None:
-    """A short text; a number stands for its digits, and what is neither is left to the rest."""
-    raw = fields.raw(name)
-    if raw is None:
-        return None
-    fields.put_back(name, raw)
-    if raw[:1] == b'"':
-        return fields.text(name)
-    if raw[:1] in b"-0123456789":
-        fields.raw(name)
-        return raw.decode()
-    return None
-
-
-def _id_of(fields: Fields, name: str, characters_max: int) -> str | None:
-    """An id; libraries of untyped languages send some of them as numbers."""
-    raw = fields.raw(name)
-    if raw is None:
-        return None
-    if raw[:1] in b"-0123456789":
-        text = raw.decode()
-        return None if is_absent_id(text) else text
-    fields.put_back(name, raw)
-    return fields.identifier(name, characters_max)
-
-
-def _amount(fields: Fields, name: str) -> str | None:
-    """A number as the decimal text that it was sent as, or a decimal in a string; None when absent."""
-    raw = fields.raw(name)
-    if raw is None:
-        return None
-    if raw[:1] == b'"':
-        fields.put_back(name, raw)
-        return fields.text(name, 64)
-    text = raw.decode()
-    if raw[:1] not in b"-0123456789":
-        raise wrong_type(fields.path(name), "a number", raw)
-    return text
-
-
-def _at_ms(raw: bytes, path: str) -> int:
-    """A time of Segment's: ISO 8601, in UTC where no offset is said, or milliseconds. Raises Refused."""
-    fields = Fields({path: msgspec.Raw(raw)})
-    if raw[:1] == b'"':
-        try:
-            said = _time.decode(raw)
-            aware = said if said.tzinfo else said.replace(tzinfo=UTC)
-            ms = (aware - _EPOCH) // timedelta(milliseconds=1)
-        except (msgspec.MsgspecError, OverflowError):
-            ms = -1
-        fields = Fields({path: msgspec.Raw(b"%d" % ms)})
-    at_ms = fields.time(path)
-    assert at_ms is not None  # a number is never absent
-    return at_ms

@@ -1,0 +1,249 @@
+"""Values as clients of loosely typed languages send them: numbers for texts, texts for numbers, times of many kinds. Pure."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from attribune.collect.absent import is_absent, is_absent_id
+from attribune.collect.fields import Fields, wrong_type
+from attribune.collect.records import Telling, read_money, when
+from attribune.collect.refuse import Refused
+from attribune.model.activity import Device, Platform
+from attribune.model.ids import RecordId, UserId
+from attribune.model.money import Money
+from attribune.model.refusal import RefusalReason
+
+#: Parameters of a form or a query; no client sends as many.
+PAIRS_MAX: Final = 1024
+_NUMBER: Final = b"-0123456789"
+_BASIC: Final = re.compile(r"basic +([A-Za-z0-9+/=_-]{1,800}) *\Z", re.IGNORECASE)
+#: What money is read with: more digits come from binary fractions and mean nothing.
+_DIGITS_MAX: Final = 12
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_time: Final = msgspec.json.Decoder(datetime)
+PLATFORMS: Final = {
+    "android": Platform.ANDROID,
+    "ios": Platform.IOS,
+    "ipados": Platform.IOS,
+    "iphone os": Platform.IOS,
+    "web": Platform.WEB,
+}
+
+
+def json_of(value: object) -> str:
+    """A value as the JSON text that ``extra`` and ``params`` hold."""
+    return msgspec.json.encode(value).decode()
+
+
+def is_text(fields: Fields, name: str) -> bool:
+    """Whether a field is a text; it stays unread."""
+    raw = fields.raw(name)
+    if raw is not None:
+        fields.put_back(name, raw)
+    return raw is not None and raw[:1] == b'"'
+
+
+def word(fields: Fields, name: str) -> str | None:
+    """A short text; a number stands for its digits, and what is neither is left to the rest."""
+    raw = fields.raw(name)
+    if raw is None:
+        return None
+    if raw[:1] == b'"':
+        fields.put_back(name, raw)
+        return fields.text(name)
+    if raw[:1] in _NUMBER:
+        return raw.decode()
+    fields.put_back(name, raw)
+    return None
+
+
+def id_of(fields: Fields, name: str, characters_max: int) -> str | None:
+    """An id; some are sent as numbers."""
+    raw = fields.raw(name)
+    if raw is None:
+        return None
+    if raw[:1] in _NUMBER:
+        text = raw.decode()
+        return None if is_absent_id(text) else text
+    fields.put_back(name, raw)
+    return fields.identifier(name, characters_max)
+
+
+def first_id(fields: Fields, names: tuple[str, ...], characters_max: int) -> str | None:
+    """The first of several ids that says something; the others stay unread."""
+    for name in names:
+        found = id_of(fields, name, characters_max)
+        if found is not None:
+            return found
+    return None
+
+
+def amount(fields: Fields, name: str) -> str | None:
+    """A number, or a text with one, as a decimal with at most twelve digits behind the point; None when absent. Raises Refused."""
+    raw = fields.raw(name)
+    if raw is None:
+        return None
+    if raw[:1] == b'"':
+        fields.put_back(name, raw)
+        text = fields.text(name, 64)
+        return None if text is None else decimal(text)
+    if raw[:1] not in _NUMBER:
+        raise wrong_type(fields.path(name), "a number", raw)
+    return decimal(raw.decode())
+
+
+def decimal(text: str) -> str:
+    """A number's digits without an exponent; what is no number stays as it is, for money to refuse."""
+    if len(text) > 64:
+        return text
+    try:
+        read = Decimal(text)
+    except InvalidOperation:
+        return text
+    exponent = read.as_tuple().exponent
+    if not isinstance(exponent, int) or read.adjusted() > 15:
+        return text
+    return f"{read:.{_DIGITS_MAX}f}" if exponent < -_DIGITS_MAX or exponent > 0 else f"{read:f}"
+
+
+def revenue(
+    fields: Fields, names: tuple[str, ...], currencies: tuple[str, ...], telling: Telling
+) -> Money | None:
+    """The first amount that is there, in the first currency that is said, else the product's. Raises Refused."""
+    found = next(((name, said) for name in names if (said := amount(fields, name))), None)
+    if found is None:
+        return None
+    currency = next((said for name in currencies if (said := word(fields, name))), None)
+    code = (currency or telling.speaker.product.currency).upper()
+    may_be_negative = telling.speaker.is_server
+    return read_money(found[1], code, fields.path(found[0]), may_be_negative=may_be_negative)
+
+
+def at_ms(raw: bytes, path: str) -> int:
+    """A time: ISO 8601, in UTC where no offset is said, or milliseconds. Raises Refused."""
+    fields = Fields({path: msgspec.Raw(raw)})
+    if raw[:1] == b'"':
+        try:
+            said = _time.decode(raw)
+            aware = said if said.tzinfo else said.replace(tzinfo=UTC)
+            ms = (aware - _EPOCH) // timedelta(milliseconds=1)
+        except (msgspec.MsgspecError, OverflowError):
+            ms = -1
+        fields = Fields({path: msgspec.Raw(b"%d" % ms)})
+    found = fields.time(path)
+    assert found is not None, "a number is never absent"
+    return found
+
+
+def moment(fields: Fields, name: str, units: int | None = None) -> int | None:
+    """A time in milliseconds: ISO 8601, or a number of ``units`` a second (1, 1,000, 1,000,000; by its size when None). Raises Refused."""
+    raw = fields.raw(name)
+    if raw is None or raw == b'""':
+        return None
+    path = fields.path(name)
+    text = raw.strip(b'"').decode("ascii", "replace")
+    try:
+        number = Decimal(text) if raw[:1] in _NUMBER or text.replace(".", "").isdigit() else None
+    except InvalidOperation:
+        number = None
+    if number is None or number.adjusted() > 18:
+        return at_ms(raw, path)
+    if units is None:
+        units = 1 if number < 10**11 else 1000 if number < 10**14 else 1_000_000
+    return at_ms(b"%d" % int(number * 1000 / units), path)
+
+
+def basic(authorization: str | None) -> str | None:
+    """The user name of Basic auth, or None."""
+    found = _BASIC.match(authorization or "")
+    if found is None:
+        return None
+    try:
+        said = b64decode(found[1]).decode()
+    except ValueError:
+        return None
+    return said.partition(":")[0] or None
+
+
+def pairs(text: str | bytes) -> dict[str, str]:
+    """The pairs of a form or a query by name, the first of each; those that say nothing are left out. Raises Refused."""
+    plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    try:
+        found = parse_qsl(plain, max_num_fields=PAIRS_MAX)
+    except ValueError:
+        raise Refused(
+            RefusalReason.TOO_LARGE, f"a form may have at most {PAIRS_MAX} parameters"
+        ) from None
+    return {name: value for name, value in reversed(found) if not is_absent(value)}
+
+
+def form_data(body: bytes) -> bytes | None:
+    """The JSON of a form's ``data``, plain or in base64; None when there is none. Raises Refused."""
+    said = pairs(body).get("data")
+    if said is None:
+        return None
+    if said.lstrip()[:1] in {"{", "["}:
+        return said.encode()
+    try:
+        return b64decode(said.replace(" ", "+"), validate=True)
+    except (NotBase64, ValueError):
+        raise Refused(
+            RefusalReason.MALFORMED, "data must be JSON, plain or in base64", "data"
+        ) from None
+
+
+def runs_on(telling: Telling, extra: dict[str, str], said: Mapping[str, str | None]) -> Platform:
+    """The platform that a client states first under one of some names; one we do not know is kept and is OTHER."""
+    for name, value in said.items():
+        if value:
+            found = PLATFORMS.get(value.lower())
+            if found is None:
+                extra[name] = json_of(value)
+            return found or Platform.OTHER
+    return telling.speaker.app.platform
+
+
+def frame(  # noqa: PLR0913 - what a record is made of
+    telling: Telling,
+    *,
+    record: str,
+    at: int | None,
+    path: str,
+    device: Device | None,
+    user: str | None = None,
+    stated: tuple[str | None, str | None] | None = None,
+    is_trusted: bool = False,
+    **texts: str | None,
+) -> dict[str, Any]:
+    """What every record of a dialect carries.
+
+    ``at`` is the client's time in milliseconds, which stood at ``path``; ``stated`` are the address and the user agent that the
+    sender states, which count at a trusted door; ``texts`` are ``app_version``, ``app_build`` and ``sdk``.
+    """
+    time = when(at, telling, path)
+    ip, agent = stated if is_trusted and stated else (telling.ip, telling.user_agent)
+    speaker = telling.speaker
+    return {
+        "id": RecordId(record),
+        "product": speaker.product.id,
+        "app": speaker.app.id,
+        "sender": speaker.sender,
+        "received_at_ms": telling.received_at_ms,
+        "occurred_at_ms": time.occurred_at_ms,
+        "given_at_ms": time.given_at_ms,
+        "device": device,
+        "user_id": UserId(user) if user else None,
+        "dialect": telling.dialect,
+        "ip": ip,
+        "user_agent": agent,
+        **texts,
+    }
