@@ -19,6 +19,7 @@ from attribune.collect.dialects.adjust_device import device_of
 from attribune.collect.dialects.adjust_times import read_time
 from attribune.collect.dialects.forms import Form
 from attribune.collect.dialects.letter import Letter
+from attribune.collect.dialects.loose import decimal, json_of
 from attribune.collect.fields import checked_json, missing
 from attribune.collect.records import Telling, corrected, read_money, when
 from attribune.collect.refuse import Refused
@@ -74,14 +75,10 @@ NO_SHARING: Final = "/disable_third_party_sharing"
 #: Amounts of Play's subscriptions are in millionths.
 MICROS: Final = 6
 
-_AMOUNT: Final = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?\Z", re.ASCII)
-_PLAIN_AMOUNT: Final = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,12})?\Z", re.ASCII)
 _MICROS_AMOUNT: Final = re.compile(r"\d{1,18}\Z", re.ASCII)
-_FINEST: Final = Decimal(1).scaleb(-12)
 _MINUTE_MS: Final = 60_000
 _ALLOWED: Final = {"enable": True, "disable": False}
 _object: Final = msgspec.json.Decoder(dict[str, Raw])
-_json: Final = msgspec.json.Encoder()
 
 
 class Message:
@@ -229,7 +226,9 @@ class Message:
         frame = self._frame(content)
         said = self._form.look("revenue")
         rounded = self._revenue(said)
-        revenue = rounded and _fair(_decimal(said or "0"), rounded.currency, str(frame["id"]))
+        revenue = rounded and _fair(
+            Decimal(decimal(said or "0")), rounded.currency, str(frame["id"])
+        )
         return self._told(frame, self._mapped("ad_revenue"), revenue, ("revenue",))
 
     def subscription(self, content: str) -> Event:
@@ -284,7 +283,7 @@ class Message:
         for word in (*EVENT_PARAMS, *shown):
             said = form.take(word)
             if said is not None:
-                params.setdefault(word, _text(said))
+                params.setdefault(word, json_of(said))
         return Event(
             **frame,
             name=name,
@@ -336,7 +335,7 @@ class Message:
             return None
         currency = self._form.take("currency") or self._telling.speaker.product.currency
         is_server = self._telling.speaker.is_server
-        return read_money(_digits(said), currency.upper(), "revenue", may_be_negative=is_server)
+        return read_money(decimal(said), currency.upper(), "revenue", may_be_negative=is_server)
 
     def _rest(self) -> dict[str, str]:
         form, device = self._form, self._device
@@ -346,19 +345,6 @@ class Message:
             form.drop(("os_name", "platform"))
         form.drop(("s2s", "user_agent", "ip_address") if self._door.is_trusted else ("s2s",))
         return form.rest() | self._extra
-
-
-def _digits(said: str) -> str:
-    """An amount without an exponent, which client libraries write where it is small."""
-    if _PLAIN_AMOUNT.match(said) or not _AMOUNT.match(said):
-        return said
-    return f"{_decimal(said):f}"
-
-
-def _decimal(said: str) -> Decimal:
-    """An amount, as fine as we read one."""
-    exact = Decimal(said)
-    return exact.quantize(_FINEST) if abs(exact) < 10**15 else exact
 
 
 def _fair(amount: Decimal, currency: str, id_: str) -> Money:
@@ -374,10 +360,6 @@ def _allowed(said: str, name: str) -> bool:
     if said not in _ALLOWED:
         raise Refused(RefusalReason.WRONG_TYPE, f"{name} must be enable or disable", name)
     return _ALLOWED[said]
-
-
-def _text(said: str) -> str:
-    return _json.encode(said).decode()
 
 
 _READERS: Final[dict[str, Callable[[Message, str], Activity]]] = {

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import unquote_plus
 
-import msgspec
-
 from attribune.collect.absent import SUSPECTS, is_absent, is_absent_id
+from attribune.collect.dialects.loose import json_of
 from attribune.collect.fields import TEXT_CHARACTERS_MAX
 from attribune.collect.refuse import Refused
 from attribune.model.refusal import RefusalReason
 
 #: More parameters than any client library sends.
 PARAMETERS_MAX: Final = 256
-_json: Final = msgspec.json.Encoder()
 
 
 class Form:
@@ -95,7 +93,7 @@ class Form:
 
     def rest(self) -> dict[str, str]:
         """What nobody asked for, as JSON text by name."""
-        return {name: _json.encode(value).decode() for name, value in self._values.items()}
+        return {name: json_of(value) for name, value in self._values.items()}
 
 
 def _plain(text: str) -> str:
