@@ -18,7 +18,7 @@ from attribune.collect.records import Telling
 from attribune.collect.refuse import Refused
 from attribune.collect.speaker import Speaker
 from attribune.collect.verdict import Kept
-from attribune.model.activity import Consent, Event, Evidence, Open, Sender
+from attribune.model.activity import Consent, Event, Evidence, Forget, Open, Sender
 from attribune.model.control import Door
 from attribune.model.ids import AppId, DoorId
 from attribune.settings import Settings
@@ -357,6 +357,12 @@ def test_what_is_said_of_single_partners_only_changes_nothing_for_all():
     assert (one.sharing, one.extra["partner_sharing_settings"]) == (None, '{"x":{"all":false}}')
 
 
+def test_the_wish_to_be_forgotten():
+    one = record("/gdpr_forget_device", ANDROID)
+    assert isinstance(one, Forget)
+    assert (one.device.id, one.device.ids["gaid"], one.sender) == (UUID, GAID, "app")
+
+
 def test_consent_to_be_measured():
     assert record("/measurement_consent", {**ANDROID, "measurement": "enable"}).measurement is True
     assert record("/measurement_consent", {**ANDROID, "measurement": "disable"}).measurement is False  # fmt: skip
@@ -512,6 +518,12 @@ def test_who_is_forgotten_is_told_so_from_then_on():
         assert told["tracking_state"] == "opted_out"
         assert not {"attribution", "ask_in"} & set(told)
     assert "tracking_state" not in answer(event, ACME)
+
+
+def test_a_no_to_measurement_may_be_taken_back_so_the_sdk_is_not_stopped():
+    no = Told(attribution=Credited(), measurement=False)
+    for one in (FIRST, ASK, letter("/measurement_consent", {**ANDROID, "measurement": "disable"})):
+        assert not {"tracking_state", "attribution", "ask_in"} & set(answer(one, no))
 
 
 def test_paths_and_methods_of_nobody_are_refused_in_json():

@@ -24,7 +24,7 @@ from house import wait_for
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from attribune.engines.memory import MemoryVault
-from attribune.model.activity import Consent, Event, Evidence, Open, Platform
+from attribune.model.activity import Consent, Event, Evidence, Forget, Open, Platform
 from attribune.model.control import App, Door, Link
 from attribune.model.errors import JournalFull
 from attribune.model.ids import AppId, DoorId, LinkId, PartnerId
@@ -233,6 +233,7 @@ def the_wish_to_be_forgotten(stage: Stage, device: str) -> None:
     stage.js("Adjust.gdprForgetMe()")
     wait_for(lambda: stage.door.since(Topic.ACTIVITY, before))
     (one,) = stage.door.since(Topic.ACTIVITY, before)
+    assert isinstance(one, Forget)
     assert one.device.id == device
     # From then on whatever is said of this device is answered so, and the SDK says nothing any more.
     wait_for(lambda: asked(stage, device).get("tracking_state") == "opted_out")

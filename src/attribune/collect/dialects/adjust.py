@@ -60,7 +60,7 @@ FIELDS: Final = {
     "/ad_revenue, /v2/purchase, /verify": "events ad_revenue, subscription, purchase_verification",
     "/third_party_sharing, sharing; /disable_third_party_sharing": "consent.sharing",
     "/measurement_consent, measurement": "consent.measurement",
-    "/gdpr_forget_device": "consent.measurement: false, for good",
+    "/gdpr_forget_device": "forget",
     "created_at_unix, created_at": "at",
     "sent_at": "sent_at",
     "web_uuid, android_uuid, primary_dedupe_token, secondary_dedupe_token, adid": "device.id, else the first other id",
@@ -212,13 +212,18 @@ def _device(heard: Heard) -> DeviceId | None:
 
 
 def _is_out(told: Told | None) -> bool:
-    """Whether a person is to be left alone: an SDK that hears of it stops for good."""
-    return told is not None and (told.forgotten or not told.measurement)
+    """Whether a person was forgotten.
+
+    An SDK that hears of it stops for good; so it does not hear of a no to measurement, which a person may take back.
+    """
+    return told is not None and told.forgotten
 
 
 def _about_attribution(path: str, heard: Heard) -> dict[str, Any]:
     """What an answer says of who brought the device, and when the SDK is to ask for it."""
     told = heard.told
+    if told is not None and not told.measurement:
+        return {}
     if path == ATTRIBUTION:
         if told is None:
             return {"ask_in": ASK_AGAIN_MS, "message": "not decided yet"}

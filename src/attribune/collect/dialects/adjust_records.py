@@ -29,6 +29,7 @@ from attribune.model.activity import (
     Consent,
     Event,
     Evidence,
+    Forget,
     Open,
     Platform,
     Referrer,
@@ -262,9 +263,9 @@ class Message:
             raise missing("measurement", "enable or disable")
         return Consent(**frame, measurement=_allowed(said, "measurement"), extra=self._rest())
 
-    def forget(self, content: str) -> Activity:
-        """The person asks to be forgotten: nothing of this device is measured any more."""
-        return Consent(**self._frame(content), measurement=False, extra=self._rest())
+    def forget(self, content: str) -> Forget:
+        """The person asks to be forgotten: nothing of this device is measured any more, and views let go of it."""
+        return Forget(**self._frame(content), extra=self._rest())
 
     # --- what several of them have
 
