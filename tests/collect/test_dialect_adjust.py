@@ -18,7 +18,7 @@ from attribune.collect.records import Telling
 from attribune.collect.refuse import Refused
 from attribune.collect.speaker import Speaker
 from attribune.collect.verdict import Kept
-from attribune.model.activity import Consent, Event, Evidence, Forget, Open, Sender
+from attribune.model.activity import Consent, Event, Evidence, Forget, KnownDevice, Open, Sender
 from attribune.model.control import Door
 from attribune.model.ids import AppId, DoorId
 from attribune.settings import Settings
@@ -126,6 +126,25 @@ def test_a_session_of_an_iphone_is_an_open():
     assert one.device.ids == {"idfv": "9F3C1B2A-0D4E-4F5A-8B6C-7D8E9F0A1B2C"}
     assert (one.app_version, one.app_build) == ("3.1.0", "310")
     assert one.occurred_at_ms == NOW - 393
+
+
+def test_installations_of_before_the_move_are_known_and_none_of_ours():
+    at = door(maps={"installed:before": "2026-11-21"})
+    old = {**ANDROID, "session_count": "57", "installed_at": "2026-11-20T23:59:59.999Z+0000"}
+    (first, _), (second, _) = ADJUST.read(letter("/session", old), telling(at), at)
+    known, opened = first.record, second.record
+    assert isinstance(known, KnownDevice)
+    assert isinstance(opened, Open)
+    assert (known.device, known.occurred_at_ms) == (opened.device, opened.occurred_at_ms)
+    assert len({known.id, opened.id}) == 2
+    for said, door_ in (
+        ({"installed_at": "2026-11-21T00:00:00.000Z+0000"}, at),
+        ({"installed_at": "never"}, at),
+        ({"installed_at": ""}, at),
+        ({}, door()),
+    ):
+        ((one, _),) = ADJUST.read(letter("/session", {**old, **said}), telling(door_), door_)
+        assert isinstance(one.record, Open)
 
 
 def test_the_first_session_waits_for_its_attribution_and_later_ones_look_it_up():
@@ -411,7 +430,7 @@ def test_what_a_server_tells_without_a_time_is_told_apart_by_the_minute():
 # --- servers
 
 
-def test_a_server_is_believed_at_a_trusted_door_only():
+def test_a_server_is_believed_and_an_app_is_not():
     said = {"gps_adid": GAID, "event_token": "e", "s2s": "1", "ip_address": "203.0.113.9", "user_agent": "UA", "adid": "", "created_at": "", "callback_params": ""}  # fmt: skip
     trusted = record("/event", said, door(is_trusted=True))
     assert (trusted.ip, trusted.user_agent, trusted.sender) == ("203.0.113.9", "UA", "server")
@@ -419,6 +438,10 @@ def test_a_server_is_believed_at_a_trusted_door_only():
     stranger = record("/event", said)
     assert (stranger.ip, stranger.user_agent, stranger.sender) == ("198.51.100.4", "okhttp", "app")
     assert stranger.extra["ip_address"] == '"203.0.113.9"'
+    proved = judged(letter("/event", said, authorization="Bearer tok")).record
+    assert (proved.ip, proved.user_agent, proved.sender) == ("203.0.113.9", "UA", "server")
+    signed = judged(letter("/event", said, authorization='Signature signature="ab"')).record
+    assert (signed.ip, signed.sender) == ("198.51.100.4", "app")
     forwarded = letter("/session", {"gps_adid": GAID}, **{"x-adjust-forwarded-for": "203.0.113.8"})
     assert judged(forwarded, door(is_trusted=True)).record.ip == "203.0.113.8"
 

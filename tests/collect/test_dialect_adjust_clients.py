@@ -141,7 +141,7 @@ def stage(tmp_path_factory) -> Iterator[Stage]:
             targets={"other": f"{pages.origin}/", "web": f"{pages.origin}/"},
         )  # fmt: skip
         secret = MemoryVault().seal(BEARER)
-        doors = (door("adj", TOKEN), door("srv", SERVER_TOKEN, is_trusted=True, sealed_secret=secret))  # fmt: skip
+        doors = (door("adj", TOKEN, sealed_secret=secret), door("srv", SERVER_TOKEN, is_trusted=True, sealed_secret=secret))  # fmt: skip
         folder = tmp_path_factory.mktemp("tls")
         with (
             front(ADJUST_WEB, link, *doors) as running,
@@ -277,19 +277,21 @@ def test_a_wrong_token_is_refused_in_json_and_kept_without_it(stage: Stage):
 # --- servers
 
 
-def send(url: str, token: str | None, event: str = "e1e2e3", **said: Any) -> Any:
-    config = AdjustClientConfig(app_token=SERVER_TOKEN, security_token=token)
+def send(url: str, token: str | None, app: str = SERVER_TOKEN, **said: Any) -> Any:
+    config = AdjustClientConfig(app_token=app, security_token=token)
     config.base_url = url  # type: ignore[assignment] # as an argument it becomes what its own HTTP client does not take
-    return asyncio.run(AdjustClient(config).send_event(event, said))
+    return asyncio.run(AdjustClient(config).send_event("e1e2e3", said))
 
 
-@pytest.mark.parametrize("path", ["/in/adjust/srv/event", "/event"])
-def test_a_client_of_the_server_calls(stage: Stage, path: str):
+@pytest.mark.parametrize("app", [TOKEN, SERVER_TOKEN], ids=["beside the app", "alone"])
+@pytest.mark.parametrize("is_at_root", [True, False])
+def test_a_client_of_the_server_calls(stage: Stage, app: str, is_at_root: bool):
+    path = "/event" if is_at_root else f"/in/adjust/{'adj' if app == TOKEN else 'srv'}/event"
     before = stage.door.end()
     gaid = "38400000-8cf0-11bd-b23e-10b96e40000d"
     now_s = int(time.time()) - 60
     answer = send(
-        f"{stage.door.url}{path}", BEARER, gps_adid=gaid, ip_address="203.0.113.9", created_at_unix=now_s,
+        f"{stage.door.url}{path}", BEARER, app, gps_adid=gaid, ip_address="203.0.113.9", created_at_unix=now_s,
         callback_params={"plan": "pro", "path": path},
     )  # fmt: skip
     assert answer["status"] == "OK"

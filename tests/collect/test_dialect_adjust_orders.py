@@ -62,10 +62,12 @@ def registered(told: Told, kind: type) -> Any:
     return next(c.record for t, c in told.entries if t is Topic.CONTROL and isinstance(c.record, kind))  # type: ignore[union-attr]  # fmt: skip
 
 
-def sent(messages: tuple[Message, ...], phone: dict[str, str], told: Told) -> list[tuple[Topic, Any]]:  # fmt: skip
+def sent(messages: tuple[Message, ...], phone: dict[str, str], told: Told, maps: dict[str, str]) -> list[tuple[Topic, Any]]:  # fmt: skip
     """The records of some messages that arrive one a second in this order, an hour after the first session."""
     app, product = registered(told, App), registered(told, Product)
-    door = Door(id=DoorId("d"), app=app.id, dialect="adjust", sha256=sha256(b"k").hexdigest())
+    door = Door(
+        id=DoorId("d"), app=app.id, dialect="adjust", sha256=sha256(b"k").hexdigest(), maps=maps
+    )
     kept, tries = [], dict.fromkeys((path, minute) for path, minute, _ in messages)
     for n, (path, minute, said) in enumerate(messages):
         now_ms = START_MS + 60 * MINUTE_MS + n * 1000
@@ -83,15 +85,21 @@ def sent(messages: tuple[Message, ...], phone: dict[str, str], told: Told) -> li
             user_agent="okhttp",
             dialect="adjust",
         )
-        ((verdict, _),) = ADJUST.read(Letter("POST", path, body=urlencode(form).encode()), telling, door)  # fmt: skip
-        assert isinstance(verdict, Kept), verdict.message
-        kept.append((verdict.topic, verdict.record))
+        letter = Letter("POST", path, body=urlencode(form).encode())
+        for verdict, _ in ADJUST.read(letter, telling, door):
+            assert isinstance(verdict, Kept), verdict.message
+            kept.append((verdict.topic, verdict.record))
     return kept
 
 
-def decided(story: str, messages: tuple[Message, ...], phone: dict[str, str]) -> Any:
+def decided(
+    story: str,
+    messages: tuple[Message, ...],
+    phone: dict[str, str],
+    maps: dict[str, str] | None = None,
+) -> Any:
     told, house = read_tale(story), House()
-    house.append([*told.entries, *sent(messages, phone, told)])
+    house.append([*told.entries, *sent(messages, phone, told, maps or {})])
     role = house.attributor()
     while role.step():
         pass
@@ -147,6 +155,17 @@ def test_messages_in_any_order_with_retries_end_in_the_same_decision(case: str):
 def messages_by_number(messages: tuple[Message, ...]) -> tuple[int, ...]:
     """Each message by the first place of one like it, so that orders that differ in nothing are tried once."""
     return tuple(messages.index(one) for one in messages)
+
+
+@pytest.mark.parametrize("installed", ["2026-02-27T00:00:00.000Z+0000", "2026-02-28T00:00:00.000Z+0000"])  # fmt: skip
+def test_every_order_knows_an_existing_user(installed: str):
+    is_new = installed > "2026-02-28"
+    at = {"installed_at": installed}
+    sessions = [(path, n, said | at) for path, n, said in (SESSION, SESSION, AGAIN)]
+    messages = (*sessions, click(TOUCH), EVENT)
+    for order in permutations(messages):
+        outcomes, _ = decided(STORY, order, ANDROID, {"installed:before": "2026-02-28"})
+        assert ("Attribution" in [name for name, _ in outcomes]) is is_new, order
 
 
 def test_without_a_click_of_ours_every_order_is_organic():

@@ -142,6 +142,7 @@ def known(turn: Turn, record: KnownDevice, about: Position) -> None:
     last_ms = record.last_seen_at_ms
     sessions = seen(state.sessions, last_ms) if last_ms else state.sessions
     turn.desk.put_device(msgspec.structs.replace(state, is_known=True, sessions=sessions))
+    turn.touched.add((state.product, state.device))  # who asks is told that nobody brought it
     for kind, value in device.ids.items():
         seen_ = PersonSeen(0, last_ms or 0, is_known=True)
         turn.desk.see_person(record.product, (kind, value), device.id, seen_)

@@ -23,6 +23,7 @@ from attribune.collect.dialects.letter import (
     Plain,
     Secret,
     Told,
+    bearer_of,
     hold_to,
     hold_to_secret,
 )
@@ -49,12 +50,12 @@ LABEL: Final = "label"
 
 _TOKEN: Final = re.compile(r"(?:^|&)app_token=([^&]{1,256})(?=&|$)", re.ASCII)
 _S2S: Final = re.compile(r"(?:^|&)s2s=1(?=&|$)", re.ASCII)
-_BEARER: Final = re.compile(r"bearer +([\x21-\x7e]{1,256}) *\Z", re.IGNORECASE | re.ASCII)
 _METHODS: Final = frozenset(("GET", "POST"))
 
 #: Adjust's fields → ours, for the reference.
 FIELDS: Final = {
     "/session": "open",
+    "installed_at of a session": "a device known before, where the door is told installed:before=DAY",
     "/sdk_click": "evidence",
     "/event, event_token": "event; its name is what the door maps the token to, else the token",
     "/ad_revenue, /v2/purchase, /verify": "events ad_revenue, subscription, purchase_verification",
@@ -74,7 +75,7 @@ FIELDS: Final = {
     "language, country": "device.locale",
     "app_version_short, app_version": "app.version; of an iPhone app_version is app.build",
     "Client-SDK (header)": "app.sdk",
-    "ip_address, X-Adjust-Forwarded-For (header), user_agent": "ip, user_agent, at a trusted door",
+    "ip_address, X-Adjust-Forwarded-For (header), user_agent": "ip, user_agent, from a server that says the door's secret",
     "referrer, raw_referrer, attribution_token": "referrers",
     "referrer_api": "referrers.source",
     "click_time, install_begin_time, click_time_server, install_begin_time_server": "times of the referrer",
@@ -103,9 +104,9 @@ class Adjust(Plain):
         secret, must say it as ``Authorization: Bearer``.
         """
         hold_to(_said_in(letter, _TOKEN), door, "app_token")
-        said = _BEARER.match(letter.authorization or "")
+        said = bearer_of(letter)
         if said or door.is_trusted or _said_in(letter, _S2S) is not None:
-            hold_to_secret(said and said[1], secret(), is_needed=not door.is_trusted)
+            hold_to_secret(said, secret(), is_needed=not door.is_trusted)
 
     def asks(self, letter: Letter, door: Door) -> DeviceId | None:  # noqa: ARG002 - the letter says it all
         """The device of ``GET /attribution``. Raises Refused when it names none."""
@@ -123,7 +124,7 @@ class Adjust(Plain):
             raise Refused(RefusalReason.MALFORMED, f"{path} takes GET and POST", status=405)
         raw = letter.body or letter.query.encode("utf-8", "replace")
         try:
-            return [Judged(Message(letter, path, telling, door).read(), raw)]
+            return [Judged(kept, raw) for kept in Message(letter, path, telling, door).read()]
         except Refused as refused:
             return [Judged(refused.bare(), raw)]
 
@@ -228,7 +229,7 @@ def _about_attribution(path: str, heard: Heard) -> dict[str, Any]:
         if told is None:
             return {"ask_in": ASK_AGAIN_MS, "message": "not decided yet"}
         return {"attribution": _attribution(told.attribution) | _deep_link(told)}
-    record = next((v.record for v in heard.verdicts if isinstance(v, Kept)), None)
+    record = next((v.record for v in reversed(heard.verdicts) if isinstance(v, Kept)), None)
     if isinstance(record, Open):
         said = {"ask_in": _ask_in(heard, record)}
         return said if told is None else said | {"attribution": _attribution(told.attribution)}

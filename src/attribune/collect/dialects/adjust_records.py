@@ -18,7 +18,7 @@ from attribune.collect.address import plain_address
 from attribune.collect.dialects.adjust_device import device_of
 from attribune.collect.dialects.adjust_times import read_time
 from attribune.collect.dialects.forms import Form
-from attribune.collect.dialects.letter import Letter
+from attribune.collect.dialects.letter import Letter, bearer_of
 from attribune.collect.dialects.loose import decimal, json_of
 from attribune.collect.fields import checked_json, missing
 from attribune.collect.records import Telling, corrected, read_money, when
@@ -30,10 +30,12 @@ from attribune.model.activity import (
     Event,
     Evidence,
     Forget,
+    KnownDevice,
     Open,
     Platform,
     Referrer,
     ReferrerSource,
+    Sender,
 )
 from attribune.model.control import Door
 from attribune.model.ids import RecordId, derived, digest
@@ -85,7 +87,16 @@ _object: Final = msgspec.json.Decoder(dict[str, Raw])
 class Message:
     """One letter while it is read."""
 
-    __slots__ = ("_device", "_door", "_extra", "_form", "_letter", "_path", "_telling")
+    __slots__ = (
+        "_device",
+        "_door",
+        "_extra",
+        "_form",
+        "_is_server",
+        "_letter",
+        "_path",
+        "_telling",
+    )
 
     def __init__(self, letter: Letter, path: str, telling: Telling, door: Door) -> None:
         """Take its parameters. Raises Refused when they are none."""
@@ -96,11 +107,16 @@ class Message:
         form.drop(("app_token",))
         sent = form.take("sent_at")
         sent_at_ms = read_time(sent) if sent else None
+        #: Who says the door's secret is a server, and so is whoever speaks at a trusted door.
+        self._is_server = door.is_trusted or bearer_of(letter) is not None
+        if self._is_server:
+            speaker = msgspec.structs.replace(telling.speaker, sender=Sender.SERVER)
+            telling = msgspec.structs.replace(telling, speaker=speaker)
         self._telling = corrected(telling, sent_at_ms, "sent_at")
         self._extra: dict[str, str] = {}
 
-    def read(self) -> Kept:
-        """The record that it is. Raises Refused."""
+    def read(self) -> list[Kept]:
+        """The record that it is, and before a session of an existing user that it is one. Raises Refused."""
         telling, form = self._telling, self._form
         # Made before anything is taken: a record is known by all that its message says.
         content = form.said(RETRIED)
@@ -109,7 +125,34 @@ class Message:
         )
         record = _READERS[self._path](self, content)
         first = isinstance(record, Open) and self._is_first
-        return Kept(Topic.ACTIVITY, record, wants_attribution=first, looks_up=not first)
+        kept = Kept(Topic.ACTIVITY, record, wants_attribution=first, looks_up=not first)
+        known = self._known(record) if isinstance(record, Open) else None
+        return [Kept(Topic.ACTIVITY, known), kept] if known else [kept]
+
+    def _known(self, opened: Open) -> KnownDevice | None:
+        """That the app was on the device before its installations were ours to count.
+
+        Every session of a device says the same of it, so their order does not matter.
+        """
+        before, installed = (
+            self._door.mapped("installed", "before"),
+            self._form.look("installed_at"),
+        )
+        if before is None or installed is None:
+            return None
+        at_ms, until_ms = read_time(installed), read_time(f"{before}T00:00:00Z")
+        if at_ms is None or until_ms is None or at_ms >= until_ms:
+            return None
+        return KnownDevice(
+            id=RecordId(derived("adj", "known", opened.id)),
+            product=opened.product,
+            app=opened.app,
+            sender=opened.sender,
+            received_at_ms=opened.received_at_ms,
+            occurred_at_ms=opened.occurred_at_ms,
+            device=opened.device,
+            dialect=opened.dialect,
+        )
 
     @property
     def _is_first(self) -> bool:
@@ -163,7 +206,7 @@ class Message:
     def _address(self) -> dict[str, str | None]:
         """Where it came from: as stated by a sender who is believed, else as the connection says."""
         telling, form = self._telling, self._form
-        if not self._door.is_trusted:
+        if not self._is_server:
             return {"ip": telling.ip, "user_agent": telling.user_agent}
         said = form.take("ip_address") or self._letter.headers.get("x-adjust-forwarded-for")
         address = plain_address(str(said)) if said else None
@@ -344,7 +387,7 @@ class Message:
             self._keep_json(name)
         if device.platform is not Platform.OTHER:
             form.drop(("os_name", "platform"))
-        form.drop(("s2s", "user_agent", "ip_address") if self._door.is_trusted else ("s2s",))
+        form.drop(("s2s", "user_agent", "ip_address") if self._is_server else ("s2s",))
         return form.rest() | self._extra
 
 

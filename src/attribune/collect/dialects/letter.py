@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
@@ -31,6 +32,7 @@ class Headers(Protocol):
         ...
 
 
+_BEARER: Final = re.compile(r"bearer +([\x21-\x7e]{1,256}) *\Z", re.IGNORECASE | re.ASCII)
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -199,6 +201,12 @@ def hold_to(key: str | None, door: Door, param: str) -> None:
     if not hmac.compare_digest(sha256((key or "").encode()).hexdigest(), door.sha256):
         message = "use the key that this door was made with"
         raise Refused(RefusalReason.UNKNOWN_KEY, message, param)
+
+
+def bearer_of(letter: Letter) -> str | None:
+    """What a letter says as ``Authorization: Bearer``, or None."""
+    found = _BEARER.match(letter.authorization or "")
+    return found[1] if found else None
 
 
 def hold_to_secret(said: str | None, secret: str | None, *, is_needed: bool) -> None:
