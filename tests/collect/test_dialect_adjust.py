@@ -10,8 +10,11 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 from front import GAME, registry
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from attribune.collect.dialects.adjust import Adjust
+from attribune.collect.dialects.adjust_records import TELLING_PATHS
 from attribune.collect.dialects.adjust_times import read_time, write_time
 from attribune.collect.dialects.letter import Credited, Heard, Letter, Told
 from attribune.collect.records import Telling
@@ -19,6 +22,7 @@ from attribune.collect.refuse import Refused
 from attribune.collect.speaker import Speaker
 from attribune.collect.verdict import Kept
 from attribune.model.activity import Consent, Event, Evidence, Forget, KnownDevice, Open, Sender
+from attribune.model.codec import encode
 from attribune.model.control import Door
 from attribune.model.ids import AppId, DoorId
 from attribune.settings import Settings
@@ -562,6 +566,35 @@ def test_paths_and_methods_of_nobody_are_refused_in_json():
 @pytest.mark.parametrize("body", [b"android_uuid=%ff", b"\xff=1", b"a=1&" * 300])
 def test_what_is_no_form_is_refused(body: bytes):
     assert isinstance(judged(Letter("POST", "/session", body=body)), Refused)
+
+
+STRANGE = st.one_of(
+    st.text(max_size=12),
+    st.integers(-(10**20), 10**20).map(str),
+    st.floats().map(str),
+    st.sampled_from(["", "0", "null", "{}", "[]", '{"a":{"b":[1]}}', '{"a"', "9" * 400, "1e-400", "Infinity", "2026-99-99T00:00:00.000Z+9999", "{x}", "\x00", "é"]),
+)  # fmt: skip
+WHOLE = {
+    **ANDROID, "event_token": "e", "revenue": "1.5", "currency": "EUR", "callback_params": "{}", "partner_params": "{}",
+    "source": "install_referrer", "referrer": "a", "click_time": "0", "sharing": "enable", "measurement": "enable",
+    "granular_third_party_sharing_options": "{}", "deduplication_id": "d", "order_id": "o", "installed_at": "x", "session_count": "1",
+}  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    path=st.sampled_from(sorted(TELLING_PATHS)),
+    changed=st.dictionaries(st.sampled_from(sorted(WHOLE)), STRANGE, max_size=5),
+)
+def test_no_value_is_a_fault(path: str, changed: dict[str, str]):
+    at = door(maps={"installed:before": "2026-11-22"})
+    one = letter(path, {name: value.encode("utf-8", "replace") for name, value in (WHOLE | changed).items()})  # fmt: skip
+    for verdict, _ in ADJUST.read(one, telling(at), at):
+        if isinstance(verdict, Kept):
+            encode(verdict.record)
+            ADJUST.accept(Heard(one, at, [verdict], ACME, "https://a", NOW))
+        else:
+            assert 400 <= ADJUST.refuse(verdict, one).status < 500
 
 
 # --- times

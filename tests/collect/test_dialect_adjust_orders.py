@@ -97,9 +97,10 @@ def decided(
     messages: tuple[Message, ...],
     phone: dict[str, str],
     maps: dict[str, str] | None = None,
+    more: tuple[tuple[Topic, Any], ...] = (),
 ) -> Any:
     told, house = read_tale(story), House()
-    house.append([*told.entries, *sent(messages, phone, told, maps or {})])
+    house.append([*told.entries, *sent(messages, phone, told, maps or {}), *more])
     role = house.attributor()
     while role.step():
         pass
@@ -166,6 +167,29 @@ def test_every_order_knows_an_existing_user(installed: str):
     for order in permutations(messages):
         outcomes, _ = decided(STORY, order, ANDROID, {"installed:before": "2026-02-28"})
         assert ("Attribution" in [name for name, _ in outcomes]) is is_new, order
+
+
+def test_a_server_that_knows_the_advertising_id_only_speaks_of_the_same_person():
+    told = read_tale(STORY)
+    app, product = registered(told, App), registered(told, Product)
+    door = Door(id=DoorId("s"), app=app.id, dialect="adjust", sha256="", implies_open=True)
+    now_ms = START_MS + 120 * MINUTE_MS
+    telling = Telling(
+        speaker=Speaker(sender=Sender.SERVER, app=app, product=product),
+        directory=Registry(),
+        settings=Settings(),
+        received_at_ms=now_ms,
+        ip=None,
+        user_agent=None,
+        dialect="adjust",
+    )
+    said = {"s2s": "1", "event_token": "deposit", "gps_adid": ANDROID["gps_adid"], "os_name": "android"}  # fmt: skip
+    ((verdict, _),) = ADJUST.read(Letter("GET", "/event", query=urlencode(said)), telling, door)
+    assert isinstance(verdict, Kept)
+    more = ((verdict.topic, verdict.record),)
+    outcomes, _ = decided(STORY, (SESSION, click(TOUCH)), ANDROID, more=more)
+    (credit,) = [credit for name, credit in outcomes if name == "CreditedEvent"]
+    assert credit[:2] == ("acme", "spring")
 
 
 def test_without_a_click_of_ours_every_order_is_organic():
