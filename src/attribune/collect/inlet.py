@@ -122,7 +122,10 @@ class Inlet:
                     why = why or refused.bare()
                 else:
                     return dialect, door
-        raise why or Refused(RefusalReason.UNKNOWN_DOOR, "no door is here", "door")
+        try:
+            raise why or Refused(RefusalReason.UNKNOWN_DOOR, "no door is here", "door")
+        finally:
+            del why  # or it and this frame would hold each other
 
     def _secret(self, door: Door) -> str | None:
         """What a door has sealed, in clear."""

@@ -134,8 +134,8 @@ def _said(letter: Letter) -> bytes:
 
 def _token(letter: Letter) -> str | None:
     """The token of the first event, which all of a letter share; or the user of Basic auth."""
-    if letter.authorization:
-        return loose.basic(letter.authorization)
+    if (said := loose.basic(letter.authorization)) is not None:
+        return said
     try:
         fields = Fields.of(loose.records_of(_said(letter), "", EVENTS_MAX)[0])
         properties = fields.fields("properties")

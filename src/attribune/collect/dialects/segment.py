@@ -111,8 +111,8 @@ class Segment(Plain):
         asked = _SETTINGS.match(letter.path)
         if asked:
             return asked[1]
-        if letter.authorization:
-            return basic(letter.authorization)
+        if (said := basic(letter.authorization)) is not None:
+            return said
         try:
             return Fields.of(letter.body).text("writeKey", 256)
         except (Refused, msgspec.MsgspecError, UnicodeDecodeError):
