@@ -176,8 +176,11 @@ def basic(authorization: str | None) -> str | None:
     return said.partition(":")[0] or None
 
 
-def pairs(text: str | bytes) -> dict[str, str]:
-    """The pairs of a form or a query by name, the first of each; those that say nothing are left out. Raises Refused."""
+def pairs(text: str | bytes, literal: frozenset[str] = frozenset()) -> dict[str, str]:
+    """The pairs of a form or a query by name, the first of each; those that say nothing are left out. Raises Refused.
+
+    What is ``literal`` may look like a macro that nobody filled in, and is none.
+    """
     plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     try:
         found = parse_qsl(plain, max_num_fields=PAIRS_MAX)
@@ -185,7 +188,11 @@ def pairs(text: str | bytes) -> dict[str, str]:
         raise Refused(
             RefusalReason.TOO_LARGE, f"a form may have at most {PAIRS_MAX} parameters"
         ) from None
-    return {name: value for name, value in reversed(found) if not is_absent(value)}
+    return {
+        name: value
+        for name, value in reversed(found)
+        if (name in literal and value) or not is_absent(value)
+    }
 
 
 def form_data(body: bytes) -> bytes | None:
