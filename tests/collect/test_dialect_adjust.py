@@ -489,8 +489,8 @@ def test_who_must_say_what_the_door_knows():
     assert held(wrong, open_, None) == "app_token"
     assert held(letter("/event", {}), open_, None) == "app_token"
     assert held(Letter("GET", "/attribution", query=f"a=1&app_token={TOKEN}"), open_, None) is None
-    # A server is known by the door's secret; without one no server is heard.
-    assert held(server, open_, None) == "Authorization"
+    # A server is known by the door's secret; a door without one hears it as it hears apps.
+    assert held(server, open_, None) is None
     assert held(server, open_, "tok") is None
     assert held(server, open_, "other") == "Authorization"
     assert held(silent, open_, "tok") == "Authorization"

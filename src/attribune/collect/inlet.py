@@ -6,11 +6,13 @@ Clients whose host is fixed, and who so can carry no path, come to the root; the
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from attribune.collect.asking import Waiting
 from attribune.collect.dialects import DIALECTS, Dialect, Heard, Letter, told_of
+from attribune.collect.dialects.landing import with_landings
 from attribune.collect.dialects.letter import Told
 from attribune.collect.keeping import keep_judged
 from attribune.collect.means import Means
@@ -26,6 +28,8 @@ from attribune.model.control import Door
 from attribune.model.ids import DeviceId, DoorId
 from attribune.model.refusal import RefusalReason
 
+#: A dialect that may be meant, and its doors.
+Speaking = tuple[Dialect, list[Door]]
 #: Where doors stand.
 IN: Final = "/in/"
 
@@ -47,16 +51,17 @@ class Inlet:
         if dialect is None or door is None or door.is_disabled or door.dialect != name:
             message = "no door is here; use the url that `attribune door add` gave"
             raise Refused(RefusalReason.UNKNOWN_DOOR, message, "door")
-        return await self._hear(request, dialect, (door,), f"/{rest}")
+        return await self._hear(request, [(dialect, [door])], f"/{rest}")
 
     async def at_root(self, request: Request) -> Answer | None:
         """A request at the root of a client that can carry no path; None when no dialect with a door speaks there."""
-        for dialect in DIALECTS.values():
-            if request.path.startswith(dialect.root_paths):
-                doors = self._means.directory.doors_of(dialect.name)
-                if doors:
-                    return await self._hear(request, dialect, doors, request.path)
-        return None
+        speaking = [
+            (dialect, doors)
+            for dialect in DIALECTS.values()
+            if _speaks_at(request.path, dialect)
+            and (doors := self._means.directory.doors_of(dialect.name))
+        ]
+        return await self._hear(request, speaking, request.path) if speaking else None
 
     def lets_read(self, path: str, origin: str) -> list[tuple[str, str]]:
         """The headers by which a page may read the answer of a door: a page of its app, or any when the app names none."""
@@ -72,7 +77,7 @@ class Inlet:
             doors = (
                 door
                 for dialect in DIALECTS.values()
-                if path.startswith(dialect.root_paths)
+                if _speaks_at(path, dialect)
                 for door in directory.doors_of(dialect.name)
             )
         apps = (directory.app(door.app) for door in doors if door)
@@ -83,41 +88,48 @@ class Inlet:
         if path.startswith(IN):
             dialect = DIALECTS.get(path.removeprefix(IN).partition("/")[0])
         else:
-            speaking = (one for one in DIALECTS.values() if path.startswith(one.root_paths))
+            speaking = (one for one in DIALECTS.values() if _speaks_at(path, one))
             dialect = next(speaking, None)
         return unavailable if dialect is None else dialect.put_off(unavailable)
 
-    async def _hear(
-        self, request: Request, dialect: Dialect, doors: Iterable[Door], path: str
-    ) -> Answer:
+    async def _hear(self, request: Request, speaking: Sequence[Speaking], path: str) -> Answer:
+        """Hear what a dialect's client says at the door whose key it carries; of several dialects the first answers for nobody's."""
         letter = Letter(request.method, path, request.query, request.headers)
+        dialect = speaking[0][0]
         try:
-            letter = await self._whole(request, letter, dialect)
-            door = self._door(letter, dialect, doors)
+            most = max(dialect.body_bytes_max for dialect, _ in speaking)
+            letter = await self._whole(request, letter, most)
+            dialect, door = self._door(letter, speaking)
             return await self._pass(request, letter, dialect, door)
         except Refused as refused:
             await self._means.keep_request(request, refused)
             return dialect.refuse(refused, letter)
 
-    async def _whole(self, request: Request, letter: Letter, dialect: Dialect) -> Letter:
+    async def _whole(self, request: Request, letter: Letter, bytes_max: int) -> Letter:
         settings = self._means.settings
-        most = min(dialect.body_bytes_max, settings.body_bytes_max)
+        most = min(bytes_max, settings.body_bytes_max)
         sent = await request.body(most, settings.body_wait_ms)
         return letter._replace(body=await request.unpacked(sent, most, sniff=True))
 
-    def _door(self, letter: Letter, dialect: Dialect, doors: Iterable[Door]) -> Door:
-        """The door whose key a letter carries. Raises Refused."""
-        unseal = self._means.ways.unseal
+    def _door(self, letter: Letter, speaking: Sequence[Speaking]) -> tuple[Dialect, Door]:
+        """The door whose key a letter carries, and its dialect. Raises Refused."""
         why: Refused | None = None
-        for door in doors:
-            sealed = door.sealed_secret
-            try:
-                dialect.hold_to_key(letter, door, lambda sealed=sealed: sealed and unseal(sealed))  # type: ignore[misc]
-            except Refused as refused:
-                why = why or refused.bare()
-            else:
-                return door
-        raise why or Refused(RefusalReason.UNKNOWN_DOOR, "no door is here", "door")
+        for dialect, doors in speaking:
+            for door in doors:
+                try:
+                    dialect.hold_to_key(letter, door, partial(self._secret, door))
+                except Refused as refused:
+                    why = why or refused.bare()
+                else:
+                    return dialect, door
+        try:
+            raise why or Refused(RefusalReason.UNKNOWN_DOOR, "no door is here", "door")
+        finally:
+            del why  # or it and this frame would hold each other
+
+    def _secret(self, door: Door) -> str | None:
+        """What a door has sealed, in clear."""
+        return self._means.ways.unseal(door.sealed_secret) if door.sealed_secret else None
 
     async def _pass(self, request: Request, letter: Letter, dialect: Dialect, door: Door) -> Answer:
         means = self._means
@@ -141,7 +153,7 @@ class Inlet:
                 Heard(letter, door, (), told, means.ways.base_url(), means.clock.now_ms())
             )
         judged = []
-        for each in dialect.read(letter, telling, door):
+        for each in with_landings(dialect.read(letter, telling, door)):
             judged.append(each)
             await request.turn.spend(RECORD_COST_BYTES + len(each.raw))
         await keep_judged(means, request, judged)
@@ -186,6 +198,11 @@ class Inlet:
             raise Refused(RefusalReason.FORBIDDEN_FOR_KEY, message, "address")
         sender = Sender.SERVER if door.is_trusted else Sender.APP
         return Speaker(sender=sender, app=app, product=product)
+
+
+def _speaks_at(path: str, dialect: Dialect) -> bool:
+    """Whether clients of a dialect come to a path of the root: one of its paths, or one below."""
+    return any(f"{path}/".startswith(f"{root.rstrip('/')}/") for root in dialect.root_paths)
 
 
 def _is_within(ip: str | None, networks: tuple[str, ...]) -> bool:

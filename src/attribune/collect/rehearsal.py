@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from attribune.collect.dialects import DIALECTS, Letter
+from attribune.collect.dialects.landing import with_landings
 from attribune.collect.records import Telling
 from attribune.collect.refuse import Refused
 from attribune.collect.speaker import Speaker
@@ -55,7 +56,8 @@ class Rehearsal:
         letter = letter or dialect.sample("sample-key", now_ms)
         telling = _telling(door, app, product, directory, settings, now_ms)
         try:
-            return [_shown(verdict) for verdict, _ in dialect.read(letter, telling, door)]
+            judged = with_landings(dialect.read(letter, telling, door))
+            return [_shown(verdict) for verdict, _ in judged]
         except Refused as refused:
             return [_shown(refused)]
 

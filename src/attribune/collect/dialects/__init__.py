@@ -8,10 +8,29 @@ from __future__ import annotations
 from typing import Final
 
 from attribune.collect.dialects.adjust import Adjust
+from attribune.collect.dialects.amplitude import Amplitude
+from attribune.collect.dialects.appsflyer_ctv import AppsFlyerCtv
+from attribune.collect.dialects.ga4 import Ga4
 from attribune.collect.dialects.letter import Dialect, Heard, Letter, told_of
+from attribune.collect.dialects.mixpanel import Mixpanel
+from attribune.collect.dialects.posthog import PostHog
+from attribune.collect.dialects.rudder import Rudder
 from attribune.collect.dialects.segment import Segment
+from attribune.collect.dialects.singular import Singular
+from attribune.collect.dialects.snowplow import Snowplow
 
-_ALL: Final[tuple[Dialect, ...]] = (Segment(), Adjust())
+_ALL: Final[tuple[Dialect, ...]] = (
+    Adjust(),
+    Segment(),
+    Rudder(),
+    Snowplow(),
+    PostHog(),
+    Ga4(),
+    Singular(),
+    AppsFlyerCtv(),
+    Mixpanel(),
+    Amplitude(),
+)
 #: Every dialect by the name that stands in the address of its doors.
 DIALECTS: Final[dict[str, Dialect]] = {dialect.name: dialect for dialect in _ALL}
 

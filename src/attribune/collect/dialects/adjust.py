@@ -106,7 +106,7 @@ class Adjust(Plain):
         hold_to(_said_in(letter, _TOKEN), door, "app_token")
         said = bearer_of(letter)
         if said or door.is_trusted or _said_in(letter, _S2S) is not None:
-            hold_to_secret(said, secret(), is_needed=not door.is_trusted)
+            hold_to_secret(said, secret())
 
     def asks(self, letter: Letter, door: Door) -> DeviceId | None:  # noqa: ARG002 - the letter says it all
         """The device of ``GET /attribution``. Raises Refused when it names none."""

@@ -209,13 +209,8 @@ def bearer_of(letter: Letter) -> str | None:
     return found[1] if found else None
 
 
-def hold_to_secret(said: str | None, secret: str | None, *, is_needed: bool) -> None:
-    """Raises Refused when a server does not say a door's secret; a door without one hears no server, where one is needed."""
-    if secret is None and not is_needed:
-        return
-    if secret is None:
-        message = "this door hears no servers; make one with `attribune door add --secret`"
-        raise Refused(RefusalReason.FORBIDDEN_FOR_KEY, message, "Authorization")
-    if not hmac.compare_digest(secret.encode(), (said or "").encode()):
+def hold_to_secret(said: str | None, secret: str | None) -> None:
+    """Raises Refused when a door has a secret and a server does not say it; a door without one hears servers as it hears apps."""
+    if secret is not None and not hmac.compare_digest(secret.encode(), (said or "").encode()):
         message = "send `Authorization: Bearer` with the secret of this door"
         raise Refused(RefusalReason.UNKNOWN_KEY, message, "Authorization")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -14,11 +14,13 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from attribune.collect.absent import is_absent, is_absent_id
-from attribune.collect.fields import Fields, wrong_type
+from attribune.collect.fields import Fields, list_of, wrong_type
 from attribune.collect.records import Telling, read_money, when
 from attribune.collect.refuse import Refused
+from attribune.collect.verdict import Judged, Kept
 from attribune.model.activity import Device, Platform
-from attribune.model.ids import RecordId, UserId
+from attribune.model.control import Door
+from attribune.model.ids import RecordId, UserId, derived
 from attribune.model.money import Money
 from attribune.model.refusal import RefusalReason
 
@@ -247,3 +249,43 @@ def frame(  # noqa: PLR0913 - what a record is made of
         "user_agent": agent,
         **texts,
     }
+
+
+def known_by(kind: str, door: Door, said: str, at: int | None, telling: Telling) -> RecordId:
+    """The id of a record whose client gave it none: what it says, so that the same told again is the same record.
+
+    Where no time is said two may say the same and be two, so each is its own.
+    """
+    when_ = "" if at is not None else str(telling.received_at_ms)
+    return RecordId(derived(kind, door.id, said, when_))
+
+
+def each(
+    raws: Sequence[msgspec.Raw], path: str, read: Callable[[bytes, str], Kept]
+) -> Iterable[Judged]:
+    """A verdict for each of several records, each made when it is asked for. ``path`` is the list that they stand in."""
+    for index, inner in enumerate(raws):
+        raw = bytes(inner)
+        yield judged(raw, f"{path}[{index}]" if path else f"[{index}]", read)
+
+
+def judged(raw: bytes, path: str, read: Callable[[bytes, str], Kept]) -> Judged:
+    """The verdict about one record."""
+    try:
+        return Judged(read(raw, path), raw)
+    except Refused as refused:
+        return Judged(refused.bare(), raw)
+
+
+def records_of(raw: bytes, path: str, most: int) -> list[msgspec.Raw]:
+    """The records of a list that a letter holds. Raises Refused when it is none, or they are too many."""
+    if raw[:1] != b"[":
+        raise wrong_type(path or "the body", "a list", raw)
+    try:
+        found = list_of(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+        raise Refused(RefusalReason.MALFORMED, f"this is not JSON: {fault}", path or None) from None
+    if len(found) > most:
+        message = f"a letter may have at most {most} records; send several"
+        raise Refused(RefusalReason.TOO_MANY_RECORDS, message, path or None)
+    return found
