@@ -451,7 +451,10 @@ def test_a_server_is_believed_and_an_app_is_not():
     stranger = record("/event", said)
     assert (stranger.ip, stranger.user_agent, stranger.sender) == ("198.51.100.4", "okhttp", "app")
     assert stranger.extra["ip_address"] == '"203.0.113.9"'
-    proved = judged(letter("/event", said, authorization="Bearer tok")).record
+    bearer = letter("/event", said, authorization="Bearer tok")
+    claimed = judged(bearer).record
+    assert (claimed.ip, claimed.sender) == ("198.51.100.4", "app")  # nothing held it to a secret
+    proved = judged(bearer, door(sealed_secret="sealed")).record
     assert (proved.ip, proved.user_agent, proved.sender) == ("203.0.113.9", "UA", "server")
     signed = judged(letter("/event", said, authorization='Signature signature="ab"')).record
     assert (signed.ip, signed.sender) == ("198.51.100.4", "app")
