@@ -96,8 +96,9 @@ class Snowplow(Plain):
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
         """Raises Refused when the application id is not the door's key."""
         try:
-            first = _events(letter)[0]
-            key = loose.word(Fields.of(first), "aid")
+            key = loose.quick_key(letter.body, b"aid") or loose.word(
+                Fields.of(_events(letter)[0]), "aid"
+            )
         except (Refused, IndexError, msgspec.MsgspecError, UnicodeDecodeError):
             key = None
         hold_to(key, door, "aid")
