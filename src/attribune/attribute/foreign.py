@@ -46,6 +46,9 @@ def judge(turn: Turn, record: ForeignConversion) -> None:
     found = credited(turn, record)
     device = _device(turn, record, found.touch.id if found and found.touch else None)
     state = turn.desk.device(record.product, device) if device else None
+    if state is not None and state.forgotten_at_ms:
+        say.refuse(turn, record, turn.position, RefusalReason.FORGOTTEN)
+        return
     if state is not None and not state.measurement:
         say.refuse(turn, record, turn.position, RefusalReason.NO_CONSENT)
         return

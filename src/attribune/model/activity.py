@@ -112,6 +112,8 @@ class _Said(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     #: Unknown fields, as JSON text by name.
     extra: dict[str, str] = field(default_factory=dict)
     part: Part | None = None
+    #: Its personal fields were taken out (see ``model.scrub``): what was decided of it stands as recorded.
+    is_scrubbed: bool = False
 
 
 class Open(_Said, frozen=True, kw_only=True, tag="open", omit_defaults=True):
@@ -288,4 +290,13 @@ class ForeignConversion(_Said, frozen=True, kw_only=True, tag="foreign", omit_de
     is_primary: bool = True
 
 
-Activity = Open | Event | Consent | Evidence | Claim | KnownDevice | ForeignConversion
+class Forget(_Said, frozen=True, kw_only=True, tag="forget", omit_defaults=True):
+    """A person is to be forgotten: the device named, and whoever else its identifiers lead to when no app key sent it.
+
+    The operator may not know what kind of id it is: then it stands as the device's and under every kind of identifier.
+    """
+
+    device: Device
+
+
+Activity = Open | Event | Consent | Evidence | Claim | KnownDevice | Forget | ForeignConversion
