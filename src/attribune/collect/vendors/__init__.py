@@ -19,7 +19,10 @@ from attribune.collect.vendors import (
 from attribune.collect.vendors.hearing import Hearing, Reader
 from attribune.collect.vendors.rows import Row
 from attribune.model.activity import ForeignConversion, Vendor
+from attribune.model.refusal import RefusalReason
 
+#: The only field of a row that is none: a line that is no JSON, or has more cells than the header.
+UNREADABLE: Final = "attribune_unreadable"
 #: How each vendor is read.
 READERS: Final[dict[Vendor, Reader]] = {
     reader.vendor: reader
@@ -40,6 +43,9 @@ def read_row(
     vendor: Vendor, said: Mapping[str, str], hearing: Hearing
 ) -> ForeignConversion | Refused:
     """What a row tells, or why it cannot be understood. Of two columns with one name the first that says something counts."""
+    if UNREADABLE in said:
+        message = "the line is no row: no JSON object, or more cells than the header has columns"
+        return Refused(RefusalReason.MALFORMED, message)
     reader = READERS[vendor]
     named: dict[str, str] = {}
     for column, value in said.items():
@@ -52,4 +58,4 @@ def read_row(
         return refused.bare()
 
 
-__all__ = ["READERS", "Hearing", "Reader", "read_row"]
+__all__ = ["READERS", "UNREADABLE", "Hearing", "Reader", "read_row"]

@@ -8,10 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct, field
 
-from attribune.collect.dialects.loose import decimal
 from attribune.collect.records import read_money
 from attribune.collect.refuse import Refused
-from attribune.collect.vendors.rows import Row, moment
+from attribune.collect.vendors.rows import Row, decimal, moment
 from attribune.model.activity import (
     ForeignConversion,
     ForeignKind,

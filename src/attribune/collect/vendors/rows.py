@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -29,6 +30,8 @@ _DEPTH_MAX: Final = 4
 _LIST_MAX: Final = 8
 #: Before this there was no app to measure; a time before it is a wrong unit or a wrong field.
 _EARLIEST_MS: Final = 1_199_145_600_000
+#: Digits before the point of an amount, or behind it, that are read.
+_DIGITS_MAX: Final = 15
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: What vendors send where they have nothing to say.
 _NOTHING: Final = frozenset(
@@ -134,6 +137,17 @@ def _iso(text: str, zone: tzinfo) -> int | None:
         return (aware - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         return None
+
+
+def decimal(text: str) -> str:
+    """A number's digits without exponent or more than twelve decimals; what is no number stays, for money to refuse."""
+    try:
+        read = Decimal(text)
+    except InvalidOperation:
+        return text
+    if not read.is_finite() or abs(read.adjusted()) > _DIGITS_MAX:
+        return "0" if read == 0 else text
+    return f"{read:.12f}".rstrip("0").rstrip(".")
 
 
 def flag(text: str | None) -> bool | None:
