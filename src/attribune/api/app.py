@@ -34,6 +34,7 @@ from attribune.api.routes import (
     postbacks,
     reconcile,
     running,
+    shadowing,
     statements,
 )
 from attribune.model.errors import AttribuneError
@@ -56,6 +57,7 @@ def create(house: House) -> ASGIApp:
                 *policies.HANDLERS,
                 *devices.HANDLERS,
                 *conversions.HANDLERS,
+                *shadowing.HANDLERS,
                 *journal.HANDLERS,
                 *asking.HANDLERS,
                 *exports.HANDLERS,
