@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from attribune.attribute import say
 from attribune.attribute.keys import click_key, id_key
 from attribune.attribute.turn import Turn
-from attribune.model.activity import ForeignConversion, ForeignSource
-from attribune.model.ids import DeviceId, PartnerId, Position, TouchId, time_of
+from attribune.model.activity import ForeignConversion, ForeignKind, ForeignSource, Vendor
+from attribune.model.ids import DeviceId, PartnerId, Position, RecordId, TouchId, time_of
 from attribune.model.outcome import CreditedBy, ForeignCredited
 from attribune.model.refusal import RefusalReason
 from attribune.model.touch import Touch
@@ -43,6 +45,13 @@ def judge(turn: Turn, record: ForeignConversion) -> None:
         say.refuse(turn, record, turn.position, reason, instead_of=record.id)
         return
     turn.desk.put_transaction(record.product, _REMEMBERED, record.id, record.id)
+    stands = _same_transaction(turn, record)
+    if stands is not None:
+        if record.vendor is not Vendor.IMPACT:
+            reason = RefusalReason.REPEATED_TRANSACTION
+            say.refuse(turn, record, turn.position, reason, instead_of=stands)
+            return
+        record = replace(record, kind=ForeignKind.UPDATE)  # an action is told again as it changes
     found = credited(turn, record)
     device = _device(turn, record, found.touch.id if found and found.touch else None)
     state = turn.desk.device(record.product, device) if device else None
@@ -53,6 +62,20 @@ def judge(turn: Turn, record: ForeignConversion) -> None:
         say.refuse(turn, record, turn.position, RefusalReason.NO_CONSENT)
         return
     turn.say(_outcome(turn, record, found, device))
+
+
+def _same_transaction(turn: Turn, record: ForeignConversion) -> RecordId | None:
+    """The record that told a vendor's event with this transaction first, when it was another one.
+
+    Under another time or device it has another id, and is the same conversion all the same.
+    """
+    if record.kind is not ForeignKind.EVENT or not record.transaction_id or not record.name:
+        return None
+    kind = f"{_REMEMBERED}|{record.vendor}|{record.is_primary}|{record.name}"
+    first = turn.desk.transaction(record.product, kind, record.transaction_id)
+    if first is None:
+        turn.desk.put_transaction(record.product, kind, record.transaction_id, record.id)
+    return first
 
 
 def credited(turn: Turn, record: ForeignConversion) -> Found | None:
