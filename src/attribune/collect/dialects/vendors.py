@@ -92,12 +92,15 @@ class VendorDoor(Plain):
         return json_answer(shape, refused.status)
 
     def sample(self, key: str, now_ms: int) -> Letter:
-        """A message as the vendor sends one."""
+        """A message as the vendor sends one, signed as by a proxy whose secret is the key."""
         said = {name: value.replace("NOW", str(now_ms)) for name, value in self._sample.items()}
-        query = urlencode({KEY: key})
+        query, body = urlencode({KEY: key}), b""
         if self._method == "GET":
-            return Letter("GET", "/", f"{query}&{urlencode(said)}")
-        return Letter("POST", "/", query, body=msgspec.json.encode(said))
+            query = f"{query}&{urlencode(said)}"
+        else:
+            body = msgspec.json.encode(said)
+        signature = hmac.new(key.encode(), body or query.encode(), sha256).hexdigest()
+        return Letter(self._method, "/", query, {SIGNATURE_HEADER: signature}, body)
 
     def _rows(self, letter: Letter) -> list[dict[str, str]]:
         """The rows of a message: of its query, its form or its JSON; what the query says holds for each row of a body."""
@@ -118,7 +121,7 @@ class VendorDoor(Plain):
 def _json(body: bytes) -> list[dict[str, Any]]:
     try:
         said = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused(RefusalReason.MALFORMED, "the body is not JSON") from None
     rows = said if isinstance(said, list) else [said]
     if not all(isinstance(row, dict) for row in rows):
