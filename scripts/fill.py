@@ -26,6 +26,7 @@ from attribune.model import (
     status,
     touch,
 )
+from attribune.report import shadow
 
 ROOT = Path(__file__).parent.parent
 JOURNEYS = ROOT / "tests/journeys"
@@ -72,6 +73,12 @@ CHOICES: tuple[type[Enum], ...] = (
     book.LineState,
     book.PayoutState,
     reconcile.Match,
+    activity.Vendor,
+    activity.ForeignKind,
+    activity.ForeignSource,
+    outcome.CreditedBy,
+    shadow.Difference,
+    offer.Counts,
 )
 
 

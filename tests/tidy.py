@@ -34,6 +34,8 @@ WORLD_ALLOWED = {
         "time.monotonic",
     ): "how long an answer waits for its decision",
     (f"{PACKAGE}/api/routes/corrections.py", "time.sleep"): "the same",
+    (f"{PACKAGE}/api/routes/conversions.py", "time.monotonic"): "the same",
+    (f"{PACKAGE}/api/routes/conversions.py", "time.sleep"): "the same",
     (f"{PACKAGE}/doctor/disk.py", "time.perf_counter"): "how long a sync takes is what is asked",
     (f"{PACKAGE}/doctor/disk.py", "os.urandom"): "what is synced must not be made small on its way",
     (

@@ -51,6 +51,11 @@ WRITES = [
     ("POST", "/api/devices/test", {"id": "d", "app": "game-android"}),
     ("POST", "/api/devices/forget", {"id": "d", "app": "game-android"}),
     ("POST", "/api/devices/import", {"app": "game-android", "devices": []}),
+    (
+        "POST",
+        "/api/conversions/import",
+        {"app": "game-android", "vendor": "adjust", "rows": [{"adid": "a"}]},
+    ),
     ("POST", "/api/corrections", {"id": "x", "to": "organic", "reason": "why"}),
     ("POST", "/api/postbacks", {"partner": "acme", "template": "generic-get"}),
     ("POST", "/api/postbacks/x/pause", None),

@@ -112,6 +112,8 @@ JSON_COMMANDS = {
     ("book", "close"): ("--partner", "acme", "--period", "2026-01"),
     ("statement", "list"): ("--partner", "acme"),
     ("payout", "list"): (),
+    ("import", "conversions"): ("{file}.csv", "--app", "game-android", "--from", "adjust"),
+    ("shadow",): ("--app", "game-android", "--against", "adjust"),
     ("reconcile",): ("{file}.csv", "--partner", "acme"),
 }
 #: They need what only a story brings (tests/serve, tests/backup, tests/prune), run on, or print a text.

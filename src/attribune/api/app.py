@@ -19,6 +19,7 @@ from attribune.api.routes import (
     asking,
     book,
     checks,
+    conversions,
     corrections,
     deliveries,
     devices,
@@ -33,6 +34,7 @@ from attribune.api.routes import (
     postbacks,
     reconcile,
     running,
+    shadowing,
     statements,
 )
 from attribune.model.errors import AttribuneError
@@ -54,6 +56,8 @@ def create(house: House) -> ASGIApp:
                 *doors.HANDLERS,
                 *policies.HANDLERS,
                 *devices.HANDLERS,
+                *conversions.HANDLERS,
+                *shadowing.HANDLERS,
                 *journal.HANDLERS,
                 *asking.HANDLERS,
                 *exports.HANDLERS,

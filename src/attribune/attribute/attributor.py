@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from attribune.attribute import aside, forgetting, lifecycle, say, waiting
+from attribune.attribute import aside, foreign, forgetting, lifecycle, say, waiting
 from attribune.attribute.answer import answer
 from attribune.attribute.corrections import correct
 from attribune.attribute.desk import Desk
@@ -22,7 +22,9 @@ from attribune.model.activity import (
     Consent,
     Event,
     Evidence,
+    ForeignConversion,
     Forget,
+    KnownDevice,
     Open,
 )
 from attribune.model.codec import Record
@@ -57,6 +59,10 @@ def refuse_unconsented(turn: Turn, record: Activity) -> bool:
         return False
     say.refuse(turn, record, turn.position, RefusalReason.NO_CONSENT)
     return True
+
+
+#: What is told of our own devices; a foreign conversion is judged apart.
+Own = Open | Event | Consent | Evidence | Claim | KnownDevice | Forget
 
 
 def refuse_forgotten(turn: Turn, record: Activity) -> bool:
@@ -144,10 +150,12 @@ class Attributor:
         elif isinstance(record, Change):
             if isinstance(record.record, Correct):
                 correct(turn, record.record)
+        elif isinstance(record, ForeignConversion):
+            foreign.judge(turn, record)
         else:
             activity = with_device(turn, record)  # type: ignore[arg-type]  # the rest of the topics read
             if not any(refuse(turn, activity) for refuse in STEPS):
-                _place(turn, activity, entry)
+                _place(turn, activity, entry)  # type: ignore[arg-type]  # a foreign one stays what it is
 
     def answers(self) -> dict[tuple[ProductId, DeviceId], bytes | None]:
         """What SDKs are to be told of the devices judged since the last commit; None: nothing is decided any more."""
@@ -200,7 +208,7 @@ def received_at_ms(record: Record) -> int:
     return record.at_ms if isinstance(record, Change) else record.received_at_ms  # type: ignore[union-attr]  # outcomes are not judged
 
 
-def _place(turn: Turn, record: Activity, entry: Entry) -> None:
+def _place(turn: Turn, record: Own, entry: Entry) -> None:
     match record:
         case Open():
             lifecycle.open_(turn, record, entry.position)

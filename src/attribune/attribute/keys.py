@@ -47,6 +47,11 @@ def touch_id_keys(product: ProductId, ids: dict[str, str]) -> list[bytes]:
     return [id_key(product, kind, value) for kind, value in ids.items()]
 
 
+def click_key(product: ProductId, click: str) -> bytes:
+    """The key of a partner's own name of a click, compared with regard to case."""
+    return digest("click", product, click)
+
+
 def is_hashed(ids: Iterable[str]) -> bool:
     """Whether identifiers of these kinds came hashed."""
     return any(kind.startswith(_HASH_PREFIXES) for kind in ids)

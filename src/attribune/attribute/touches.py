@@ -11,6 +11,7 @@ from attribune.attribute.features import platform_os
 from attribune.attribute.installation import judge
 from attribune.attribute.keys import (
     address_key,
+    click_key,
     id_key,
     is_hashed,
     network,
@@ -26,7 +27,7 @@ from attribune.model.touch import Touch, TouchRecord
 
 
 def touch_(turn: Turn, record: TouchRecord, payload: bytes) -> None:
-    """File a touch by its id, its device identifiers and its address."""
+    """File a touch by its id, its device identifiers, its address and the partner's name of it."""
     touch = turn.as_touch(record, turn.position)
     if touch is None:
         say.refuse_touch(turn, record, RefusalReason.UNKNOWN_LINK)
@@ -39,6 +40,8 @@ def touch_(turn: Turn, record: TouchRecord, payload: bytes) -> None:
     keys = touch_id_keys(touch.product, touch.ids)
     if net := network(touch.ip):
         keys.append(address_key(touch.product, net, platform_os(touch)))
+    if touch.partner_click_id:
+        keys.append(click_key(touch.product, touch.partner_click_id))
     desk.put_touch_keys(keys, touch.id, position, touch.received_at_ms)
     if is_hashed(touch.ids) and not desk.has_hashed(touch.product):
         desk.set_has_hashed(touch.product)

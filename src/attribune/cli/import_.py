@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,8 @@ import typer
 from attribune.cli import show
 from attribune.cli.client import connect
 from attribune.cli.options import App, Data, Json
+from attribune.cli.pairs import pairs
+from attribune.model.activity import Vendor
 from attribune.model.errors import Invalid
 
 commands = typer.Typer(name="import", help="What was known before.", no_args_is_help=True)
@@ -60,6 +63,69 @@ def devices(
     if json_:
         return show.as_json({"imported": {"devices": done}})
     return show.line(f"{done} devices are known now; their next open is no install.")
+
+
+@commands.command(
+    epilog="Example: attribune import conversions installs.csv.gz --data D --app game-android --from appsflyer"
+)
+def conversions(
+    data: Data,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="The vendor's CSV or JSON lines, plain or gzip, as it came.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    app: App,
+    vendor: Annotated[Vendor, typer.Option("--from", help="Whose file it is.")],
+    map_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            help="What a name of the vendor's means here: network:NAME=partner, event:NAME=purchase.",
+        ),
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option(help="Of times that state no offset; an IANA name.")
+    ] = "UTC",
+    refused_to: Annotated[
+        Path | None,
+        typer.Option(help="A file for the refused rows, each with its reason, to be mended."),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Take in what another measurement partner decided. Doing it again changes nothing: what is known counts as duplicate.
+
+    An import that was cut off is simply run again from the start.
+    """
+    from attribune.cli import conversion_files  # noqa: PLC0415  # other commands need no reader of vendors' words
+
+    body = {"app": app, "vendor": vendor.value, "maps": pairs(map_, "map"), "timezone": timezone}
+    counts = dict.fromkeys(("read", "accepted", "duplicate", "refused"), 0)
+    reasons: Counter[str] = Counter()
+    size = file.stat().st_size
+    with (
+        connect(data) as house,
+        conversion_files.opened(file) as source,
+        conversion_files.refused_file(refused_to, source.columns) as mending,
+        show.progress(is_quiet=json_, is_bytes=True) as bar,
+    ):
+        task = bar.add_task("importing", total=size)
+        for rows in conversion_files.chunks(source.rows):
+            answer = house.call("POST", "/api/conversions/import", {**body, "rows": rows})
+            imported = answer["imported"]
+            for name in counts:
+                counts[name] += imported[name]
+            reasons.update(imported["reasons"])
+            for one in imported["rows"]:
+                mending.add(rows[one["index"]], one["reason"], one["message"])
+            bar.update(task, completed=min(size, source.raw.tell()))
+    if json_:
+        return show.as_json({**counts, "reasons": dict(reasons)})
+    show.fields(counts)
+    return show.table(("reason", "rows"), reasons.most_common(), empty="No row was refused.")
 
 
 def _rows(file: Path, lines: Iterable[str], id_kind: str) -> Iterator[dict[str, Any]]:

@@ -38,6 +38,7 @@ from attribune.cli import (
     report,
     role,
     serve,
+    shadow,
     statement,
     status,
 )
@@ -68,6 +69,7 @@ for single in (
     correct,
     reconcile,
     replay,
+    shadow,
     audit,
     doctor,
     rebuild,

@@ -63,16 +63,18 @@ def report(
     columns = (*answer["by"], *answer["metrics"])
     if as_csv:
         return _as_csv(columns, answer["rows"])
-    rows = [[_named(row, name, answer["by"]) for name in columns] for row in answer["rows"]]
+    # Who is nobody's partner in a vendor's words may be restricted, and so not organic.
+    nobody = "(none)" if any("foreign" in name for name in answer["metrics"]) else "(organic)"
+    rows = [[_named(row, name, answer["by"], nobody) for name in columns] for row in answer["rows"]]
     show.table(columns, rows, empty="Nothing happened yet.")
     if answer["lag"]:
         show.line(f"{answer['lag']} entries are not in these numbers yet.")
     return None
 
 
-def _named(row: dict[str, Any], name: str, by: list[str]) -> Any:
+def _named(row: dict[str, Any], name: str, by: list[str], nobody: str) -> Any:
     if name == "partner" and name in by and row[name] is None:
-        return "(organic)"
+        return nobody
     return row[name]
 
 

@@ -56,12 +56,23 @@ _REMOVED: Final = b"(removed)"
 #: of links, which steer until they expire.
 _SECRETS: Final = re.compile(
     rb'\b(?:ak|sk|api)_[A-Za-z0-9_-]{8,}|(?<="writeKey")(\s*:\s*")[^"]*|(?<=/projects/)[^/]+|(?<=writeKey=)[^&]+'
-    rb"|(?<=\bsignature=)[0-9a-f]{16,}|(?<=\bapi_secret=)[^&]+|(?<=\bapp_token=)[^&]+",
+    rb"|(?<=\bsignature=)[0-9a-f]{16,}|(?<=\bapi_secret=)[^&]+|(?<=\bapp_token=)[^&]+"
+    # Doors of other measurement partners take their key as ``?key=`` or as the last part of the path.
+    rb"|(?<=\bkey=)[^&\s\"]{4,}|(/in/[a-z]+-(?:callback|push|webhook|postback|action)/[^/?\s]+/)[^/?\s]+",
     re.IGNORECASE,
 )
 
 #: What every secret above holds, for a glance.
-_SECRET_HINTS: Final = ("_", "/projects/", "writekey=", "signature=", "api_secret=", "app_token=")
+_SECRET_HINTS: Final = (
+    "_",
+    "/projects/",
+    "writekey=",
+    "signature=",
+    "api_secret=",
+    "app_token=",
+    "key=",
+    "/in/",
+)
 
 
 class Refused(Exception):
@@ -200,7 +211,7 @@ def open_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def without_secrets(body: bytes) -> bytes:
     """A body with keys taken out of it."""
-    return _SECRETS.sub(lambda found: (found[1] or b"") + _REMOVED, body)
+    return _SECRETS.sub(lambda found: (found[1] or found[2] or b"") + _REMOVED, body)
 
 
 def _text_without_secrets(text: str) -> str:

@@ -53,6 +53,7 @@ SETTINGS
     min_compressed_bytes_to_fsync_after_merge = 1
 COMMENT '{_MARK}{FORMAT}'
 """
+_VENDOR: Final = COLUMNS["vendor"].type
 _OUT_OF_MEMORY: Final = "MEMORY_LIMIT_EXCEEDED"
 
 T = TypeVar("T")
@@ -200,6 +201,8 @@ class ClickhouseFacts:
 
     def _prepare(self) -> None:
         self._writer.command(_TABLE)
+        # Folders made before rows had it; what is there already is our own word.
+        self._writer.command(f"ALTER TABLE facts ADD COLUMN IF NOT EXISTS vendor {_VENDOR}")
         comment = str(
             self._writer.command(
                 "SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = 'facts'"

@@ -76,6 +76,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "conversion": Column(_NAME_OR_NULL),
     "record": Column(_NAME_OR_NULL),
     "revision": Column("UInt32 CODEC(T64, ZSTD(1))"),
+    "vendor": Column(_WORD, is_dimension=True),
     "handles": Column("Array(UInt64)"),
 }
 

@@ -24,6 +24,8 @@ class Agreed:
         #: Offers by an event that they count, then by the event that they pay for.
         self._by_name: dict[str, dict[str, list[list[Terms]]]] = {}
         self._asking: frozenset[str] = frozenset()
+        #: Whose decisions any offer counts.
+        self._sources: frozenset[str] = frozenset()
 
     def apply(self, change: Change) -> None:
         """Take in one change; others leave nothing here."""
@@ -45,6 +47,10 @@ class Agreed:
     def counts(self, name: str) -> bool:
         """Whether any offer counts such an event."""
         return name in self._by_name
+
+    def counts_of(self, source: str) -> bool:
+        """Whether any version of an offer counts the decisions of a vendor."""
+        return source in self._sources
 
     def fits(self, told: Told) -> list[Fit]:
         """The offers that count an outcome: of those that pay for the same event, the one that decides."""
@@ -83,6 +89,7 @@ class Agreed:
         """Offers by name anew; they are few, and seldom added."""
         self._by_name = {}
         all_ = [terms for versions in self.offers.values() for terms in versions]
+        self._sources = frozenset(terms.offer.counts for terms in all_)
         self._asking = frozenset().union(*(t.names for t in all_ if t.condition is not None))
         for versions in self.offers.values():
             for event in {terms.offer.event for terms in versions}:

@@ -19,7 +19,7 @@ from attribune.ledger.held import Held
 from attribune.ledger.known import Known
 from attribune.ledger.qualify import key as candidate_key
 from attribune.ledger.reading import transaction_key
-from attribune.ledger.told import Told, is_undoing, told
+from attribune.ledger.told import Told, is_undoing, told, told_elsewhere
 from attribune.model.book import LineState, Place, account, entry
 from attribune.model.control import Change
 from attribune.model.ids import Position
@@ -30,7 +30,7 @@ from attribune.model.offer import (
     Reversed,
     StatementClosed,
 )
-from attribune.model.outcome import UNDOING, Attribution, CreditedEvent, Outcome
+from attribune.model.outcome import UNDOING, Attribution, CreditedEvent, ForeignCredited, Outcome
 from attribune.ports import Book
 
 #: Lines that are approved, or expire, at a time.
@@ -105,12 +105,21 @@ class Bookkeeper:
 
     def _told(self, record: Change | Outcome) -> Told | None:
         """What the book takes of an entry, when any offer counts such a thing."""
+        if isinstance(record, ForeignCredited):
+            return self._told_elsewhere(record)
         if isinstance(record, CreditedEvent):
             if record.name not in UNDOING and not self.agreed.counts(record.name):
                 return None
         elif not isinstance(record, Attribution) or not self.agreed.counts(record.kind):
             return None
         return told(record, self.agreed.timezone(record.product))
+
+    def _told_elsewhere(self, record: ForeignCredited) -> Told | None:
+        """The same of another's decision, when any offer counts those of its vendor."""
+        if not self.agreed.counts_of(record.vendor):
+            return None
+        tale = told_elsewhere(record, self.agreed.timezone(record.product))
+        return tale if is_undoing(tale) or self.agreed.counts(tale.name) else None
 
     def _on_change(self, position: Position, change: Change) -> None:
         self._pass(change.at_ms, position)

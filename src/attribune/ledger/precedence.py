@@ -74,7 +74,8 @@ def fits(terms: Terms, told: Told) -> bool:
     """Whether an offer's conditions hold."""
     offer = terms.offer
     return (
-        (offer.partner is None or offer.partner == told.partner)
+        offer.counts == told.counts
+        and (offer.partner is None or offer.partner == told.partner)
         and (offer.product is None or offer.product == told.product)
         and (offer.app is None or offer.app == told.app)
         and (not offer.countries or told.country in offer.countries)

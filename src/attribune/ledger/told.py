@@ -6,8 +6,10 @@ from datetime import date
 from typing import NamedTuple
 
 from attribune.ledger.when import day_of
+from attribune.model.activity import ForeignKind
 from attribune.model.book import outcome_key
-from attribune.model.outcome import UNDOING, Attribution, CreditedEvent
+from attribune.model.offer import Counts
+from attribune.model.outcome import UNDOING, Attribution, CreditedEvent, ForeignCredited
 
 
 class Told(NamedTuple):
@@ -38,6 +40,8 @@ class Told(NamedTuple):
     cause: str
     #: It takes back only what the same player did.
     is_own_only: bool = False
+    #: Whose decision it is: ours, or a vendor's.
+    counts: str = Counts.OWN
 
 
 def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
@@ -66,6 +70,38 @@ def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
         player=outcome.device or f"user:{outcome.user_id}",
         cause=(cause.reason or cause.kind) if cause else "correction",
         is_own_only=isinstance(outcome, CreditedEvent) and outcome.by_app,
+    )
+
+
+def told_elsewhere(outcome: ForeignCredited, timezone: str) -> Told:
+    """Read what another measurement partner decided. What it rejects takes back what it told of the same person, and no more."""
+    is_taken_back = outcome.kind is ForeignKind.REJECTED and outcome.transaction_id is not None
+    is_event = outcome.kind is ForeignKind.EVENT or is_taken_back
+    name = UNDOING[0] if is_taken_back else outcome.name if is_event else outcome.kind.value
+    who = outcome.vendor_device_id or outcome.device or outcome.user_id or outcome.transaction_id
+    revenue = None if is_taken_back else outcome.revenue
+    return Told(
+        key=outcome_key(outcome.product, "foreign", outcome.record),
+        revision=1,
+        name=name or "",
+        is_event=is_event,
+        partner=outcome.partner if outcome.is_primary else None,
+        product=outcome.product,
+        app=outcome.app,
+        platform=outcome.platform,
+        country=outcome.country,
+        at_ms=outcome.at_ms,
+        day=day_of(timezone, outcome.at_ms),
+        timezone=timezone,
+        judged_at_ms=outcome.judged_at_ms,
+        revenue_minor=revenue.amount_minor if revenue else 0,
+        revenue_currency=revenue.currency if revenue else "",
+        quantity=None,
+        transaction_id=outcome.transaction_id,
+        player=f"{outcome.vendor}:{who or outcome.record}",
+        cause=outcome.rejected_because or "rejected",
+        is_own_only=True,
+        counts=outcome.vendor,
     )
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from attribune.model.ids import AppId, DeviceId, PartnerId, ProductId, RecordId, TouchId, UserId
 from attribune.model.money import Money
+from attribune.model.policy import MatchMethod
 from attribune.model.touch import Part, TouchKind
 
 
@@ -184,6 +185,111 @@ class KnownDevice(_Said, frozen=True, kw_only=True, tag="known", omit_defaults=T
     last_seen_at_ms: int | None = None
 
 
+class Vendor(StrEnum):
+    """Another measurement partner, or a platform that tells what it decided."""
+
+    #: Adjust.
+    ADJUST = "adjust"
+    #: AppsFlyer.
+    APPSFLYER = "appsflyer"
+    #: Branch.
+    BRANCH = "branch"
+    #: Kochava.
+    KOCHAVA = "kochava"
+    #: Singular.
+    SINGULAR = "singular"
+    #: Tenjin.
+    TENJIN = "tenjin"
+    #: Whoever speaks Segment's ``Install Attributed``.
+    SEGMENT = "segment"
+    #: impact.com.
+    IMPACT = "impact"
+
+
+class ForeignKind(StrEnum):
+    """What a foreign conversion is of."""
+
+    #: An install.
+    INSTALL = "install"
+    #: The app came back onto a device.
+    REINSTALL = "reinstall"
+    #: A person's return that gave the device a new source.
+    REATTRIBUTION = "reattribution"
+    #: The return of a device that has the app.
+    REENGAGEMENT = "reengagement"
+    #: A named event, perhaps with revenue.
+    EVENT = "event"
+    #: A start of the app that was nothing else.
+    SESSION = "session"
+    #: The app was removed.
+    UNINSTALL = "uninstall"
+    #: The vendor gave an install to another source than it had said before.
+    UPDATE = "update"
+    #: An install, reattribution or event that the vendor found to be fraud.
+    REJECTED = "rejected"
+
+
+class ForeignSource(StrEnum):
+    """What a vendor says of where a conversion came from."""
+
+    #: A network brought it, and it is named.
+    ATTRIBUTED = "attributed"
+    #: Nobody brought it.
+    ORGANIC = "organic"
+    #: A network brought it whom the vendor may not name. Never to be read as organic.
+    RESTRICTED = "restricted"
+    #: The vendor does not say.
+    UNKNOWN = "unknown"
+
+
+class ForeignConversion(_Said, frozen=True, kw_only=True, tag="foreign", omit_defaults=True):
+    """What another measurement partner decided. It stands beside our own decisions and is never part of them.
+
+    Its id is made of (vendor, app, device or install, kind, event, second, transaction), since vendors give none: however and
+    whenever it is told again, it is the same one.
+    """
+
+    vendor: Vendor
+    kind: ForeignKind
+    source: ForeignSource
+    #: The vendor's own id of the device (adid, appsflyer_id …).
+    vendor_device_id: str | None = None
+    #: Advertising, vendor and app-set ids by our names.
+    ids: dict[str, str] = field(default_factory=dict)
+    #: The event's name.
+    name: str | None = None
+    revenue: Money | None = None
+    transaction_id: str | None = None
+    #: Who brought it, as the vendor names them.
+    network: str | None = None
+    campaign: str | None = None
+    campaign_id: str | None = None
+    adgroup: str | None = None
+    adgroup_id: str | None = None
+    creative: str | None = None
+    creative_id: str | None = None
+    site_id: str | None = None
+    sub_site_id: str | None = None
+    touch_kind: TouchKind | None = None
+    #: When the touch happened that the vendor credits, and when it saw the install. Milliseconds, UTC.
+    touch_at_ms: int | None = None
+    installed_at_ms: int | None = None
+    #: How the vendor says that it was joined, and what that is in our words.
+    method_said: str | None = None
+    method: MatchMethod | None = None
+    partner_click_id: str | None = None
+    #: Our id of the touch, when it was carried along.
+    touch_id: TouchId | None = None
+    #: The partner of ours that a map of the door or the import names for the network.
+    mapped_partner: PartnerId | None = None
+    country: str | None = None
+    os_version: str | None = None
+    #: Why the vendor rejected it.
+    rejected_because: str | None = None
+    #: False for the second credit of an event that the vendor credits twice.
+    is_primary: bool = True
+
+
 class Forget(_Said, frozen=True, kw_only=True, tag="forget", omit_defaults=True):
     """A person is to be forgotten: the device named, and whoever else its identifiers lead to when no app key sent it.
 
@@ -193,4 +299,4 @@ class Forget(_Said, frozen=True, kw_only=True, tag="forget", omit_defaults=True)
     device: Device
 
 
-Activity = Open | Event | Consent | Evidence | Claim | KnownDevice | Forget
+Activity = Open | Event | Consent | Evidence | Claim | KnownDevice | Forget | ForeignConversion

@@ -30,6 +30,12 @@ class FactKind(StrEnum):
     REENGAGEMENT = "reengagement"
     #: An event in the app, with its money.
     EVENT = "event"
+    #: An install that another measurement partner told of.
+    FOREIGN_INSTALL = "foreign_install"
+    #: An event that another measurement partner told of, with its money.
+    FOREIGN_EVENT = "foreign_event"
+    #: A return, a start, an uninstall or a rejection that another measurement partner told of.
+    FOREIGN_OTHER = "foreign_other"
     #: A hit or record refused at the door or behind it.
     REFUSED = "refused"
     #: Taken note of (consent, evidence, a claim, a late touch, an event that waits). No metric counts it; it leads explain from a handle.
@@ -88,6 +94,8 @@ class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     conversion: str | None = None
     record: str | None = None
     revision: int = 1
+    #: The other measurement partner whose word it is; empty for our own.
+    vendor: str = ""
     #: Hashes of everything a person could ask for this row by (see ``record.handles``).
     handles: tuple[int, ...] = ()
 

@@ -14,6 +14,29 @@ from attribune.model.activity import Platform
 from attribune.model.book import PayoutItem
 
 
+class Counts(StrEnum):
+    """Whose decisions an offer pays for: one source, so that no conversion is paid for twice under one offer."""
+
+    #: Ours.
+    OWN = "own"
+    #: Adjust's.
+    ADJUST = "adjust"
+    #: AppsFlyer's.
+    APPSFLYER = "appsflyer"
+    #: Branch's.
+    BRANCH = "branch"
+    #: Kochava's.
+    KOCHAVA = "kochava"
+    #: Singular's.
+    SINGULAR = "singular"
+    #: Tenjin's.
+    TENJIN = "tenjin"
+    #: Those that Segment's ``Install Attributed`` passes on.
+    SEGMENT = "segment"
+    #: impact.com's.
+    IMPACT = "impact"
+
+
 class DealKind(StrEnum):
     """How a deal pays."""
 
@@ -166,6 +189,8 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     #: ISO 4217; every amount of the offer is in it, and it is paid in it.
     currency: str
     deal: tuple[Deal, ...]
+    #: Whose decisions it pays for: ours, or those of one other measurement partner.
+    counts: Counts = Counts.OWN
     #: Every partner when left out; so with the rest.
     partner: str | None = None
     product: str | None = None

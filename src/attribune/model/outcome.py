@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from attribune.model.activity import Platform
+from attribune.model.activity import ForeignKind, ForeignSource, Platform, Vendor
 from attribune.model.ids import (
     AppId,
     ConversionId,
@@ -241,6 +241,65 @@ class CreditedEvent(_OfDevice, frozen=True, kw_only=True, tag="event", omit_defa
     customer: UserId | None = None
 
 
+class CreditedBy(StrEnum):
+    """What led from a foreign conversion to a partner of ours."""
+
+    #: It carried our own touch id.
+    TOUCH = "touch"
+    #: It carried the partner's click id of a touch of ours.
+    CLICK_ID = "click_id"
+    #: A map of the door or the import names the partner for the network.
+    MAP = "map"
+    #: The network bears the id or the name of the partner.
+    NAME = "name"
+
+
+class ForeignCredited(_Decided, frozen=True, kw_only=True, tag="foreign", omit_defaults=True):
+    """What another measurement partner decided, and which partner of ours that is. It changes nothing of our own deciding."""
+
+    app: AppId
+    platform: Platform
+    record: RecordId
+    vendor: Vendor
+    kind: ForeignKind
+    #: As the vendor says.
+    source: ForeignSource
+    #: When it happened. Milliseconds, UTC.
+    at_ms: int
+    #: The partner of ours who brought it by the vendor's word; None when it is none that we know.
+    partner: PartnerId | None = None
+    credited_by: CreditedBy | None = None
+    #: The touch of ours that it names.
+    touch: TouchId | None = None
+    #: Our device, when its ids or its touch led to one.
+    device: DeviceId | None = None
+    vendor_device_id: str | None = None
+    user_id: UserId | None = None
+    name: str | None = None
+    revenue: Money | None = None
+    transaction_id: str | None = None
+    network: str | None = None
+    campaign: str | None = None
+    campaign_id: str | None = None
+    adgroup: str | None = None
+    creative: str | None = None
+    site_id: str | None = None
+    sub_site_id: str | None = None
+    touch_kind: TouchKind | None = None
+    touch_at_ms: int | None = None
+    installed_at_ms: int | None = None
+    method_said: str | None = None
+    method: MatchMethod | None = None
+    partner_click_id: str | None = None
+    country: str | None = None
+    os_version: str | None = None
+    app_version: str | None = None
+    rejected_because: str | None = None
+    is_primary: bool = True
+    #: Other handles that lead here, for explain.
+    handles: tuple[str, ...] = ()
+
+
 class RefusedRecord(_Decided, frozen=True, kw_only=True, tag="refused", omit_defaults=True):
     """A record that was accepted and then not used, with its reason."""
 
@@ -305,4 +364,13 @@ def is_set_aside(outcome: Outcome) -> bool:
     return isinstance(outcome, RefusedRecord) and outcome.reason is RefusalReason.NOT_JUDGED
 
 
-Outcome = Attribution | CreditedOpen | CreditedEvent | RefusedRecord | Noted | Held | LateTouch
+Outcome = (
+    Attribution
+    | CreditedOpen
+    | CreditedEvent
+    | ForeignCredited
+    | RefusedRecord
+    | Noted
+    | Held
+    | LateTouch
+)

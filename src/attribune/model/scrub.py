@@ -9,7 +9,16 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from attribune.model.activity import Activity, Claim, Consent, Device, Event, Evidence, Open
+from attribune.model.activity import (
+    Activity,
+    Claim,
+    Consent,
+    Device,
+    Event,
+    Evidence,
+    ForeignConversion,
+    Open,
+)
 from attribune.model.delivery import Attempt, SentRequest
 from attribune.model.ids import DeviceId, ProductId, forgotten
 from attribune.model.outcome import (
@@ -17,6 +26,7 @@ from attribune.model.outcome import (
     Credit,
     CreditedEvent,
     CreditedOpen,
+    ForeignCredited,
     Forgets,
     Held,
     LateTouch,
@@ -40,6 +50,15 @@ def without_person(outcome: AnyOutcome, stays: DeviceId | None) -> AnyOutcome:
         return replace(outcome, device=stays, forgets=_forgets(outcome))
     if isinstance(outcome, Held):
         return replace(outcome, device=stays, handles=())
+    if isinstance(outcome, ForeignCredited):
+        return replace(
+            outcome,
+            device=stays,
+            vendor_device_id=None,
+            user_id=None,
+            partner_click_id=None,
+            handles=(),
+        )
     assert isinstance(outcome, Attribution | CreditedOpen | CreditedEvent), "no other outcomes"
     left = replace(
         outcome,
@@ -80,6 +99,8 @@ def activity(record: Activity) -> Activity:
             return replace(left, tcf=None)
         case Claim():
             return replace(left, partner_click_id=None)
+        case ForeignConversion():
+            return replace(left, ids={}, vendor_device_id=None, partner_click_id=None)
         case _:
             return left
 

@@ -4,6 +4,7 @@
 * an open and an event give one row each, and an event during a re-engagement a second, secondary one;
 * a conversion gives its row, and another for the open that made it;
 * a correction gives the row it takes away, with ``sign`` -1, and the row that stands now, with +1;
+* what another measurement partner told gives a row of its own kind, which no sum of our own counts;
 * a refusal gives a row with its reason; what was only taken note of a row that no metric counts.
 
 The time zone of a row's days is the product's as of the record it is about, so all revisions of an outcome have the same
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from attribune.model.activity import ForeignKind
 from attribune.model.calendar import Calendar
 from attribune.model.calendar import calendar as calendar_of
 from attribune.model.codec import Record
@@ -28,6 +30,7 @@ from attribune.model.outcome import (
     Credit,
     CreditedEvent,
     CreditedOpen,
+    ForeignCredited,
     Held,
     LateTouch,
     Noted,
@@ -47,6 +50,12 @@ _TOUCH_KINDS: Final = {
     TouchKind.IMPRESSION: FactKind.IMPRESSION,
 }
 _CONVERSION_KINDS: Final = {kind: FactKind(kind.value) for kind in ConversionKind}
+
+
+_FOREIGN_KINDS: Final = {
+    ForeignKind.INSTALL: FactKind.FOREIGN_INSTALL,
+    ForeignKind.EVENT: FactKind.FOREIGN_EVENT,
+}
 
 
 class Lookups(NamedTuple):
@@ -204,6 +213,40 @@ def _event(_position: Position, outcome: CreditedEvent, lookups: Lookups) -> lis
     return rows
 
 
+def _foreign(
+    _position: Position, outcome: ForeignCredited, lookups: Lookups
+) -> list[dict[str, Any]]:
+    row = {
+        "kind": _FOREIGN_KINDS.get(outcome.kind, FactKind.FOREIGN_OTHER),
+        "vendor": outcome.vendor.value,
+        "app": outcome.app,
+        "platform": outcome.platform.value,
+        "source": outcome.source.value,
+        "partner": outcome.partner,
+        "campaign": outcome.campaign,
+        "campaign_id": outcome.campaign_id,
+        "adgroup": outcome.adgroup,
+        "creative": outcome.creative,
+        "site_id": outcome.site_id,
+        "sub_site_id": outcome.sub_site_id,
+        "touch_kind": outcome.touch_kind.value if outcome.touch_kind else None,
+        "method": outcome.method.value if outcome.method else None,
+        "country": outcome.country,
+        "os_version": outcome.os_version,
+        "app_version": outcome.app_version,
+        "event": outcome.name or outcome.kind.value,
+        "is_primary": outcome.is_primary,
+        "reason": outcome.rejected_because,
+        "device": outcome.device,
+        "touch": outcome.touch,
+        "record": outcome.record,
+        "handles": handles.of_foreign(outcome),
+    }
+    row |= _revenue(outcome.revenue)
+    judged = outcome.judged_at_ms
+    return [row | _places(outcome.about, outcome.product, outcome.at_ms, judged, lookups)]
+
+
 def _refused(_position: Position, outcome: RefusedRecord, lookups: Lookups) -> list[dict[str, Any]]:
     refused = {
         "kind": FactKind.REFUSED,
@@ -299,6 +342,7 @@ _WRITERS: Final[dict[type, Callable[..., list[dict[str, Any]]]]] = {
     Attribution: _attribution,
     CreditedOpen: _open,
     CreditedEvent: _event,
+    ForeignCredited: _foreign,
     RefusedRecord: _refused,
     Noted: _noted,
     Held: _held,

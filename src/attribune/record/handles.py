@@ -15,6 +15,7 @@ from attribune.model.outcome import (
     Attribution,
     CreditedEvent,
     CreditedOpen,
+    ForeignCredited,
     Held,
     LateTouch,
     Noted,
@@ -59,6 +60,11 @@ def of_open(outcome: CreditedOpen) -> tuple[int, ...]:
 def of_event(outcome: CreditedEvent) -> tuple[int, ...]:
     """An event: as an open, and its transaction."""
     return _hashes((*_of_device(outcome), outcome.conversion, outcome.transaction_id))
+
+
+def of_foreign(outcome: ForeignCredited) -> tuple[int, ...]:
+    """What another measurement partner told: its record, our device, and every id that came with it."""
+    return _hashes((outcome.record, outcome.device, *outcome.handles))
 
 
 def of_refused(outcome: RefusedRecord) -> tuple[int, ...]:

@@ -80,7 +80,7 @@ def add_door(
         dialect=want.dialect,
         sha256=hashed(key),
         hint=key[-HINT:] if given is None else "",
-        maps=_maps(want.maps),
+        maps=checked_maps(want.maps),
         allowed_hosts=_each(want.allowed_hosts, checked_host, "allowed_hosts"),
         allowed_networks=_each(want.allowed_networks, checked_network, "allowed_networks"),
         implies_open=want.implies_open,
@@ -134,7 +134,8 @@ def _secret(secret: str | None) -> str | None:
     return secret
 
 
-def _maps(maps: Mapping[str, str]) -> dict[str, str]:
+def checked_maps(maps: Mapping[str, str]) -> dict[str, str]:
+    """What a client's names mean here, as given. Raises Invalid."""
     if len(maps) > MAPS_MAX:
         raise Invalid(f"a door may have at most {MAPS_MAX} maps", param="maps")
     for name, value in maps.items():

@@ -12,6 +12,7 @@ from attribune.model.outcome import (
     Attribution,
     CreditedEvent,
     CreditedOpen,
+    ForeignCredited,
     Held,
     LateTouch,
     Noted,
@@ -33,7 +34,15 @@ from attribune.report.audit import (
 from attribune.report.placings import Placings, places
 from attribune.report.tally import Tally, short_hash
 
-_PLACING: Final = (Attribution, CreditedOpen, CreditedEvent, RefusedRecord, Noted, Held)
+_PLACING: Final = (
+    Attribution,
+    CreditedOpen,
+    CreditedEvent,
+    ForeignCredited,
+    RefusedRecord,
+    Noted,
+    Held,
+)
 
 
 class JournalIsWhole:

@@ -46,6 +46,11 @@ _TABLE: Final = (
     _is("event", "The name of the event."),
     _is("os_version", "Version of the device's system."),
     _is("app_version", "Version of the app."),
+    _is(
+        "vendor",
+        "Whose word it is: another measurement partner's; absent for our own.",
+        absent="",
+    ),
     _is("reason", "Why a hit or record was refused."),
 )
 

@@ -23,6 +23,7 @@ from attribune.model.outcome import (
     Credit,
     CreditedEvent,
     CreditedOpen,
+    ForeignCredited,
     Held,
     LateTouch,
     Noted,
@@ -194,6 +195,7 @@ class _Shelf(Struct, kw_only=True):
     late: list[LateTouch] = field(default_factory=list)
     refused: list[ToldRefusal] = field(default_factory=list)
     notes: list[Noted] = field(default_factory=list)
+    foreign: list[ForeignCredited] = field(default_factory=list)
     held: list[Event] = field(default_factory=list)
     touches: list[ToldTouch] = field(default_factory=list)
 
@@ -254,6 +256,8 @@ def _put(shelves: dict[_Key, _Shelf], waiting: dict[Position, Held], record: Rec
         case RefusedRecord():
             shelf.refused.append(telling.refused_later(record))
             waiting.pop(record.about, None)
+        case ForeignCredited():
+            shelf.foreign.append(record)
         case Noted():
             shelf.notes.append(record)
         case _:
@@ -321,6 +325,8 @@ def _tell(shelf: _Shelf) -> list[Story]:
         told.append(rest)
     for refused in shelf.refused:
         _nearest(told, refused.at_ms).refused.append(refused)
+    for said in shelf.foreign:
+        _nearest(told, said.at_ms).foreign.append(telling.foreign(said))
     for noted in shelf.notes:
         _nearest(told, noted.at_ms).notes.append(telling.note(noted))
     told[-1].held = telling.held(shelf.held)
@@ -389,6 +395,7 @@ def _without_conversion(shelf: _Shelf) -> Story:
     times = [touch.at_ms for touch in shelf.touches]
     times += [refused.at_ms for refused in shelf.refused]
     times += [event.occurred_at_ms for event in shelf.held]
+    times += [said.at_ms for said in shelf.foreign]
     at_ms = first.at_ms if first else min(times, default=None)
     story = Story(
         at=None if at_ms is None else moment(at_ms),
@@ -407,6 +414,7 @@ def _without_conversion(shelf: _Shelf) -> Story:
         story.refused = shelf.refused
         story.notes = [telling.note(noted) for noted in shelf.notes]
         story.held = telling.held(shelf.held)
+        story.foreign = [telling.foreign(said) for said in shelf.foreign]
     return story
 
 

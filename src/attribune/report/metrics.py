@@ -109,6 +109,33 @@ _TABLE: Final = (
             name="active_devices", kinds=(FactKind.OPEN, FactKind.EVENT), value="devices"
         ),
     ),
+    _rows(
+        "foreign_installs",
+        "Installs that other measurement partners told of; break it down by vendor.",
+        FactKind.FOREIGN_INSTALL,
+    ),
+    _rows(
+        "foreign_attributed_installs",
+        "Those of them that the vendor gives to a network it names.",
+        FactKind.FOREIGN_INSTALL,
+        sources=("attributed",),
+    ),
+    _rows(
+        "foreign_organic_installs",
+        "Those of them that the vendor calls organic; restricted ones are not.",
+        FactKind.FOREIGN_INSTALL,
+        sources=("organic",),
+    ),
+    _rows(
+        "foreign_events",
+        "Events that other measurement partners told of, by their primary credit.",
+        FactKind.FOREIGN_EVENT,
+    ),
+    Metric(
+        name="foreign_revenue",
+        help="Revenue of those events as the vendor reports it, by currency.",
+        formula=Measure(name="foreign_revenue", kinds=(FactKind.FOREIGN_EVENT,), value="amount"),
+    ),
     _rows("refused", "Hits and records not used, each with its reason.", FactKind.REFUSED),
     _ratio(
         "conversion_rate",

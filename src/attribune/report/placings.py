@@ -10,13 +10,14 @@ from array import array
 from bisect import bisect_left
 from typing import Final, TypeAlias
 
-from attribune.model.activity import Activity, Event, Open
+from attribune.model.activity import Activity, Event, ForeignConversion, Open
 from attribune.model.ids import Position
 from attribune.model.outcome import (
     Attribution,
     Credit,
     CreditedEvent,
     CreditedOpen,
+    ForeignCredited,
     Held,
     Noted,
     RefusedRecord,
@@ -25,20 +26,23 @@ from attribune.model.outcome import (
 from attribune.report.audit import Found
 from attribune.report.tally import short_hash
 
-Placing: TypeAlias = Attribution | CreditedOpen | CreditedEvent | RefusedRecord | Noted | Held
+Placing: TypeAlias = (
+    Attribution | CreditedOpen | CreditedEvent | ForeignCredited | RefusedRecord | Noted | Held
+)
 Revised: TypeAlias = Attribution | CreditedOpen | CreditedEvent
 
-_OPEN, _EVENT, _OTHER = 1, 2, 3
+_OPEN, _EVENT, _OTHER, _FOREIGN = 1, 2, 3, 4
 _CODES: Final[dict[type, int]] = {
     Attribution: 1,
     CreditedOpen: 2,
     CreditedEvent: 3,
     RefusedRecord: 4,
     Noted: 5,
+    ForeignCredited: 6,
 }
 _NAMES: Final = {code: kind.__name__ for kind, code in _CODES.items()}
 #: What each sort of record may be placed as.
-_FITTING: Final = {_OPEN: {1, 2, 4}, _EVENT: {3, 4}, _OTHER: {4, 5}}
+_FITTING: Final = {_OPEN: {1, 2, 4}, _EVENT: {3, 4}, _OTHER: {4, 5}, _FOREIGN: {4, 6}}
 
 
 def places(record: Placing) -> bool:
@@ -77,6 +81,8 @@ class Placings:
         sort = _OTHER
         if isinstance(record, Open | Event):
             sort = _OPEN if isinstance(record, Open) else _EVENT
+        elif isinstance(record, ForeignConversion):
+            sort = _FOREIGN
         self.places.append(position)
         self._sorts.append(sort)
         self._codes.append(0)

@@ -148,6 +148,32 @@ class ToldNote(Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
+class ToldForeign(Struct, frozen=True, kw_only=True):
+    """What another measurement partner decided."""
+
+    record: str
+    vendor: str
+    #: ``install``, ``event`` …
+    kind: str
+    #: The event's name.
+    name: str | None
+    #: ``attributed``, ``organic``, ``restricted``, ``unknown``.
+    source: str
+    #: Our partner, and by what it was known: ``touch``, ``click_id``, ``map``, ``name``.
+    partner: str | None
+    credited_by: str | None
+    #: As the vendor names it.
+    network: str | None
+    campaign: str | None
+    method: str | None
+    revenue: str | None
+    currency: str | None
+    transaction_id: str | None
+    rejected_because: str | None
+    at: str
+    at_ms: int
+
+
 class ToldHeld(Struct, frozen=True, kw_only=True):
     """An event that waits for its device's open."""
 
@@ -183,6 +209,8 @@ class Story(Struct, kw_only=True):
     late_touches: list[Competitor] = field(default_factory=list)
     refused: list[ToldRefusal] = field(default_factory=list)
     notes: list[ToldNote] = field(default_factory=list)
+    #: What other measurement partners decided of the same device.
+    foreign: list[ToldForeign] = field(default_factory=list)
     held: list[ToldHeld] = field(default_factory=list)
     touches: list[ToldTouch] = field(default_factory=list)
     #: What partners were told of it, and what they answered, in the order in which it was planned.

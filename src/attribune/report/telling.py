@@ -16,6 +16,7 @@ from attribune.model.outcome import (
     Credit,
     CreditedEvent,
     CreditedOpen,
+    ForeignCredited,
     Noted,
     RefusedRecord,
     Source,
@@ -30,6 +31,7 @@ from attribune.report.stories import (
     Story,
     ToldCorrection,
     ToldEvent,
+    ToldForeign,
     ToldHeld,
     ToldNote,
     ToldOpen,
@@ -60,6 +62,9 @@ def summary(story: Story) -> str:
         return f"{_a(story.touches[0].kind)} that led to no conversion."
     if story.events or story.opens:
         return f"Credited through no conversion of this device; its source is {story.source}."
+    if story.foreign:
+        one = story.foreign[0]
+        return f"{_a(one.kind)} that {one.vendor} told of; we have not seen its device."
     if story.held:
         return "Waiting for the open of its device."
     if story.refused:
@@ -237,6 +242,28 @@ def note(noted: Noted) -> ToldNote:
         record_type=noted.record_type,
         at=moment(noted.at_ms),
         at_ms=noted.at_ms,
+    )
+
+
+def foreign(said: ForeignCredited) -> ToldForeign:
+    """What another measurement partner decided."""
+    return ToldForeign(
+        record=said.record,
+        vendor=said.vendor.value,
+        kind=said.kind.value,
+        name=said.name,
+        source=said.source.value,
+        partner=said.partner,
+        credited_by=said.credited_by.value if said.credited_by else None,
+        network=said.network,
+        campaign=said.campaign,
+        method=said.method_said,
+        revenue=str(said.revenue) if said.revenue else None,
+        currency=said.revenue.currency if said.revenue else None,
+        transaction_id=said.transaction_id,
+        rejected_because=said.rejected_because,
+        at=moment(said.at_ms),
+        at_ms=said.at_ms,
     )
 
 

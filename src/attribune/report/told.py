@@ -141,6 +141,13 @@ def _happenings(story: Story) -> Iterator[tuple[int, str]]:
         )
     for held in story.held:
         yield held.at_ms, f"event {held.name} (waiting for its open)"
+    for said in story.foreign:
+        paid = f" {said.revenue} {said.currency}" if said.revenue else ""
+        who = said.partner or said.network or "nobody"
+        yield (
+            said.at_ms,
+            f"{said.vendor} says: {said.name or said.kind}{paid} ({_source(said.source, who)})",
+        )
     for note in story.notes:
         yield note.at_ms, f"{note.record_type} {note.record}"
     for refused in story.refused:

@@ -18,6 +18,7 @@ from attribune.collect.dialects.rudder import Rudder
 from attribune.collect.dialects.segment import Segment
 from attribune.collect.dialects.singular import Singular
 from attribune.collect.dialects.snowplow import Snowplow
+from attribune.collect.dialects.vendors import VENDOR_DOORS
 
 _ALL: Final[tuple[Dialect, ...]] = (
     Adjust(),
@@ -30,6 +31,7 @@ _ALL: Final[tuple[Dialect, ...]] = (
     AppsFlyerCtv(),
     Mixpanel(),
     Amplitude(),
+    *VENDOR_DOORS,
 )
 #: Every dialect by the name that stands in the address of its doors.
 DIALECTS: Final[dict[str, Dialect]] = {dialect.name: dialect for dialect in _ALL}

@@ -1,0 +1,167 @@
+"""Files of other measurement partners, read row by row: CSV or JSON lines, plain or gzip, of any size."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple, TextIO
+
+from attribune.collect.refuse import Refused
+from attribune.collect.vendors import UNREADABLE
+from attribune.collect.vendors.rows import flat
+from attribune.model.errors import Invalid
+
+Row = dict[str, str]
+
+#: Rows and characters of one request.
+ROWS_MAX: Final = 1000
+_CHARACTERS_MAX: Final = 1 << 20
+#: A longer row is none; its beginning is kept with the reason.
+_ROW_CHARACTERS_MAX: Final = 256 * 1024
+_UNREADABLE_CHARACTERS_MAX: Final = 4096
+_GZIP: Final = b"\x1f\x8b"
+_SNIFFED: Final = 64 * 1024
+_DELIMITERS: Final = (",", "\t", ";", "|")
+#: What a file of refused rows has beside the rows.
+REASON: Final = "attribune_reason"
+MESSAGE: Final = "attribune_message"
+
+
+class Source(NamedTuple):
+    """An open file of rows."""
+
+    #: Of a CSV; empty for JSON lines.
+    columns: tuple[str, ...]
+    rows: Iterator[Row]
+    #: The file as it lies on the disk, to see how far it was read.
+    raw: IO[bytes]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Source]:
+    """The rows of a file. Raises Invalid when it cannot be read."""
+    try:
+        with path.open("rb") as raw:
+            is_gzip = raw.read(2) == _GZIP
+            raw.seek(0)
+            plain: Any = gzip.GzipFile(fileobj=raw) if is_gzip else raw
+            text = io.TextIOWrapper(
+                io.BufferedReader(plain, _SNIFFED * 2) if is_gzip else plain,
+                encoding="utf-8-sig",
+                errors="replace",
+                newline="",
+            )
+            yield _source(text, raw)
+    except (OSError, EOFError, gzip.BadGzipFile) as fault:
+        raise Invalid(f"{path} cannot be read: {fault}", param="file") from fault
+    except csv.Error as fault:
+        raise Invalid(f"{path} is no CSV: {fault}", param="file") from fault
+
+
+def chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """The rows in lists that fit into a request each."""
+    some: list[Row] = []
+    size = 0
+    for row in rows:
+        long = sum(len(name) + len(value) + 6 for name, value in row.items())
+        if some and (len(some) >= ROWS_MAX or size + long > _CHARACTERS_MAX):
+            yield some
+            some, size = [], 0
+        some.append(row)
+        size += long
+    if some:
+        yield some
+
+
+@contextmanager
+def refused_file(path: Path | None, columns: Sequence[str]) -> Iterator[RefusedFile]:
+    """Where refused rows are written; nowhere without a path. Raises Invalid when it cannot be written."""
+    if path is None:
+        yield RefusedFile(None, columns)
+        return
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield RefusedFile(file, columns)
+    except OSError as fault:
+        raise Invalid(f"{path} cannot be written: {fault.strerror}", param="refused_to") from fault
+
+
+class RefusedFile:
+    """The refused rows as they came, each with its reason, to be mended and imported again."""
+
+    def __init__(self, file: TextIO | None, columns: Sequence[str]) -> None:
+        """Write CSV when the rows came so, else JSON lines."""
+        self._file = file
+        self._columns = list(columns)
+        self._csv = csv.writer(file) if file and columns else None
+        if self._csv:
+            self._csv.writerow([*self._columns, REASON, MESSAGE])
+
+    def add(self, row: Row, reason: str, message: str) -> None:
+        """One row."""
+        if self._csv:
+            self._csv.writerow([*(row.get(name, "") for name in self._columns), reason, message])
+        elif self._file:
+            line = json.dumps({**row, REASON: reason, MESSAGE: message}, ensure_ascii=False)
+            self._file.write(line + "\n")
+
+
+def _source(text: io.TextIOWrapper, raw: IO[bytes]) -> Source:
+    first = text.readline(_SNIFFED)
+    while first and not first.strip():
+        first = text.readline(_SNIFFED)
+    lines = _with_first(first, text)
+    if _object(first) is not None:
+        return Source((), _json_rows(lines), raw)
+    if not first:
+        return Source((), iter(()), raw)
+    csv.field_size_limit(_ROW_CHARACTERS_MAX)
+    delimiter = max(_DELIMITERS, key=first.count)
+    reader = csv.reader(lines, delimiter=delimiter)
+    columns = tuple(next(reader))
+    return Source(columns, _csv_rows(reader, columns), raw)
+
+
+def _with_first(first: str, rest: io.TextIOWrapper) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _csv_rows(reader: Iterator[list[str]], columns: tuple[str, ...]) -> Iterator[Row]:
+    """What is beyond the header's columns makes a row unreadable: a quote is missing somewhere."""
+    for cells in reader:
+        if not any(cells):
+            continue
+        if len(cells) > len(columns):
+            yield {UNREADABLE: ",".join(cells)[:_UNREADABLE_CHARACTERS_MAX]}
+        else:
+            said = zip(columns, cells, strict=False)
+            yield {name: cell for name, cell in said if cell and name not in (REASON, MESSAGE)}
+
+
+def _json_rows(lines: Iterator[str]) -> Iterator[Row]:
+    for line in lines:
+        if not line.strip():
+            continue
+        said = _object(line) if len(line) <= _ROW_CHARACTERS_MAX else None
+        try:
+            row = None if said is None else flat(said)
+        except Refused:
+            row = None
+        if row is None:
+            row = {UNREADABLE: line[:_UNREADABLE_CHARACTERS_MAX]}
+        yield {name: value for name, value in row.items() if name not in (REASON, MESSAGE)}
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    """The JSON object of a line. The header of an Adjust file begins with a brace too, and is none."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
