@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -119,7 +120,7 @@ class SqlView:
             values = [dict(zip(names, row, strict=True)) for row in rows]
         elif tuple(order) != names:
             places = [names.index(name) for name in order]
-            values = [tuple(row[place] for place in places) for row in rows]
+            values = list(map(itemgetter(*places), rows))
         return connection.exec_driver_sql(str(compiled), values).rowcount
 
     def position(self) -> Position:

@@ -29,7 +29,9 @@ from attribune.model.ids import ConversionId, DeliveryId, Position, PostbackId
 #: Values of one list in a statement; SQL's are limited.
 _CHUNK: Final = 500
 _STATES: Final = tuple(DeliveryState)
-_WAITING: Final = _STATES.index(DeliveryState.WAITING)
+_NUMBER: Final[dict[DeliveryState, int]] = {state: n for n, state in enumerate(_STATES)}
+_WAITING: Final = _NUMBER[DeliveryState.WAITING]
+_TRIGGERS: Final[dict[str, Trigger]] = {trigger.value: trigger for trigger in Trigger}
 
 _tables: Final = sa.MetaData()
 _deliveries: Final = sa.Table(
@@ -207,7 +209,7 @@ class SqlOutbox(SqlView):
                 .order_by(c.number)
             ),
         ):
-            row = Related(id_, outcome_id, Trigger(trigger), copy, _STATES[state], tries)
+            row = Related(id_, outcome_id, _TRIGGERS[trigger], copy, _STATES[state], tries)
             found.setdefault(subject, []).append(row)
         return found
 
@@ -283,7 +285,7 @@ def _conditions(wanted: LogQuestion) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.postback is not None:
         yield c.postback == wanted.postback
     if wanted.state is not None:
-        yield c.state == _STATES.index(wanted.state)
+        yield c.state == _NUMBER[wanted.state]
     if wanted.outcome_ids:
         yield c.outcome_id.in_(wanted.outcome_ids)
     if wanted.ids:
@@ -322,7 +324,7 @@ def _runs(came: Iterable[Delivery]) -> Iterator[tuple[bool, list[Any]]]:
 
 
 def _of_attempt(one: Attempt) -> tuple[Any, ...]:
-    state = _STATES.index(one.state)
+    state = _NUMBER[one.state]
     said = one.status, one.error, one.answer
     return one.delivery, one.number, one.at_ms, one.took_ms, *said, state, one.reason
 
@@ -330,41 +332,43 @@ def _of_attempt(one: Attempt) -> tuple[Any, ...]:
 def _of_tried(one: Attempt) -> tuple[Any, ...]:
     request = one.request
     sent = (request.method, request.url, request.body) if request else (None, None, None)
-    state = _STATES.index(one.state)
+    state = _NUMBER[one.state]
     came = one.next_at_ms or 0, one.reason, one.poll_url
     return state, one.number, *came, *sent, one.delivery
 
 
 def _of_settled(one: Settled) -> tuple[Any, ...]:
-    return _STATES.index(one.state), one.reason, one.delivery
+    return _NUMBER[one.state], one.reason, one.delivery
 
 
 def _row(found: Any) -> OutboxRow:
+    """A row of the table, whose columns stand in the order in which the steps made them; by name each costs more than all else."""
+    _, id_, postback, partner, product, device, outcome_id, revision, *rest = found
+    trigger, subject, copy, place, undoes, at_ms, state, tries, due_at_ms, *rest = rest
+    since_ms, reason, poll_url, method, url, body = rest
     return OutboxRow(
         planned=Planned(
-            id=found.id,
-            postback=found.postback,
-            partner=found.partner,
-            product=found.product,
-            device=found.device,
-            outcome_id=found.outcome_id,
-            revision=found.revision,
-            trigger=Trigger(found.trigger),
-            subject=found.subject,
-            copy=found.copy,
-            place=Position(found.place),
-            undoes=None if found.undoes is None else Position(found.undoes),
-            at_ms=found.at_ms,
+            id=id_,
+            postback=postback,
+            partner=partner,
+            product=product,
+            device=device,
+            outcome_id=outcome_id,
+            revision=revision,
+            trigger=_TRIGGERS[trigger],
+            subject=subject,
+            copy=copy,
+            place=place,
+            undoes=undoes,
+            at_ms=at_ms,
         ),
-        state=_STATES[found.state],
-        tries=found.tries,
-        due_at_ms=found.due_at_ms,
-        since_ms=found.since_ms,
-        reason=found.reason,
-        poll_url=found.poll_url,
-        request=None
-        if found.url is None
-        else SentRequest(method=found.method, url=found.url, body=found.body),
+        state=_STATES[state],
+        tries=tries,
+        due_at_ms=due_at_ms,
+        since_ms=since_ms,
+        reason=reason,
+        poll_url=poll_url,
+        request=None if url is None else SentRequest(method=method, url=url, body=body),
     )
 
 
