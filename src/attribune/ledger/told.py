@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from attribune.ledger.when import day_of
 from attribune.model.book import outcome_key
+from attribune.model.ids import device_digest, digest
 from attribune.model.outcome import Attribution, CreditedEvent
 
 #: Events that undo the one whose ``transaction_id`` they carry.
@@ -36,7 +37,7 @@ class Told(NamedTuple):
     revenue_currency: str
     quantity: str | None
     transaction_id: str | None
-    #: Who did it: a device, or a user without one.
+    #: Who did it: a device, or a user without one; a hash of either.
     player: str
     cause: str
 
@@ -64,9 +65,16 @@ def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
         revenue_currency=revenue.currency if revenue else "",
         quantity=outcome.quantity if isinstance(outcome, CreditedEvent) else None,
         transaction_id=outcome.transaction_id if isinstance(outcome, CreditedEvent) else None,
-        player=outcome.device or f"user:{outcome.user_id}",
+        player=_player(outcome),
         cause=(cause.reason or cause.kind) if cause else "correction",
     )
+
+
+def _player(outcome: Attribution | CreditedEvent) -> str:
+    """A hash, so that the book names nobody, and the same one when the person is forgotten."""
+    if outcome.device is not None:
+        return device_digest(outcome.product, outcome.device).hex()
+    return digest("user", outcome.product, str(outcome.user_id)).hex()
 
 
 def _key(outcome: Attribution | CreditedEvent) -> str:
