@@ -22,7 +22,16 @@ from attribune.model.delivery import (
     OutboxRow,
     Related,
 )
-from attribune.model.fact import Fact, Question, RowPlace, Selection, Standing, Sum, Trace
+from attribune.model.fact import (
+    Fact,
+    Forgotten,
+    Question,
+    RowPlace,
+    Selection,
+    Standing,
+    Sum,
+    Trace,
+)
 from attribune.model.ids import (
     AppId,
     ConversionId,
@@ -317,6 +326,10 @@ class Facts(Protocol):
 
     def count(self) -> int:
         """How many rows are kept."""
+        ...
+
+    def forget(self, people: Sequence[Forgotten]) -> None:
+        """Take what leads to people out of their rows, which stay for the sums: ``model.scrub.fact``."""
         ...
 
     def clear(self) -> None:

@@ -22,6 +22,7 @@ from attribune.engines.fact_columns import COLUMNS
 from attribune.model.errors import FolderTooNew, StoreUnavailable
 from attribune.model.fact import (
     Fact,
+    Forgotten,
     Measure,
     Question,
     RowPlace,
@@ -30,7 +31,7 @@ from attribune.model.fact import (
     Sum,
     Trace,
 )
-from attribune.model.ids import START, Position
+from attribune.model.ids import START, DeviceId, Position, ProductId, TouchId, forgotten
 
 FORMAT: Final = 1
 #: Rows of one insert; ClickHouse would cut a larger one into parts.
@@ -54,6 +55,17 @@ SETTINGS
 COMMENT '{_MARK}{FORMAT}'
 """
 _VENDOR: Final = COLUMNS["vendor"].type
+_FORGET: Final = """
+ALTER TABLE facts UPDATE
+    handles = [],
+    device = CAST(if(isNull(device), NULL, transform(
+        assumeNotNull(device), {names:Array(String)}, {hashes:Array(String)}, assumeNotNull(device)
+    )), 'Nullable(String)')
+WHERE product = {product:String} AND (
+    device IN {names:Array(String)} OR (device IS NULL AND touch IN {touches:Array(String)})
+)
+SETTINGS mutations_sync = 2
+"""
 _OUT_OF_MEMORY: Final = "MEMORY_LIMIT_EXCEEDED"
 
 T = TypeVar("T")
@@ -179,6 +191,27 @@ class ClickhouseFacts:
         """How many rows are kept."""
         ((rows,),) = self._select("SELECT count() FROM facts", {})
         return int(rows)
+
+    def forget(self, people: Sequence[Forgotten]) -> None:
+        """Take what leads to people out of their rows, which stay for the sums; returns when no part shows them any more.
+
+        The parts that held them stay on the disk for ``old_parts_lifetime`` (eight minutes).
+        """
+        products: dict[ProductId, tuple[set[DeviceId], set[TouchId]]] = {}
+        for person in people:
+            devices, touches = products.setdefault(person.product, (set(), set()))
+            devices |= set(person.devices)
+            touches |= set(person.touches)
+        with self._inserting:
+            for product, (devices, touches) in products.items():
+                names = sorted(devices)
+                parameters = {
+                    "product": product,
+                    "names": names,
+                    "hashes": [forgotten(product, name) for name in names],
+                    "touches": sorted(touches),
+                }
+                self._try(lambda p=parameters: self._writer.command(_FORGET, parameters=p))  # type: ignore[misc]  # a default binds it
 
     def clear(self) -> None:
         """Forget all rows, so that they can be made again."""

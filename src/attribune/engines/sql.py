@@ -202,6 +202,8 @@ class SqlView:
         else:
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = NORMAL")
+            # What is deleted or replaced is overwritten with zeros: who is forgotten is not read in free pages.
+            cursor.execute("PRAGMA secure_delete = ON")
         cursor.close()
 
 

@@ -24,7 +24,7 @@ from attribune.model.delivery import (
     Settled,
     Trigger,
 )
-from attribune.model.ids import ConversionId, DeliveryId, Position, PostbackId
+from attribune.model.ids import ConversionId, DeliveryId, Position, PostbackId, forgotten
 
 #: Values of one list in a statement; SQL's are limited.
 _CHUNK: Final = 500
@@ -135,6 +135,25 @@ _attempt: Final = sa.text(
 _tried: Final = sa.text(
     "UPDATE deliveries SET state = :state, tries = :number, due_at_ms = :due_at_ms, reason = :reason, poll_url = :poll_url,"
     " method = coalesce(:method, method), url = coalesce(:url, url), body = coalesce(:body, body) WHERE id = :delivery"
+)
+#: By the words that its device is named by from then on.
+_forget: Final = sa.text(
+    "UPDATE deliveries SET device = :hash, poll_url = NULL, due_at_ms = 0, method = CASE WHEN url IS NULL THEN NULL ELSE '' END,"
+    " url = CASE WHEN url IS NULL THEN NULL ELSE '' END, body = CASE WHEN url IS NULL THEN NULL ELSE '' END"
+    " WHERE product = :product AND device = :device"
+)
+_forget_answers: Final = sa.text(
+    "UPDATE attempts SET answer = '', error = NULL"
+    " WHERE delivery IN (SELECT id FROM deliveries WHERE product = :product AND device = :hash)"
+)
+#: What came of a request that was under way when its person was forgotten.
+_forget_sent: Final = sa.text(
+    "UPDATE deliveries SET poll_url = NULL, method = '', url = '', body = ''"
+    " WHERE id = :delivery AND url <> '' AND device LIKE 'forgotten:%'"
+)
+_forget_came: Final = sa.text(
+    "UPDATE attempts SET answer = '', error = NULL"
+    " WHERE delivery IN (SELECT id FROM deliveries WHERE id = :delivery AND device LIKE 'forgotten:%')"
 )
 _settled: Final = sa.text(
     "UPDATE deliveries SET state = :state, due_at_ms = 0, reason = :reason WHERE id = :delivery"
@@ -304,6 +323,12 @@ def _writes(page: OutboxPage) -> Iterator[tuple[sa.TextClause, list[tuple[Any, .
             if is_attempt
             else (_settled, list(map(_of_settled, run)))
         )
+    hashes = [(forgotten(*who), *who) for who in page.forgotten]
+    yield _forget, hashes
+    yield _forget_answers, [(product, hash_) for hash_, product, _ in hashes]
+    late = [(one.delivery,) for one in page.came if isinstance(one, Attempt)]
+    yield _forget_sent, late
+    yield _forget_came, late
     yield _again, [(at_ms, id_) for id_, at_ms in page.again.items()]
     yield _converted, list(page.conversions.items())
     yield _transacted, list(page.transactions.items())

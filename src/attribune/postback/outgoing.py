@@ -15,7 +15,7 @@ from attribune.model.delivery import (
     Settled,
     Trigger,
 )
-from attribune.model.ids import PartnerId
+from attribune.model.ids import PartnerId, is_forgotten
 from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.ports import Directory, Outbox, Vault
 from attribune.postback.callbacks import callbacks
@@ -181,6 +181,9 @@ def _pointless(
     one = row.planned
     if postback.is_ended:
         return DeliveryState.GAVE_UP, "the postback was ended"
+    if one.device is not None and is_forgotten(one.device):
+        state = DeliveryState.GAVE_UP if row.tries else DeliveryState.WITHDRAWN
+        return state, "the person was forgotten"
     earlier, later = _around(row, about)
     if one.trigger is Trigger.REVERSAL:
         if earlier and not any(map(_was_told, earlier)):
