@@ -18,6 +18,7 @@ from attribune.collect.verdict import Judged, Making, Verdict
 from attribune.model.control import Door
 from attribune.model.ids import DeviceId
 from attribune.model.refusal import RefusalReason
+from attribune.ports import Directory
 
 #: The secret of a door in clear, unsealed when it is asked for; None when the door has none.
 Secret = Callable[[], str | None]
@@ -99,6 +100,8 @@ class Heard(NamedTuple):
     base_url: str
     #: By our clock. Milliseconds, UTC.
     now_ms: int
+    #: Who and what is registered, for answers that tell of it.
+    directory: Directory | None = None
 
     @property
     def first_refused(self) -> Refused | None:
