@@ -98,6 +98,7 @@ class Branch(Plain):
         FINGERPRINT,
         APP_LINKS,
     )
+    makes_links = True
     fields = FIELDS
 
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
@@ -134,7 +135,7 @@ class Branch(Plain):
             return [_made(json_body(letter), telling, door)]
         if path.startswith(BULK):
             raws = loose.records_of(json_body(letter), "", BULK_LINKS_MAX)
-            return (_made(bytes(raw), telling, door) for raw in raws)
+            return _made_each(raws, telling, door)
         if path in OPENS | EVENTS:
             return _told(json_body(letter), telling, door, path)
         raise Refused(RefusalReason.UNKNOWN_RECORD_TYPE, "this path takes nothing", status=404)
@@ -205,6 +206,18 @@ def _made(raw: bytes, telling: Telling, door: Door) -> Judged:
     except Refused as refused:
         return Judged(refused.bare(), raw)
     return Judged(Making(Change(at_ms=telling.received_at_ms, record=link)), raw)
+
+
+def _made_each(raws: Iterable[Raw], telling: Telling, door: Door) -> Iterable[Judged]:
+    """A link for each body; one that gives another's alias to something else is refused, though neither is kept yet."""
+    seen: dict[LinkId, Link] = {}
+    for raw in raws:
+        judged = _made(bytes(raw), telling, door)
+        made = judged.verdict.change.record if isinstance(judged.verdict, Making) else None
+        if isinstance(made, Link) and seen.setdefault(made.id, made) != made:
+            message = "this alias is taken by another link of this letter; choose another"
+            judged = Judged(Refused(RefusalReason.BAD_ID, message, "alias", status=409), judged.raw)
+        yield judged
 
 
 def _told(raw: bytes, telling: Telling, door: Door, path: str) -> Iterable[Judged]:

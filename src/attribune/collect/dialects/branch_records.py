@@ -109,6 +109,7 @@ class Message:
             self._user = loose.first_id(
                 self._fields, ("identity", "developer_identity"), self._most
             )
+        self._runs_on = self._platform()
         self.device = self._find_device()
         sdk, version = loose.word(self._said, "sdk"), loose.word(self._said, "sdk_version")
         self._words = {
@@ -273,7 +274,7 @@ class Message:
         shown = loose.word(said, "os_version_android")
         return Device(
             id=DeviceId(id_),
-            platform=self._platform(),
+            platform=self._runs_on,
             os_version=shown or loose.word(said, "os_version"),
             model=loose.word(said, "model"),
             ids=ids,

@@ -138,6 +138,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def makes_links(self) -> bool:
+        """Whether its clients make links, which have to be somebody's."""
+        ...
+
+    @property
     def fields(self) -> Mapping[str, str]:
         """The client's fields → ours, for people to read: what is not named is kept under its own name."""
         ...
@@ -178,6 +183,7 @@ class Plain:
     """What most dialects do: a key that is compared, nothing that only asks."""
 
     signs_with_key = False
+    makes_links = False
     root_paths: tuple[str, ...] = ()
 
     def plain_answer(self, letter: Letter, door: Door) -> Answer | None:  # noqa: ARG002 - a dialect's own may look
