@@ -19,7 +19,15 @@ from attribune.collect.records import Telling
 from attribune.collect.refuse import Refused
 from attribune.collect.speaker import Speaker
 from attribune.collect.verdict import Judged, Kept, Making
-from attribune.model.activity import Consent, Event, Open, Platform, ReferrerSource, Sender
+from attribune.model.activity import (
+    Consent,
+    Event,
+    KnownDevice,
+    Open,
+    Platform,
+    ReferrerSource,
+    Sender,
+)
 from attribune.model.control import App, Change, Door, Link, Partner, PartnerKind
 from attribune.model.ids import AppId, DoorId, LinkId, PartnerId, time_of, uuid7
 from attribune.model.money import Money
@@ -168,6 +176,21 @@ def test_an_iphone_says_its_own() -> None:
     assert [(r.source, r.value) for r in opened.referrers] == [(ReferrerSource.APPLE, "token==")]
     assert opened.link_opened == "https://go.example/c/x"
     assert opened.extra["local_url"] == '"https://other.example/"'
+
+
+def test_a_phone_that_another_server_has_named_had_the_app_before() -> None:
+    theirs = letter("/v1/open", **INSTALL, randomized_device_token="1234567890")
+    known, opened = read(theirs)
+    assert isinstance(known, KnownDevice)
+    assert known.device.id == opened.device.id == "anon-1"
+    assert opened.extra["randomized_device_token"] == '"1234567890"'
+    assert answer(theirs)[1]["randomized_device_token"] == "anon-1"
+    ours = {"randomized_device_token": "anon-1"}
+    assert [type(one) for one in read(letter("/v1/open", **INSTALL, **ours))] == [Open]
+    bare = {name: value for name, value in INSTALL.items() if name != "anon_id"}
+    assert read(letter("/v1/open", **bare, randomized_device_token="T"))[0].device.id == "T"
+    web = form("/v1/open", sdk="web2.89.2", browser_fingerprint_id="1234567890")
+    assert [type(one) for one in read(web)] == [Open]
 
 
 def test_a_clock_that_is_wrong_loses_no_open() -> None:

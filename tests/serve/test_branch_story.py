@@ -149,6 +149,15 @@ def test_an_app_link_gives_its_data_without_a_click(game: Game) -> None:
     assert opened["data"]["~campaign"] == "rooms"
 
 
+def test_who_had_the_app_before_is_no_install(game: Game) -> None:
+    opened = game.start("/v1/open", "p-4", randomized_device_token="1234567890123")
+    assert opened["randomized_device_token"] == "p-4"
+    game.start("/v1/open", "p-4", randomized_device_token="p-4", session="2")
+    game.house.settle()
+    [story] = game.house.cli("explain", "p-4")["stories"]
+    assert (story["conversion"], story["kind"]) == (None, None)
+
+
 def test_who_refuses_to_be_measured_is_told_nothing(game: Game) -> None:
     referrer = game.click(game.link(data={"item": 8}, campaign="secret"))
     said = game.start("/v1/install", "p-3", install_referrer_extras=referrer, cpp_level="NONE")

@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from attribune.collect.dialects import loose
 from attribune.collect.dialects.branch_links import link_of, picture
-from attribune.collect.dialects.branch_records import Message
+from attribune.collect.dialects.branch_records import GIVEN, Message
 from attribune.collect.dialects.branch_words import (
     APP_LINKS,
     BODY_BYTES_MAX,
@@ -47,11 +47,11 @@ from attribune.model.refusal import RefusalReason
 #: Links of one bulk.
 BULK_LINKS_MAX: Final = 100
 FIELDS: Final = {
-    "path: /v1/install, /v1/open": "an open",
+    "path: /v1/install, /v1/open": "an open; of a phone that another server has named, a known device too",
     "name, event": "event name; pageview and dismiss are events of that name",
     "branch_sdk_request_unique_id": "id",
     "branch_sdk_request_timestamp": "at",
-    "randomized_device_token, browser_fingerprint_id, anon_id; else hardware_id, else the first advertising id": "device.id",
+    "anon_id, randomized_device_token, browser_fingerprint_id; else hardware_id, else the first advertising id": "device.id",
     "google_advertising_id, aaid, idfa, ios_vendor_id, idfv, oaid, android_id, advertising_ids": "gaid, idfa, idfv, oaid, android_id, fire_adid",
     "hardware_id that is real": "android_id, idfv or idfa, by hardware_id_type",
     "identity, developer_identity": "user_id",
@@ -121,7 +121,7 @@ class Branch(Plain):
         try:
             said = Fields.of(json_body(letter))
             user = said.fields("user_data") or said
-            found = loose.first_id(user, ("randomized_device_token", "browser_fingerprint_id", "anon_id", "aaid", "idfa", "idfv", "android_id"), 256)  # fmt: skip
+            found = loose.first_id(user, ("anon_id", "randomized_device_token", "browser_fingerprint_id", "aaid", "idfa", "idfv", "android_id"), 256)  # fmt: skip
         except (Refused, msgspec.MsgspecError, UnicodeDecodeError):
             found = None
         return DeviceId(found or f"{door.id}-nobody")
@@ -225,11 +225,11 @@ def _told(raw: bytes, telling: Telling, door: Door, path: str) -> Iterable[Judge
     try:
         told = Message(raw, telling, door, path)
         consent = told.consent() if told.device or path in OPENS else None
+        known = told.known() if path == "/v1/open" else None
         record = told.open() if path in OPENS else told.event()
     except Refused as refused:
         return [Judged(refused.bare(), raw)]
-    found = [Judged(record, raw)]
-    return found if consent is None else [Judged(consent, raw), *found]
+    return [Judged(one, raw) for one in (consent, known, record) if one is not None]
 
 
 def _answer_of(verdict: Any, heard: Heard) -> dict[str, Any]:
@@ -293,7 +293,7 @@ def _is_first(heard: Heard, opened: Open) -> bool:
     if path_of(heard.letter) == "/v1/install":
         return True
     # A browser that had been here says who it is; one that had not was named just now.
-    return opened.device.id.startswith("brd_") and b"brd_" not in heard.letter.body
+    return opened.device.id.startswith(GIVEN) and GIVEN.encode() not in heard.letter.body
 
 
 def _direct(heard: Heard, opened: Open) -> Link | None:

@@ -14,6 +14,7 @@ from attribune.model.activity import (
     Consent,
     Device,
     Event,
+    KnownDevice,
     Open,
     Platform,
     Referrer,
@@ -41,12 +42,15 @@ NO_REVENUE: Final = frozenset(
 )
 #: What a retry of the same message says anew.
 _VOLATILE: Final = frozenset(("retryNumber", "instrumentation", "branch_key"))
+#: Names of a device, the surest first: ``anon_id`` is the client's own of an installation, the others are given by a server.
 _DEVICE: Final = (
+    "anon_id",
     "randomized_device_token",
     "device_fingerprint_id",
     "browser_fingerprint_id",
-    "anon_id",
 )
+#: How the ids begin that are given here, to who has none.
+GIVEN: Final = "brd_"
 _IDS: Final = {
     "google_advertising_id": "gaid",
     "aaid": "gaid",
@@ -127,6 +131,16 @@ class Message:
             **frame, referrers=self._referrers(), link_opened=link, extra=self._rest("user_data.")
         )
         return Kept(Topic.ACTIVITY, opened, wants_attribution=True)
+
+    def known(self) -> Kept | None:
+        """That the app was there before, of a device which another server has named: ours names it as it names itself."""
+        device, token = self.device, self._token
+        if device is None or token is None or token == device.id or token.startswith(GIVEN):
+            return None
+        if device.platform not in {Platform.ANDROID, Platform.IOS}:
+            return None
+        frame = {**self._frame("brk", device), "id": RecordId(derived("brk", self._door.id, device.id, token))}  # fmt: skip
+        return Kept(Topic.ACTIVITY, KnownDevice(**frame))
 
     def event(self) -> Kept:
         """The event. Raises Refused when neither device nor user is known."""
@@ -235,7 +249,7 @@ class Message:
             telling = self._telling
             circumstances = (telling.ip or "", telling.user_agent or "", self._seed)
             own = self._request or str(telling.received_at_ms)
-            id_ = derived("brd", self._door.id, own, *circumstances)
+            id_ = derived(GIVEN.removesuffix("_"), self._door.id, own, *circumstances)
             self.device = self._made(id_, {})
         return self.device
 
@@ -244,6 +258,9 @@ class Message:
         own = loose.first_id(self._said, _DEVICE, self._most)
         if own is None and self._said is not self._fields:
             own = loose.first_id(self._fields, _DEVICE, self._most)
+        self._token = loose.id_of(self._said, "randomized_device_token", self._most)
+        if self._token and own != self._token:
+            self._extra["randomized_device_token"] = loose.json_of(self._token)
         hardware = loose.id_of(self._said, "hardware_id", self._most)
         kind = loose.word(self._said, "hardware_id_type")
         if hardware and kind in _HARDWARE and self._said.raw("is_hardware_id_real") in _YES:
