@@ -88,6 +88,13 @@ _LEVELS: Final = {
     "MINIMAL": (True, False),
     "NONE": (False, False),
 }
+_ALLOWS: Final = (
+    "cpp_level",
+    "tracking_disabled",
+    "dma_ad_user_data",
+    "disable_ad_network_callouts",
+)
+_ALLOWS_HINTS: Final = tuple(name.encode() for name in _ALLOWS)
 _YES: Final = frozenset((b"true", b"1", b'"true"', b'"1"'))
 _NO: Final = frozenset((b"false", b"0", b'"false"', b'"0"'))
 
@@ -101,7 +108,7 @@ class Message:
         self._telling, self._door, self._path = telling, door, path
         self._most = telling.settings.id_characters_max
         self._extra: dict[str, str] = {}
-        self._seed = self._content()
+        self._raw = raw
         self._fields.raw("branch_key")
         self._said = self._fields
         if "user_data" in self._fields.names():
@@ -176,6 +183,8 @@ class Message:
 
     def consent(self) -> Kept | None:
         """What the person allows, where the letter says so; what was said stays in the record's ``extra`` too."""
+        if not any(name in self._raw for name in _ALLOWS_HINTS):
+            return None
         said = {**self._peek(self._said), **self._peek(self._fields)}
         level = said.get("cpp_level", b"").decode("utf-8", "replace").strip('"').upper()
         measurement, sharing = _LEVELS.get(level, (None, None))
@@ -193,12 +202,7 @@ class Message:
 
     def _peek(self, fields: Fields) -> dict[str, bytes]:
         found = {}
-        for name in (
-            "cpp_level",
-            "tracking_disabled",
-            "dma_ad_user_data",
-            "disable_ad_network_callouts",
-        ):
+        for name in _ALLOWS:
             raw = fields.raw(name)
             if raw is not None:
                 found[name] = raw
@@ -229,7 +233,7 @@ class Message:
         record = (
             RecordId(derived(kind, self._door.id, request))
             if request
-            else loose.known_by(kind, self._door, self._seed, self._at, self._telling)
+            else loose.known_by(kind, self._door, self._content(), self._at, self._telling)
         )
         return loose.frame(
             self._telling,
@@ -247,7 +251,7 @@ class Message:
         """A device that has no id yet: it gets one here, and carries it from now on."""
         if self.device is None:
             telling = self._telling
-            circumstances = (telling.ip or "", telling.user_agent or "", self._seed)
+            circumstances = (telling.ip or "", telling.user_agent or "", self._content())
             own = self._request or str(telling.received_at_ms)
             id_ = derived(GIVEN.removesuffix("_"), self._door.id, own, *circumstances)
             self.device = self._made(id_, {})
