@@ -178,6 +178,13 @@ def test_an_iphone_says_its_own() -> None:
     assert opened.extra["local_url"] == '"https://other.example/"'
 
 
+def test_a_made_up_hardware_id_is_no_id_of_the_phone() -> None:
+    [opened] = read(letter("/v1/install", **{**INSTALL, "is_hardware_id_real": False}))
+    assert set(opened.device.ids) == {"gaid"}
+    assert opened.extra["hardware_id"] == '"a1b2c3d4e5f60718"'
+    assert {"hardware_id_type", "is_hardware_id_real"} <= set(opened.extra)
+
+
 def test_a_phone_that_another_server_has_named_had_the_app_before() -> None:
     theirs = letter("/v1/open", **INSTALL, randomized_device_token="1234567890")
     known, opened = read(theirs)
@@ -381,7 +388,7 @@ def test_consent_is_told_before_what_it_stands_with(said: Any, wanted: Any) -> N
     assert (consent.measurement, consent.sharing) == wanted
 
 
-@pytest.mark.parametrize("said", [{}, {"tracking_disabled": False}, {"lat_val": 1}, {"dma_eea": True}])  # fmt: skip
+@pytest.mark.parametrize("said", [{}, {"tracking_disabled": False}, {"lat_val": 1}, {"dma_eea": True}, {"dma_eea": False, "dma_ad_user_data": False}])  # fmt: skip
 def test_what_allows_and_forbids_nothing_is_no_consent(said: Any) -> None:
     assert [type(one) for one in read(letter("/v1/open", **{**INSTALL, **said}))] == [Open]
 
@@ -624,6 +631,9 @@ def test_links_made_at_a_door_stand_and_have_a_limit() -> None:
         ]
         assert 429 in late
         assert {429, 409} >= set(late)
+        install = running.post("/v1/open", {"branch_key": KEY, **INSTALL}, None)
+        assert (install.status, install.json["randomized_device_token"]) == (200, "anon-1")
+        assert running.kept(Topic.ACTIVITY)[-1].device.id == "anon-1"
         refused = running.kept(Topic.REFUSED)[-1]
         assert KEY.encode() not in refused.body
         assert running.post(path, {"branch_key": "key_live_wrong", **WANTED}, None).json["error"]["code"] == 401  # fmt: skip
