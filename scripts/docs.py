@@ -197,6 +197,7 @@ BEHIND = frozenset(
         RefusalReason.UNKNOWN_TOUCH,
         RefusalReason.TOO_MANY_HELD,
         RefusalReason.NO_CONSENT,
+        RefusalReason.FORGOTTEN,
     }
 )
 

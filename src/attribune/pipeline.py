@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from attribune.attribute import attributor, corrections, lifecycle, touches, waiting
+from attribune.attribute import attributor, corrections, forgetting, lifecycle, touches, waiting
 from attribune.collect import links, native
 from attribune.ledger import ladder, payout, precedence, rates, statements, told
 from attribune.model.position import BOOKED, JUDGED, RECORDED, TOLD, Topic
@@ -55,6 +55,7 @@ ATTRIBUTE: Final = Stage(
         lifecycle.evidence_,
         lifecycle.consent,
         lifecycle.known,
+        forgetting.forget,
         corrections.correct,
     ),
 )

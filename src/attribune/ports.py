@@ -38,6 +38,7 @@ from attribune.model.ids import (
 )
 from attribune.model.policy import Policy
 from attribune.model.position import Entry, Topic
+from attribune.model.unmeasured import NOT_MEASURED as NOT_MEASURED  # noqa: PLC0414 - doors find it here
 
 #: As of now: after every change that a directory has seen.
 NOW: Final = Position(2**63 - 1)
@@ -149,14 +150,6 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of files and locks."""
         ...
-
-
-#: The answer about a device whose person refused to be measured: decided, and it says nothing of them. It stands until the
-#: person allows it, so who asks for an open that was just told may wait for another.
-NOT_MEASURED: Final = (
-    b'{"status":"decided","attribution":{"partner":null,"campaign":null,"adgroup":null,"creative":null,"site_id":null,"link":null,"touch":null,'
-    b'"method":null,"is_organic":true,"click_at":null,"extra":{}},"deep_link":null,"measurement":false}'
-)
 
 
 class Answers(Protocol):

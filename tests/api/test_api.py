@@ -49,6 +49,7 @@ WRITES = [
     ("POST", "/api/doors/x/disable", None),
     ("PUT", "/api/products/game/policy", {"preset": "adjust"}),
     ("POST", "/api/devices/test", {"id": "d", "app": "game-android"}),
+    ("POST", "/api/devices/forget", {"id": "d", "app": "game-android"}),
     ("POST", "/api/devices/import", {"app": "game-android", "devices": []}),
     ("POST", "/api/corrections", {"id": "x", "to": "organic", "reason": "why"}),
     ("POST", "/api/postbacks", {"partner": "acme", "template": "generic-get"}),

@@ -3,7 +3,7 @@
 A line of a tale says when and what: ``day 0 09:05  click zeta/brand as z  gaid=g1 retargeting``. Lines with ``=>`` say how each
 record ended; lines below one, indented with a dash, say why each candidate lost.
 
-Words: click, impression, open, event, evidence, claim, consent, known, correct, policy, test, tick. ``as NAME`` names a touch;
+Words: click, impression, open, event, evidence, claim, consent, forget, known, correct, policy, test, tick. ``as NAME`` names a touch;
 ``ref=NAME`` is a referrer with its id. ``device=none`` is no device. ``late=1h`` says that the record came that much after it
 happened. ``by=NAME`` is an event that names a touch. ``server`` sends a touch by server (with ``late``), or a record with a server key. Words that are left out mean device d1, identifier gaid=g1
 (``gaid=none`` for none), platform android.
@@ -325,6 +325,9 @@ class Reader:
                 sharing={"sharing": True, "no-sharing": False}.get(words[0]),
             )
         )
+
+    def _forget(self, at: int, words: list[str]) -> None:
+        self._keep(a.Forget(**self._said(at, words, "f")))
 
     def _known(self, at: int, words: list[str]) -> None:
         flags = _flags(words)

@@ -71,6 +71,7 @@ JSON_COMMANDS = {
     ("door", "test"): (),
     ("device", "test"): ("d1",),
     ("device", "list"): (),
+    ("device", "forget"): ("d1",),
     ("policy", "show"): ("--product", "game"),
     ("policy", "set"): ("--product", "game", "--preset", "adjust"),
     ("policy", "list"): ("--product", "game"),

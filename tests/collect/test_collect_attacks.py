@@ -121,6 +121,7 @@ def test_a_long_text_is_no_address_and_is_not_remembered():
         ("/v1/batch", {"records": [OPEN] * 200}),
         ("/v1/open", {}),
         ("/in/segment/seg/v1/batch", {"writeKey": WRITE_KEY, "batch": [{"type": "x"}] * 200}),
+        ("/in/segment/seg/v1/batch", {"writeKey": "wk_nobody", "batch": []}),
         ("/nowhere", None),
         ("/c/plain?a=1", None),
         ("/c/nothing", None),

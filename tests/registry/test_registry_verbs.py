@@ -458,9 +458,22 @@ def test_the_same_door_again_is_the_one_that_stands(desk: Desk) -> None:
     assert add_door(desk, key="wk_test", is_trusted=True).id != door.id
 
 
+def test_a_door_may_be_told_from_when_installations_are_new(desk: Desk) -> None:
+    door = add_door(desk, maps={"installed:before": "2026-12-01", "event:e1": "purchase"})
+    assert desk.registry.door(door.id).mapped("installed", "before") == "2026-12-01"
+
+
 @pytest.mark.parametrize(
     ("words", "param"),
-    [({"dialect": "klingon"}, "dialect"), ({"key": "abc"}, "key"), ({"key": "a:bcd"}, "key")],
+    [
+        ({"dialect": "klingon"}, "dialect"),
+        ({"key": "abc"}, "key"),
+        ({"key": "a:bcd"}, "key"),
+        ({"maps": {"event": "x"}}, "maps"),
+        ({"maps": {"installed:after": "2026-12-01"}}, "maps"),
+        ({"maps": {"installed:before": "yesterday"}}, "maps"),
+        ({"maps": {"installed:before": "20261201"}}, "maps"),
+    ],
 )
 def test_a_door_that_cannot_be_is_refused(desk: Desk, words: dict, param: str) -> None:
     with pytest.raises(Invalid) as refused:

@@ -9,14 +9,16 @@ import msgspec
 from attribune.attribute.state import DeviceState, in_force
 from attribune.attribute.turn import Turn
 from attribune.model.outcome import Credit
-from attribune.ports import NOT_MEASURED
+from attribune.model.unmeasured import FORGOTTEN, NOT_MEASURED
 
 
 def answer(state: DeviceState, turn: Turn) -> bytes | None:
     """The body of ``GET /v1/attribution``; None for a device of which nothing is decided yet.
 
-    Of who refused to be measured nothing is said, whatever was decided before.
+    Of who refused to be measured, or was forgotten, nothing is said, whatever was decided before.
     """
+    if state.forgotten_at_ms:
+        return FORGOTTEN
     if not state.measurement:
         return NOT_MEASURED
     if not state.has_opened:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from attribune.attribute import aside, lifecycle, say, waiting
+from attribune.attribute import aside, forgetting, lifecycle, say, waiting
 from attribune.attribute.answer import answer
 from attribune.attribute.corrections import correct
 from attribune.attribute.desk import Desk
@@ -22,6 +22,7 @@ from attribune.model.activity import (
     Consent,
     Event,
     Evidence,
+    Forget,
     Open,
 )
 from attribune.model.codec import Record
@@ -46,7 +47,7 @@ def refuse_repeated(turn: Turn, record: Activity) -> bool:
 
 def refuse_unconsented(turn: Turn, record: Activity) -> bool:
     """Nothing but the consent itself is measured of a person who said so."""
-    if isinstance(record, Consent):
+    if isinstance(record, Consent | Forget):
         return False
     device = record.device.id if record.device else None
     if device is None and record.user_id:
@@ -58,8 +59,21 @@ def refuse_unconsented(turn: Turn, record: Activity) -> bool:
     return True
 
 
+def refuse_forgotten(turn: Turn, record: Activity) -> bool:
+    """Nothing more is measured of a device whose person was forgotten; to be forgotten again changes nothing."""
+    state = turn.desk.device(record.product, record.device.id) if record.device else None
+    if state is None or not state.forgotten_at_ms or isinstance(record, Forget):
+        return False
+    say.refuse(turn, forgetting.nameless(record), turn.position, RefusalReason.FORGOTTEN)
+    return True
+
+
 #: What may refuse an activity record that the door has accepted, in order.
-STEPS: Final[tuple[Callable[[Turn, Activity], bool], ...]] = (refuse_repeated, refuse_unconsented)
+STEPS: Final[tuple[Callable[[Turn, Activity], bool], ...]] = (
+    refuse_repeated,
+    refuse_forgotten,
+    refuse_unconsented,
+)
 
 
 class Attributor:
@@ -196,5 +210,7 @@ def _place(turn: Turn, record: Activity, entry: Entry) -> None:
             lifecycle.evidence_(turn, record, entry.position)
         case Consent():
             lifecycle.consent(turn, record, entry.position)
+        case Forget():
+            forgetting.forget(turn, record, entry.position)
         case _:  # a known device: the types let nothing else come here
             lifecycle.known(turn, record, entry.position)

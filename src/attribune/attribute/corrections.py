@@ -29,6 +29,9 @@ def correct(turn: Turn, record: Correct) -> None:
         return
     state = turn.desk.device(record.product, owner.device)
     assert state is not None, "a conversion's device is remembered"
+    if state.forgotten_at_ms:
+        say.refuse_correction(turn, record, RefusalReason.FORGOTTEN)
+        return
     credit: Credit | None = None
     if record.to is not None:
         filed = turn.touch(record.to)

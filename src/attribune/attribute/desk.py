@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from attribune.attribute.batch import ROWS_MAX, Batch
-from attribune.attribute.keys import week
+from attribune.attribute.keys import id_key, week
 from attribune.attribute.state import DeviceState
 from attribune.model.codec import body
 from attribune.model.ids import (
@@ -22,6 +22,7 @@ from attribune.model.ids import (
     RecordId,
     TouchId,
     UserId,
+    device_digest,
     digest,
     time_of,
 )
@@ -47,6 +48,7 @@ META: Final = 14
 CUSTOMER: Final = 15
 HOLDER: Final = 16
 FOLLOWER: Final = 17
+KNOWN_BY: Final = 18
 
 #: How long touches, record ids and addresses are remembered, unless the settings say otherwise: longer than any window.
 TOUCH_MEMORY_MS: Final = 180 * DAY_MS
@@ -229,14 +231,14 @@ class Desk:
         """What is remembered of a device."""
         name = (product, device)
         if name not in self._devices:
-            found = self._get(Row(DEVICE, 0, digest(*name)))
+            found = self._get(Row(DEVICE, 0, device_digest(*name)))
             self._devices[name] = _decode(found, DeviceState) if found else None
         return self._devices[name]
 
     def put_device(self, state: DeviceState) -> None:
         """Remember a device."""
         self._devices[state.product, state.device] = state
-        self._put(Row(DEVICE, 0, digest(state.product, state.device)), _encode(state))
+        self._put(Row(DEVICE, 0, device_digest(state.product, state.device)), _encode(state))
 
     def people(self, key: bytes) -> list[tuple[DeviceId, PersonSeen]]:
         """The devices seen with an identifier."""
@@ -245,11 +247,15 @@ class Desk:
             for row, value in self._rows(PERSON, 0, key)
         ]
 
-    def see_person(self, key: bytes, device: DeviceId, seen: PersonSeen) -> None:
-        """Remember that a device was seen with an identifier."""
-        row = Row(PERSON, 0, key, device.encode())
+    def see_person(
+        self, product: ProductId, word: tuple[str, str], device: DeviceId, seen: PersonSeen
+    ) -> None:
+        """Remember that a device was seen with an identifier: its kind and value."""
+        row = Row(PERSON, 0, id_key(product, *word), device.encode())
         found = self._get(row)
-        if found:
+        if not found:
+            self.know_by(product, device, *word)
+        else:
             old = _decode(found, PersonSeen)
             seen = PersonSeen(
                 min(old.first_ms, seen.first_ms),
@@ -257,6 +263,16 @@ class Desk:
                 old.is_known or seen.is_known,
             )
         self._put(row, _encode(seen))
+
+    def know_by(self, product: ProductId, device: DeviceId, kind: str, value: str) -> None:
+        """Remember a word that a device is known by, so that it can be found when its person is to be forgotten."""
+        row = Row(KNOWN_BY, 0, device_digest(product, device), id_key(product, kind, value))
+        self._put(row, _encode((kind, value)))
+
+    def known_by(self, product: ProductId, device: DeviceId) -> list[tuple[str, str]]:
+        """The words that a device is known by: (kind, value), a user's of kind ``user``."""
+        rows = self._rows(KNOWN_BY, 0, device_digest(product, device))
+        return [_decode(value, tuple[str, str]) for _, value in rows]
 
     def user_device(self, product: ProductId, user: UserId) -> DeviceId | None:
         """The device that a server bound a user to last."""
@@ -278,21 +294,21 @@ class Desk:
 
     def holder(self, product: ProductId, device: DeviceId) -> UserId | None:
         """The customer that a device was bound to last."""
-        found = self._get(Row(HOLDER, 0, digest(product, device)))
+        found = self._get(Row(HOLDER, 0, device_digest(product, device)))
         return UserId(found.decode()) if found else None
 
     def put_holder(self, product: ProductId, device: DeviceId, user: UserId) -> None:
         """Remember whose a device is."""
-        self._put(Row(HOLDER, 0, digest(product, device)), user.encode())
+        self._put(Row(HOLDER, 0, device_digest(product, device)), user.encode())
 
     def followers(self, product: ProductId, device: DeviceId) -> list[DeviceId]:
         """The other devices with events that this one's conversions may be credited with."""
-        rows = self._rows(FOLLOWER, 0, digest(product, device))
+        rows = self._rows(FOLLOWER, 0, device_digest(product, device))
         return [DeviceId(row.decode()) for row, _ in rows]
 
     def follow(self, product: ProductId, device: DeviceId, follower: DeviceId) -> None:
         """Remember that a device has such events."""
-        self._put(Row(FOLLOWER, 0, digest(product, device), follower.encode()), b"\x01")
+        self._put(Row(FOLLOWER, 0, device_digest(product, device), follower.encode()), b"\x01")
 
     def see_address(self, product: ProductId, net: str, device: DeviceId, at_ms: int) -> None:
         """Remember that a device opened from an address."""
@@ -358,7 +374,9 @@ class Desk:
         self, product: ProductId, device: DeviceId, outcome: _Credited, payload: bytes
     ) -> None:
         """Remember the newest revision of what was credited, so that a correction can reach it; with it goes its payload."""
-        row = Row(CREDITED, week(outcome.at_ms), digest(product, device), _place(outcome.about))
+        row = Row(
+            CREDITED, week(outcome.at_ms), device_digest(product, device), _place(outcome.about)
+        )
         self._put(row, body(payload))
 
     def credited(
@@ -366,7 +384,7 @@ class Desk:
     ) -> Iterator[_Credited]:
         """What was credited of a device in a span of time, in order of weeks and then of places."""
         for bucket in range(week(max(0, from_ms)), week(to_ms) + 1):
-            for _, value in self._rows(CREDITED, bucket, digest(product, device)):
+            for _, value in self._rows(CREDITED, bucket, device_digest(product, device)):
                 outcome = _credited_decoder.decode(value)
                 if from_ms <= outcome.at_ms <= to_ms:
                     yield outcome
@@ -424,6 +442,22 @@ class Desk:
             msgspec.Raw(body(payload)),
         )  # an Owner, of which one part is encoded already
         self._put(Row(CONVERSION, 0, digest(conversion)), _encode(owner))
+
+    # --- forgetting
+
+    def put_forgotten(self, state: DeviceState) -> None:
+        """Remember of a device that it was forgotten; by its id it is found under the hash that is left."""
+        self._devices.clear()
+        self.put_device(state)
+
+    def erase(self, row: Row) -> None:
+        """Remember nothing under a row any more."""
+        self._put(row, None)
+
+    def erase_all(self, table: int, bucket: int, partition: bytes) -> None:
+        """Remember nothing of a partition any more."""
+        for name, _ in self._rows(table, bucket, partition):
+            self._put(Row(table, bucket, partition, name), None)
 
     # --- the batch
 

@@ -16,7 +16,7 @@ from attribune.attribute.crediting import (
 )
 from attribune.attribute.desk import PersonSeen
 from attribune.attribute.installation import Past, Verdict, judge, past
-from attribune.attribute.keys import PERSON_IDS, id_key, network
+from attribune.attribute.keys import PERSON_IDS, network
 from attribune.attribute.returns import Return, judge_return
 from attribune.attribute.state import DeviceState, Dossier, Standing, installation, seen
 from attribune.attribute.turn import Turn
@@ -142,9 +142,10 @@ def known(turn: Turn, record: KnownDevice, about: Position) -> None:
     last_ms = record.last_seen_at_ms
     sessions = seen(state.sessions, last_ms) if last_ms else state.sessions
     turn.desk.put_device(msgspec.structs.replace(state, is_known=True, sessions=sessions))
+    turn.touched.add((state.product, state.device))  # who asks is told that nobody brought it
     for kind, value in device.ids.items():
-        key = id_key(record.product, kind, value)
-        turn.desk.see_person(key, device.id, PersonSeen(0, last_ms or 0, is_known=True))
+        seen_ = PersonSeen(0, last_ms or 0, is_known=True)
+        turn.desk.see_person(record.product, (kind, value), device.id, seen_)
     release(turn, of_device(record.product, device.id))
 
 
@@ -336,8 +337,8 @@ def _remember(turn: Turn, record: Activity, device: Device, at_ms: int) -> None:
     """Remember which identifiers, address and user a device was seen with."""
     for kind, value in device.ids.items():
         if kind in PERSON_IDS:
-            key = id_key(record.product, kind, value)
-            turn.desk.see_person(key, device.id, PersonSeen(at_ms, at_ms))
+            seen_ = PersonSeen(at_ms, at_ms)
+            turn.desk.see_person(record.product, (kind, value), device.id, seen_)
     if record.sender is Sender.SERVER and record.user_id:
         _bind(turn, record.product, record.user_id, device.id)
         customer.bind(turn, record.product, record.user_id, device.id, at_ms)
@@ -352,6 +353,7 @@ def _bind(turn: Turn, product: ProductId, user: UserId, device: DeviceId) -> Non
     if before == device:
         return
     turn.desk.bind_user(product, user, device)
+    turn.desk.see_person(product, ("user", user), device, PersonSeen(0, 0))
     release(turn, of_device(product, before) if before else of_user(product, user))
 
 

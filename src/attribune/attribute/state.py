@@ -90,6 +90,8 @@ class DeviceState(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     earliest_ms: int = 2**62
     measurement: bool = True
     sharing: bool | None = None
+    #: When its person was forgotten; then nothing else is remembered, and its id is a hash. Milliseconds, UTC.
+    forgotten_at_ms: int = 0
 
     @property
     def has_opened(self) -> bool:

@@ -113,13 +113,13 @@ class FrontDoor:
         except JournalUnavailable as fault:
             self._means.note_loss()
             self.counters.journal_failures += 1
-            send(protocol, self._unavailable(fault.code, fault.message))
+            send(protocol, self._unavailable(path, fault.code, fault.message))
         except Exception:
             self.counters.faults += 1
             log.exception("door_failed", path=path[:200], method=scope.method)
             message = "something failed in the collector; send again after Retry-After"
             with suppress(RuntimeError):  # an answer had gone out, or nobody is there to hear it
-                send(protocol, self._unavailable("fault", message))
+                send(protocol, self._unavailable(path, "fault", message))
 
     def _table(self) -> dict[str, dict[str, Handler]]:
         """Path → method → handler, for the doors whose path is fixed."""
@@ -160,11 +160,11 @@ class FrontDoor:
         except JournalUnavailable as fault:
             means.note_loss()
             self.counters.journal_failures += 1
-            answer = self._unavailable(fault.code, fault.message)
+            answer = self._unavailable(request.path, fault.code, fault.message)
         except Crowded:
             self.counters.crowded += 1
             message = "too many bodies are being taken at once; send again after Retry-After"
-            answer = self._unavailable("crowded", message)
+            answer = self._unavailable(request.path, "crowded", message)
         if request.method == "HEAD" and answer.body:
             answer = Answer(status=answer.status, headers=answer.headers)
         if request.path == SCRIPT_PATH:
@@ -233,9 +233,10 @@ class FrontDoor:
             return allowed(self._means.directory, origin)
         return self._inlet.lets_read(path, origin)
 
-    def _unavailable(self, code: str, message: str) -> Answer:
+    def _unavailable(self, path: str, code: str, message: str) -> Answer:
         wait = ("retry-after", str(self._means.settings.retry_after_s))
-        return json_answer(error_shape(503, code, message), 503, [wait])
+        answer = json_answer(error_shape(503, code, message), 503, [wait])
+        return answer if path in self._doors else self._inlet.put_off(path, answer)
 
 
 def _is_of_strangers(request: Request) -> bool:

@@ -23,7 +23,7 @@ from attribune.collect.refuse import About, Refused
 from attribune.collect.request import Answer, Request
 from attribune.collect.speaker import Speaker
 from attribune.collect.turns import RECORD_COST_BYTES
-from attribune.collect.verdict import Kept
+from attribune.collect.verdict import Kept, Making, Verdict
 from attribune.model.activity import Sender
 from attribune.model.control import Door
 from attribune.model.ids import DeviceId, DoorId
@@ -31,6 +31,8 @@ from attribune.model.refusal import RefusalReason
 
 #: A dialect that may be meant, and its doors.
 Speaking = tuple[Dialect, list[Door]]
+#: Secrets of doors that are remembered in clear.
+UNSEALED_MAX: Final = 1024
 #: Where doors stand.
 IN: Final = "/in/"
 
@@ -43,6 +45,7 @@ class Inlet:
         self._means = means
         self._waiting = waiting
         self._makings = Makings(means.directory, means.settings.door_links_per_min_max)
+        self._unsealed: dict[str, str] = {}
 
     async def hear(self, request: Request) -> Answer:
         """One request behind ``/in/``. Raises Refused when no door is there; the dialect words every other answer."""
@@ -85,6 +88,15 @@ class Inlet:
         apps = (directory.app(door.app) for door in doors if door)
         return anybody(origin) if any(app and not app.origins for app in apps) else []
 
+    def put_off(self, path: str, unavailable: Answer) -> Answer:
+        """The answer 503 as the clients of a path understand that they are to send again."""
+        if path.startswith(IN):
+            dialect = DIALECTS.get(path.removeprefix(IN).partition("/")[0])
+        else:
+            speaking = (one for one in DIALECTS.values() if _speaks_at(path, one))
+            dialect = next(speaking, None)
+        return unavailable if dialect is None else dialect.put_off(unavailable)
+
     async def _hear(self, request: Request, speaking: Sequence[Speaking], path: str) -> Answer:
         """Hear what a dialect's client says at the door whose key it carries; of several dialects the first answers for nobody's."""
         letter = Letter(request.method, path, request.query, request.headers)
@@ -115,11 +127,22 @@ class Inlet:
                     why = why or refused.bare()
                 else:
                     return dialect, door
-        raise why or Refused(RefusalReason.UNKNOWN_DOOR, "no door is here", "door")
+        try:
+            raise why or Refused(RefusalReason.UNKNOWN_DOOR, "no door is here", "door")
+        finally:
+            del why  # or it and this frame would hold each other
 
     def _secret(self, door: Door) -> str | None:
-        """What a door has sealed, in clear."""
-        return self._means.ways.unseal(door.sealed_secret) if door.sealed_secret else None
+        """What a door has sealed, in clear; opened once."""
+        sealed = door.sealed_secret
+        if sealed is None:
+            return None
+        known = self._unsealed.get(sealed)
+        if known is None:
+            if len(self._unsealed) >= UNSEALED_MAX:
+                self._unsealed.clear()
+            known = self._unsealed[sealed] = self._means.ways.unseal(sealed)
+        return known
 
     async def _pass(self, request: Request, letter: Letter, dialect: Dialect, door: Door) -> Answer:
         means = self._means
@@ -158,7 +181,7 @@ class Inlet:
         self._makings.note(judged)
         verdicts = [verdict for verdict, _ in judged]
         wanting = next((v for v in verdicts if isinstance(v, Kept) and v.wants_attribution), None)
-        told = await self._decided(speaker, wanting) if wanting else None
+        told = await self._decided(speaker, wanting) if wanting else self._known(speaker, verdicts)
         return dialect.accept(
             Heard(
                 letter,
@@ -182,6 +205,14 @@ class Inlet:
             return None
         found = await self._waiting.decided((speaker.product.id, device.id))
         return None if found is None else told_of.decode(found)
+
+    def _known(self, speaker: Speaker, verdicts: list[Verdict | Making]) -> Told | None:
+        """What stands decided about the device of the first record whose answer says it."""
+        for verdict in verdicts:
+            if isinstance(verdict, Kept) and verdict.looks_up:
+                device = getattr(verdict.record, "device", None)
+                return self._stands(speaker, device.id) if device else None
+        return None
 
     def _speaker(self, door: Door, request: Request) -> Speaker:
         """Who speaks through a door. Raises Refused when its app is gone or the address is none that it hears."""

@@ -56,12 +56,12 @@ _REMOVED: Final = b"(removed)"
 #: of links, which steer until they expire.
 _SECRETS: Final = re.compile(
     rb'\b(?:ak|sk|api|key_live|key_test)_[A-Za-z0-9_-]{8,}|(?<="writeKey")(\s*:\s*")[^"]*|(?<=/projects/)[^/]+|(?<=writeKey=)[^&]+'
-    rb"|(?<=\bsignature=)[0-9a-f]{16,}|(?<=\bapi_secret=)[^&]+",
+    rb"|(?<=\bsignature=)[0-9a-f]{16,}|(?<=\bapi_secret=)[^&]+|(?<=\bapp_token=)[^&]+",
     re.IGNORECASE,
 )
 
 #: What every secret above holds, for a glance.
-_SECRET_HINTS: Final = ("_", "/projects/", "writekey=", "signature=", "api_secret=")
+_SECRET_HINTS: Final = ("_", "/projects/", "writekey=", "signature=", "api_secret=", "app_token=")
 
 
 class Refused(Exception):

@@ -25,6 +25,8 @@ class Kept(NamedTuple):
     record: Activity | Touch
     #: Whether the sender waits for the device's attribution.
     wants_attribution: bool = False
+    #: Whether the answer says what stands decided about the device, without a wait for it.
+    looks_up: bool = False
 
 
 class Making(NamedTuple):

@@ -13,7 +13,7 @@ import lmdb
 from attribune.engines.lmdb_copy import cut_short
 from attribune.engines.lmdb_segment import DRIVER
 from attribune.model.errors import FolderTooNew, StoreUnavailable
-from attribune.model.ids import START, DeviceId, Position, ProductId, digest
+from attribune.model.ids import START, DeviceId, Position, ProductId, device_digest
 
 FORMAT: Final = 1
 #: Address space; disk is taken as answers come. A billion answers fit.
@@ -26,7 +26,7 @@ _position = struct.Struct(">BQ")
 
 def _key(product: ProductId, device: DeviceId) -> bytes:
     """Sixteen bytes, since a device's id may be longer than LMDB's keys."""
-    return digest(product, device)
+    return device_digest(product, device)
 
 
 class LmdbAnswers:

@@ -13,7 +13,7 @@ from attribune.engines.memory_facts import MemoryFacts
 from attribune.engines.memory_outbox import MemoryOutbox
 from attribune.engines.system import MemoryChance, MemoryClock
 from attribune.model.errors import JournalPruned, JournalUnavailable, VaultLocked
-from attribune.model.ids import START, DeviceId, Position, ProductId
+from attribune.model.ids import START, DeviceId, Position, ProductId, device_digest
 from attribune.model.position import Entry, Topic
 from attribune.ports import Row
 
@@ -171,12 +171,12 @@ class MemoryAnswers:
     """Answers in a dictionary."""
 
     def __init__(self) -> None:
-        self._answers: dict[tuple[ProductId, DeviceId], bytes] = {}
+        self._answers: dict[bytes, bytes] = {}
         self._position = START
 
     def get(self, product: ProductId, device: DeviceId) -> bytes | None:
         """The encoded answer, or None when nothing is decided yet."""
-        return self._answers.get((product, device))
+        return self._answers.get(device_digest(product, device))
 
     def put(
         self, answers: Mapping[tuple[ProductId, DeviceId], bytes | None], position: Position
@@ -184,9 +184,9 @@ class MemoryAnswers:
         """Keep the newest answers and the position they come from, all or nothing; None takes an answer away."""
         for who, answer in answers.items():
             if answer is None:
-                self._answers.pop(who, None)
+                self._answers.pop(device_digest(*who), None)
             else:
-                self._answers[who] = answer
+                self._answers[device_digest(*who)] = answer
         self._position = position
 
     def position(self) -> Position:

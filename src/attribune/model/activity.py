@@ -111,6 +111,8 @@ class _Said(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     #: Unknown fields, as JSON text by name.
     extra: dict[str, str] = field(default_factory=dict)
     part: Part | None = None
+    #: Its personal fields were taken out (see ``model.scrub``): what was decided of it stands as recorded.
+    is_scrubbed: bool = False
 
 
 class Open(_Said, frozen=True, kw_only=True, tag="open", omit_defaults=True):
@@ -182,4 +184,13 @@ class KnownDevice(_Said, frozen=True, kw_only=True, tag="known", omit_defaults=T
     last_seen_at_ms: int | None = None
 
 
-Activity = Open | Event | Consent | Evidence | Claim | KnownDevice
+class Forget(_Said, frozen=True, kw_only=True, tag="forget", omit_defaults=True):
+    """A person is to be forgotten: the device named, and whoever else its identifiers lead to when no app key sent it.
+
+    The operator may not know what kind of id it is: then it stands as the device's and under every kind of identifier.
+    """
+
+    device: Device
+
+
+Activity = Open | Event | Consent | Evidence | Claim | KnownDevice | Forget

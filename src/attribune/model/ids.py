@@ -57,6 +57,20 @@ def digest(*parts: str, size: int = 16) -> bytes:
     return blake2b("\x1f".join(parts).encode(), digest_size=size).digest()
 
 
+_FORGOTTEN: Final = re.compile(r"forgotten:([0-9a-f]{32})")
+
+
+def device_digest(product: ProductId, device: DeviceId) -> bytes:
+    """What a device is kept under: a hash of its id, also when only the hash is left of the id."""
+    known = _FORGOTTEN.fullmatch(device) if device.startswith("forgotten:") else None
+    return bytes.fromhex(known[1]) if known else digest(product, device)
+
+
+def forgotten(product: ProductId, device: DeviceId) -> DeviceId:
+    """What is left of a device's id when its person was forgotten: a hash, so that it stays forgotten."""
+    return DeviceId(f"forgotten:{device_digest(product, device).hex()}")
+
+
 def derived(prefix: str, *parts: str) -> str:
     """An id that a retry or a rebuild repeats, since it is made from what it is about."""
     return f"{prefix}_{digest(*parts, size=12).hex()}"

@@ -257,14 +257,26 @@ class RefusedRecord(_Decided, frozen=True, kw_only=True, tag="refused", omit_def
     at_ms: int = 0
 
 
+class Forgets(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who is forgotten by a request, as far as they were known. Scrubbing leaves hashes of it."""
+
+    devices: tuple[DeviceId, ...] = ()
+    #: Touches that were surely theirs.
+    touches: tuple[TouchId, ...] = ()
+    #: Identifiers and users that they were known by.
+    words: tuple[str, ...] = ()
+
+
 class Noted(_Decided, frozen=True, kw_only=True, tag="noted", omit_defaults=True):
-    """Consent, evidence, a claim or an imported device: taken note of; what it changed is written apart."""
+    """Consent, evidence, a claim, an imported device or a request to be forgotten: what it changed is written apart."""
 
     record: RecordId
     record_type: str
     device: DeviceId | None = None
     app: AppId | None = None
     at_ms: int = 0
+    #: Of a request to be forgotten.
+    forgets: Forgets | None = None
 
 
 class Held(_Decided, frozen=True, kw_only=True, tag="held", omit_defaults=True):

@@ -81,6 +81,8 @@ class RefusalReason(StrEnum):
     TOO_MANY_HELD = "too_many_held"
     #: The person's consent says that nothing may be measured.
     NO_CONSENT = "no_consent"
+    #: The person was forgotten, as they asked; nothing of their device is measured any more.
+    FORGOTTEN = "forgotten"
     #: A mistake of Attribune's own kept it from being judged. The audit names it, and ``attribune journal retell`` tells it
     #: again once a version without the mistake is installed.
     NOT_JUDGED = "not_judged"

@@ -85,6 +85,8 @@ class LinkHit(Struct, frozen=True, gc=False, kw_only=True, tag="hit", omit_defau
     signed: bool = False
     #: Why a signature that came does not count. The signature itself is never kept.
     signature_fault: SignatureFault | None = None
+    #: Its personal fields were taken out, and its link was not known any more.
+    is_scrubbed: bool = False
 
 
 class Touch(Struct, frozen=True, gc=False, kw_only=True, tag="touch", omit_defaults=True):
@@ -136,6 +138,8 @@ class Touch(Struct, frozen=True, gc=False, kw_only=True, tag="touch", omit_defau
     part: Part | None = None
     #: Why the signature that came with it did not count.
     signature_fault: SignatureFault | None = None
+    #: Its personal fields were taken out (see ``model.scrub``): nothing is matched with it any more.
+    is_scrubbed: bool = False
 
 
 TouchRecord = LinkHit | Touch

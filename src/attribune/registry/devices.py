@@ -1,18 +1,18 @@
-"""Test devices, and devices that had an app before Attribune was there."""
+"""Test devices, people to be forgotten, and devices that had an app before Attribune was there."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from attribune.model.activity import Device, KnownDevice, Sender
+from attribune.model.activity import Device, Forget, KnownDevice, Sender
 from attribune.model.control import App, TestDevice
 from attribune.model.errors import Invalid
 from attribune.model.ids import DeviceId, RecordId, UserId, derived
 from attribune.registry import find, shown
 from attribune.registry.made import Made
 from attribune.registry.naming import text
-from attribune.registry.requests import ImportDevices, ImportedDevice, SetTestDevice
+from attribune.registry.requests import ForgetDevice, ImportDevices, ImportedDevice, SetTestDevice
 from attribune.registry.view import Registry
 
 #: Ids that a device may be known by beside its own.
@@ -37,6 +37,29 @@ def test_devices(registry: Registry) -> list[shown.TestDeviceShown]:
         for found in registry.test_devices.newest()
         if found.is_test
     ]
+
+
+def forget(
+    registry: Registry, want: ForgetDevice, now_ms: int, chance: bytes
+) -> tuple[Forget, shown.ForgottenShown]:
+    """The record that asks for a person to be forgotten. Which kind of id it is nobody needs to know."""
+    product = find.product_of(registry, want.app, want.product)
+    id_ = text(want.id, "id")
+    apps = registry.apps_of(product)
+    if not apps:
+        raise Invalid("the product has no app, so nobody is known in it", param="product")
+    app = find.app(registry, want.app) if want.app is not None else apps[0]
+    record = Forget(
+        id=RecordId(derived("forget", product, id_, chance.hex())),
+        product=product,
+        app=app.id,
+        sender=Sender.OPERATOR,
+        received_at_ms=now_ms,
+        occurred_at_ms=now_ms,
+        device=Device(id=DeviceId(id_), platform=app.platform, ids=dict.fromkeys(ID_NAMES, id_)),
+        dialect="operator",
+    )
+    return record, shown.ForgottenShown(id=id_, product=product)
 
 
 def known_devices(registry: Registry, want: ImportDevices, now_ms: int) -> list[KnownDevice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final, Protocol
 
 from msgspec import UNSET, UnsetType
@@ -26,8 +27,9 @@ from attribune.settings import Settings
 KEY_CHARACTERS_MAX: Final = 256
 _KEY_CHARACTERS_MIN: Final = 4
 SECRET_CHARACTERS_MAX: Final = 1024
-#: What can be mapped: events, networks of other vendors, channels of links, currencies.
-MAP_KINDS: Final = ("event", "network", "channel")
+#: What can be mapped: events, networks of other vendors, channels of links, and the day before which installations are not
+#: ours to count.
+MAP_KINDS: Final = ("event", "network", "channel", "installed")
 #: Whose links of a channel are that no other map names.
 EVERY_CHANNEL: Final = "channel:*"
 MAPS_MAX: Final = 1024
@@ -169,6 +171,11 @@ def _maps(maps: Mapping[str, str]) -> dict[str, str]:
                 f"maps takes kind:theirs=ours with one of {kinds} such as event:e1e2e3=purchase, not {name!r}",
                 param="maps",
             )
+        if kind == "installed" and not (theirs == "before" and _is_day(value)):
+            raise Invalid(
+                "maps takes installed:before=YYYY-MM-DD: the day from which installations are new, in UTC",
+                param="maps",
+            )
         if len(name) > _MAP_CHARACTERS_MAX or len(value) > _MAP_CHARACTERS_MAX:
             raise Invalid(
                 f"a map may have at most {_MAP_CHARACTERS_MAX} characters on each side",
@@ -190,3 +197,10 @@ def disable_door(registry: Registry, door_id: str, base_url: str) -> Made[shown.
         return Made((), shown.door(door, base_url))
     closed = replace(door, is_disabled=True)
     return Made((closed,), shown.door(closed, base_url))
+
+
+def _is_day(value: str) -> bool:
+    try:
+        return date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False

@@ -171,6 +171,14 @@ class SetTestDevice(Request, frozen=True, kw_only=True):
     is_test: bool = True
 
 
+class ForgetDevice(Request, frozen=True, kw_only=True):
+    """Forget the person behind a device id or an identifier; what was decided before stands."""
+
+    id: str
+    app: str | None = None
+    product: str | None = None
+
+
 class ImportedDevice(Request, frozen=True, kw_only=True):
     """A device that had the app before Attribune was there."""
 

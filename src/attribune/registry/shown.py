@@ -154,6 +154,13 @@ class PolicyShown(Struct, frozen=True, kw_only=True):
     policy: Policy
 
 
+class ForgottenShown(Struct, frozen=True, kw_only=True):
+    """Who is to be forgotten from now on, in one product."""
+
+    id: str
+    product: str
+
+
 class TestDeviceShown(Struct, frozen=True, kw_only=True):
     """An id registered for tests."""
 

@@ -18,7 +18,7 @@ from attribune.attribute.transcript import Transcript, compare, set_aside
 from attribune.attribute.turn import Mistake, Said
 from attribune.model.codec import Record, decode, encode
 from attribune.model.control import Change, Tick
-from attribune.model.ids import START, Position
+from attribune.model.ids import START, DeviceId, Position
 from attribune.model.outcome import Attribution, Noted
 from attribune.model.position import Entry, Topic
 from attribune.pipeline import ATTRIBUTE
@@ -179,12 +179,19 @@ class AttributorRole:
             for entry in entries:
                 record = decode(entry)
                 if entry.position <= end and isinstance(record, Attribution | Noted):
-                    device = record.device
-                    if device:
+                    for device in _told(record):
                         body = self._attributor.answer(record.product, device)
                         answers[record.product, device] = body
             position = entries[-1].position
             self._answers.put(answers, min(position, end))
+
+
+def _told(outcome: Attribution | Noted) -> list[DeviceId]:
+    """The devices whose answer an outcome may have changed."""
+    named = [outcome.device] if outcome.device else []
+    if isinstance(outcome, Noted) and outcome.forgets:
+        named += outcome.forgets.devices
+    return named
 
 
 def _change(record: Record) -> Change:

@@ -1,4 +1,4 @@
-"""Test devices, and devices that had an app before Attribune was there."""
+"""Test devices, people to be forgotten, and devices that had an app before Attribune was there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attribune.model.codec import encode
 from attribune.model.errors import Invalid
 from attribune.model.position import Topic
 from attribune.registry import devices, shown
-from attribune.registry.requests import ImportDevices, SetTestDevice
+from attribune.registry.requests import ForgetDevice, ImportDevices, SetTestDevice
 
 
 class TestDeviceAnswer(Struct, frozen=True):
@@ -24,6 +24,12 @@ class TestDevicesAnswer(Struct, frozen=True):
     """Every test device."""
 
     devices: tuple[shown.TestDeviceShown, ...]
+
+
+class ForgottenAnswer(Struct, frozen=True):
+    """Who is to be forgotten; the request is journaled."""
+
+    forgotten: shown.ForgottenShown
 
 
 class Imported(Struct, frozen=True):
@@ -50,6 +56,15 @@ def list_test_devices(house: Here) -> TestDevicesAnswer:
     return TestDevicesAnswer(tuple(devices.test_devices(house.up_to_date())))
 
 
+@post("/api/devices/forget", sync_to_thread=True, status_code=200)
+def forget_device(house: Here, data: JSONBody[ForgetDevice]) -> ForgottenAnswer:
+    """Forget the person behind a device id or an identifier: nothing more is measured of them, and views let go of them."""
+    registry = house.up_to_date()
+    record, shown_ = devices.forget(registry, data, house.clock.now_ms(), house.chance.token(8))
+    house.journal.append([(Topic.ACTIVITY, encode(record))])
+    return ForgottenAnswer(shown_)
+
+
 @post("/api/devices/import", sync_to_thread=True, status_code=200)
 def import_devices(house: Here, data: JSONBody[ImportDevices]) -> ImportAnswer:
     """Say which devices had an app before; a long list comes in several requests, each whole or not at all."""
@@ -62,4 +77,4 @@ def import_devices(house: Here, data: JSONBody[ImportDevices]) -> ImportAnswer:
     return ImportAnswer(Imported(len(known)))
 
 
-HANDLERS = (set_test_device, list_test_devices, import_devices)
+HANDLERS = (set_test_device, list_test_devices, forget_device, import_devices)

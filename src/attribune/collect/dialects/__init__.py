@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from attribune.collect.dialects.adjust import Adjust
 from attribune.collect.dialects.amplitude import Amplitude
 from attribune.collect.dialects.appsflyer_ctv import AppsFlyerCtv
 from attribune.collect.dialects.branch import Branch
@@ -20,6 +21,7 @@ from attribune.collect.dialects.singular import Singular
 from attribune.collect.dialects.snowplow import Snowplow
 
 _ALL: Final[tuple[Dialect, ...]] = (
+    Adjust(),
     Segment(),
     Rudder(),
     Snowplow(),

@@ -83,6 +83,8 @@ class Ga4(Plain):
         events = fields.raw("events")
         if events is None:
             raise missing("events", "a list of events")
+        if events[:1] == b"{":
+            events = b"[%s]" % events  # as some libraries send a single one
         raws = loose.records_of(events, "events", EVENTS_MAX)
         told = _Told(fields, telling, door, letter)
         if letter.path.startswith(_DEBUG):

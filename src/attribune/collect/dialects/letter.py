@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
@@ -32,6 +33,7 @@ class Headers(Protocol):
         ...
 
 
+_BEARER: Final = re.compile(r"bearer +([\x21-\x7e]{1,256}) *\Z", re.IGNORECASE | re.ASCII)
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -174,6 +176,10 @@ class Dialect(Protocol):
         """The answer to a letter that was refused as a whole; its body may be missing."""
         ...
 
+    def put_off(self, unavailable: Answer) -> Answer:
+        """The answer 503 so that clients keep what they said, and send it again."""
+        ...
+
     def sample(self, key: str, now_ms: int) -> Letter:
         """A letter as a client with this key sends one."""
         ...
@@ -194,9 +200,26 @@ class Plain:
         """None: no letter only asks."""
         return None
 
+    def put_off(self, unavailable: Answer) -> Answer:
+        """The answer itself: most clients go by its status."""
+        return unavailable
+
 
 def hold_to(key: str | None, door: Door, param: str) -> None:
     """Raises Refused when a key is not the one that a door was made with."""
     if not hmac.compare_digest(sha256((key or "").encode()).hexdigest(), door.sha256):
         message = "use the key that this door was made with"
         raise Refused(RefusalReason.UNKNOWN_KEY, message, param)
+
+
+def bearer_of(letter: Letter) -> str | None:
+    """What a letter says as ``Authorization: Bearer``, or None."""
+    found = _BEARER.match(letter.authorization or "")
+    return found[1] if found else None
+
+
+def hold_to_secret(said: str | None, secret: str | None) -> None:
+    """Raises Refused when a door has a secret and a server does not say it; a door without one hears servers as it hears apps."""
+    if secret is not None and not hmac.compare_digest(secret.encode(), (said or "").encode()):
+        message = "send `Authorization: Bearer` with the secret of this door"
+        raise Refused(RefusalReason.UNKNOWN_KEY, message, "Authorization")

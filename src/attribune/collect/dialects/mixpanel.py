@@ -83,7 +83,7 @@ class Mixpanel(Plain):
     def accept(self, heard: Heard) -> Answer:
         """``1``, or with ``verbose=1`` a status in JSON; an import is told what of it failed."""
         refused = heard.first_refused
-        if heard.letter.path.startswith(_IMPORT):
+        if _is_import(heard.letter):
             return _imported(heard)
         if refused is not None:
             return _answer(heard.letter, refused.message)
@@ -91,7 +91,7 @@ class Mixpanel(Plain):
 
     def refuse(self, refused: Refused, letter: Letter) -> Answer:
         """``0``, or what is wrong in JSON."""
-        if letter.path.startswith(_IMPORT):
+        if _is_import(letter):
             shape = {"code": refused.status, "error": refused.message, "status": "Bad Request"}
             return json_answer(shape, refused.status)
         answer = _answer(letter, refused.message)
@@ -134,9 +134,11 @@ def _said(letter: Letter) -> bytes:
 
 def _token(letter: Letter) -> str | None:
     """The token of the first event, which all of a letter share; or the user of Basic auth."""
-    if letter.authorization:
-        return loose.basic(letter.authorization)
+    if (said := loose.basic(letter.authorization)) is not None:
+        return said
     try:
+        if (quick := loose.quick_key(_said(letter), b"token")) is not None:
+            return quick
         fields = Fields.of(loose.records_of(_said(letter), "", EVENTS_MAX)[0])
         properties = fields.fields("properties")
         found = loose.word(properties, "token") if properties else None
@@ -245,11 +247,13 @@ def _profile(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
     return Kept(Topic.ACTIVITY, Event(**frame, name=name, params=params, extra=fields.rest()))
 
 
+def _is_import(letter: Letter) -> bool:
+    """Whether a letter is of the newer import, whose body is JSON; the older one is answered as events are."""
+    return letter.path.startswith(_IMPORT) and letter.body[:1] in {b"[", b"{"}
+
+
 def _answer(letter: Letter, error: str | None) -> Answer:
-    said = loose.pairs(letter.query) | (
-        loose.pairs(letter.body) if letter.body[:1] not in {b"[", b"{"} else {}
-    )
-    if said.get("verbose") == "1":
+    if b"verbose=1" in letter.query.encode() or b"verbose=1" in letter.body:
         return json_answer({"status": int(error is None), "error": error})
     return Answer(headers=[("content-type", "text/plain")], body=b"1" if error is None else b"0")
 

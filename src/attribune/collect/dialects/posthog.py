@@ -164,6 +164,9 @@ def _said(letter: Letter) -> bytes:
 
 
 def _key(body: bytes) -> str | None:
+    for name in (b"api_key", b"token"):
+        if (said := loose.quick_key(body, name)) is not None:
+            return said
     try:
         fields = Fields.of(loose.records_of(body, "", EVENTS_MAX)[0] if body[:1] == b"[" else body)
         found = loose.word(fields, "api_key") or loose.word(fields, "token")
@@ -249,16 +252,15 @@ def _who(
         extra["distinct_id"] = loose.json_of(distinct)
     if own is None:
         return None, user
-    said = [loose.word(properties, name) for name in ("$os", "$os_name")]
-    # A page's operating system is no platform of an app's; it is kept as said.
-    if is_page and (os := said[0] or said[1]):
+    os = loose.word(properties, "$os") or loose.word(properties, "$os_name")
+    # What a page or a server runs on is no platform of an app's; it is kept as said.
+    is_elsewhere = is_page or properties.raw("$is_server") == b"true"
+    if is_elsewhere and os:
         extra["$os"] = loose.json_of(os)
-    os_said: dict[str, str | None] = (
-        {"$lib": "web"} if is_page else {"$os": said[0], "$os_name": said[1]}
-    )
+    said = "web" if is_page else None if is_elsewhere else os
     device = Device(
         id=DeviceId(own),
-        platform=loose.runs_on(telling, extra, os_said),
+        platform=loose.runs_on(telling, extra, {"$os": said}),
         os_version=loose.word(properties, "$os_version"),
         model=loose.word(properties, "$device_model"),
         locale=loose.word(properties, "$locale"),

@@ -15,7 +15,16 @@ import msgspec
 
 from attribune.collect.address import plain_address
 from attribune.collect.dialects.letter import Heard, Letter, Plain, Secret, hold_to
-from attribune.collect.dialects.loose import PLATFORMS, amount, at_ms, basic, id_of, is_text, word
+from attribune.collect.dialects.loose import (
+    PLATFORMS,
+    amount,
+    at_ms,
+    basic,
+    id_of,
+    is_text,
+    quick_key,
+    word,
+)
 from attribune.collect.fields import Fields, checked_json, list_of, missing, wrong_type
 from attribune.collect.records import Telling, corrected, platform, read_money, when
 from attribune.collect.refuse import Refused
@@ -48,6 +57,8 @@ NO_REVENUE: Final = frozenset(("Order Refunded", "Order Cancelled", "Order Updat
 #: The only event whose ``total`` is revenue; elsewhere it is a cart's or a refund's.
 TOTAL_IS_REVENUE: Final = "Order Completed"
 
+#: Events of who somebody is, and not of what happened.
+_OF_PEOPLE: Final = frozenset(("identify", "group"))
 _BATCH_PATHS: Final = frozenset(("/v1/batch", "/v1/import", "/v1/b"))
 _SINGLE: Final = re.compile(r"/v1/([a-z]+)/?\Z")
 _SETTINGS: Final = re.compile(r"/v1/projects/([^/]{1,256})/settings/?\Z")
@@ -109,10 +120,11 @@ class Segment(Plain):
         asked = _SETTINGS.match(letter.path)
         if asked:
             return asked[1]
-        if letter.authorization:
-            return basic(letter.authorization)
+        if (said := basic(letter.authorization)) is not None:
+            return said
         try:
-            return Fields.of(letter.body).text("writeKey", 256)
+            quick = quick_key(letter.body, b"writeKey")
+            return quick or Fields.of(letter.body).text("writeKey", 256)
         except (Refused, msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
@@ -342,7 +354,7 @@ class _Told:
         return platform(None, self._telling.speaker.app.platform)
 
     def _open(self, frame: dict[str, Any], device: Device, name: str) -> Kept:
-        properties = self._properties()
+        properties = self._properties("track")
         link = properties.text("url") if is_text(properties, "url") else None
         referrers = self._referrers(properties, device)
         extra = self._rest() | properties.rest("properties.")
@@ -371,7 +383,7 @@ class _Told:
         return tuple(found)
 
     def _event(self, frame: dict[str, Any], name: str, kind: str) -> Kept:
-        properties = self._properties()
+        properties = self._properties(kind)
         transaction = id_of(properties, "order_id", self._most)
         revenue = self._revenue(properties, name) if kind == "track" else None
         params = self._raw_properties
@@ -386,10 +398,13 @@ class _Told:
         )
         return Kept(Topic.ACTIVITY, event)
 
-    def _properties(self) -> Fields:
-        """``properties`` of what happened, or ``traits`` of who it is; an event has one of them."""
+    def _properties(self, kind: str) -> Fields:
+        """``properties`` of what happened, or ``traits`` of who it is, which some put into the context; an event has one of them."""
         name = "traits" if "traits" in self._fields.names() else "properties"
-        found = self._fields.fields(name) or Fields({}, self._fields.path(name))
+        found = self._fields.fields(name)
+        if found is None and kind in _OF_PEOPLE:
+            found = self._context.fields("traits")
+        found = found or Fields({}, self._fields.path(name))
         self._raw_properties = found.rest()
         return found
 
