@@ -17,8 +17,11 @@ from attribune.collect.dialects.letter import Credited, Told
 from attribune.collect.makings import Makings
 from attribune.collect.records import Telling
 from attribune.collect.refuse import Refused
+from attribune.collect.rehearsal import Rehearsal
 from attribune.collect.speaker import Speaker
 from attribune.collect.verdict import Judged, Kept, Making
+from attribune.engines.memory import MemoryVault
+from attribune.engines.system import SystemChance
 from attribune.model.activity import (
     Consent,
     Event,
@@ -32,6 +35,8 @@ from attribune.model.control import App, Change, Door, Link, Partner, PartnerKin
 from attribune.model.ids import AppId, DoorId, LinkId, PartnerId, time_of, uuid7
 from attribune.model.money import Money
 from attribune.model.position import Topic
+from attribune.registry import doors
+from attribune.registry.requests import AddDoor
 from attribune.settings import Settings
 
 NOW = 1_795_305_600_000
@@ -548,6 +553,32 @@ def test_what_was_made_a_moment_ago_is_not_made_again() -> None:
     assert refused.status == 409
     standing = Makings(registry(OWN, made()), 100)
     assert not standing.is_news(one)
+
+
+def test_a_door_whose_clients_make_links_has_somebody_to_make_them_for() -> None:
+    known = registry()
+
+    def added(key: str, dialect: str = "branch", **maps: str) -> tuple[Door, list[str]]:
+        want = AddDoor(app="game-android", dialect=dialect, key=key, maps=maps)
+        made_ = doors.add_door(known, want, Rehearsal(), MemoryVault(), SystemChance(), BASE)
+        for record in made_.records:
+            known.apply(known.position + 1, Change(at_ms=NOW, record=record))
+        found = known.door(DoorId(made_.answer.id))
+        assert found is not None
+        return found, [type(record).__name__ for record in made_.records]
+
+    first, records = added("key_live_1")
+    assert records == ["Partner", "Door"]
+    owner = first.mapped("channel", "*")
+    partner = known.partner(PartnerId(str(owner)))
+    assert partner is not None
+    assert (partner.name, partner.kind) == ("App links of Game", PartnerKind.OWNED)
+    assert added("key_live_1") == (first, [])
+    other, records = added("key_live_2", **{"channel:mail": "acme"})
+    assert (other.maps, records) == ({"channel:mail": "acme", "channel:*": owner}, ["Door"])
+    ours, _ = added("key_live_3", **{"channel:*": "acme"})
+    assert ours.maps == {"channel:*": "acme"}
+    assert added("wk_other", "segment")[0].maps == {}
 
 
 # --- what asks
