@@ -17,8 +17,11 @@ from attribune.collect.dialects.letter import Credited, Told
 from attribune.collect.makings import Makings
 from attribune.collect.records import Telling
 from attribune.collect.refuse import Refused
+from attribune.collect.rehearsal import Rehearsal
 from attribune.collect.speaker import Speaker
 from attribune.collect.verdict import Judged, Kept, Making
+from attribune.engines.memory import MemoryVault
+from attribune.engines.system import SystemChance
 from attribune.model.activity import (
     Consent,
     Event,
@@ -32,6 +35,8 @@ from attribune.model.control import App, Change, Door, Link, Partner, PartnerKin
 from attribune.model.ids import AppId, DoorId, LinkId, PartnerId, time_of, uuid7
 from attribune.model.money import Money
 from attribune.model.position import Topic
+from attribune.registry import doors
+from attribune.registry.requests import AddDoor
 from attribune.settings import Settings
 
 NOW = 1_795_305_600_000
@@ -176,6 +181,13 @@ def test_an_iphone_says_its_own() -> None:
     assert [(r.source, r.value) for r in opened.referrers] == [(ReferrerSource.APPLE, "token==")]
     assert opened.link_opened == "https://go.example/c/x"
     assert opened.extra["local_url"] == '"https://other.example/"'
+
+
+def test_a_made_up_hardware_id_is_no_id_of_the_phone() -> None:
+    [opened] = read(letter("/v1/install", **{**INSTALL, "is_hardware_id_real": False}))
+    assert set(opened.device.ids) == {"gaid"}
+    assert opened.extra["hardware_id"] == '"a1b2c3d4e5f60718"'
+    assert {"hardware_id_type", "is_hardware_id_real"} <= set(opened.extra)
 
 
 def test_a_phone_that_another_server_has_named_had_the_app_before() -> None:
@@ -381,7 +393,7 @@ def test_consent_is_told_before_what_it_stands_with(said: Any, wanted: Any) -> N
     assert (consent.measurement, consent.sharing) == wanted
 
 
-@pytest.mark.parametrize("said", [{}, {"tracking_disabled": False}, {"lat_val": 1}, {"dma_eea": True}])  # fmt: skip
+@pytest.mark.parametrize("said", [{}, {"tracking_disabled": False}, {"lat_val": 1}, {"dma_eea": True}, {"dma_eea": False, "dma_ad_user_data": False}])  # fmt: skip
 def test_what_allows_and_forbids_nothing_is_no_consent(said: Any) -> None:
     assert [type(one) for one in read(letter("/v1/open", **{**INSTALL, **said}))] == [Open]
 
@@ -543,6 +555,32 @@ def test_what_was_made_a_moment_ago_is_not_made_again() -> None:
     assert not standing.is_news(one)
 
 
+def test_a_door_whose_clients_make_links_has_somebody_to_make_them_for() -> None:
+    known = registry()
+
+    def added(key: str, dialect: str = "branch", **maps: str) -> tuple[Door, list[str]]:
+        want = AddDoor(app="game-android", dialect=dialect, key=key, maps=maps)
+        made_ = doors.add_door(known, want, Rehearsal(), MemoryVault(), SystemChance(), BASE)
+        for record in made_.records:
+            known.apply(known.position + 1, Change(at_ms=NOW, record=record))
+        found = known.door(DoorId(made_.answer.id))
+        assert found is not None
+        return found, [type(record).__name__ for record in made_.records]
+
+    first, records = added("key_live_1")
+    assert records == ["Partner", "Door"]
+    owner = first.mapped("channel", "*")
+    partner = known.partner(PartnerId(str(owner)))
+    assert partner is not None
+    assert (partner.name, partner.kind) == ("App links of Game", PartnerKind.OWNED)
+    assert added("key_live_1") == (first, [])
+    other, records = added("key_live_2", **{"channel:mail": "acme"})
+    assert (other.maps, records) == ({"channel:mail": "acme", "channel:*": owner}, ["Door"])
+    ours, _ = added("key_live_3", **{"channel:*": "acme"})
+    assert ours.maps == {"channel:*": "acme"}
+    assert added("wk_other", "segment")[0].maps == {}
+
+
 # --- what asks
 
 
@@ -624,6 +662,9 @@ def test_links_made_at_a_door_stand_and_have_a_limit() -> None:
         ]
         assert 429 in late
         assert {429, 409} >= set(late)
+        install = running.post("/v1/open", {"branch_key": KEY, **INSTALL}, None)
+        assert (install.status, install.json["randomized_device_token"]) == (200, "anon-1")
+        assert running.kept(Topic.ACTIVITY)[-1].device.id == "anon-1"
         refused = running.kept(Topic.REFUSED)[-1]
         assert KEY.encode() not in refused.body
         assert running.post(path, {"branch_key": "key_live_wrong", **WANTED}, None).json["error"]["code"] == 401  # fmt: skip

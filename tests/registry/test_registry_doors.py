@@ -9,7 +9,6 @@ from registry.desk import BASE, CHANCE, Desk
 
 from attribune.collect.rehearsal import Rehearsal
 from attribune.engines.memory import MemoryVault
-from attribune.model.control import PartnerKind
 from attribune.model.errors import Conflict, Invalid
 from attribune.registry import doors
 from attribune.registry.requests import AddDoor
@@ -57,18 +56,3 @@ def test_a_door_that_cannot_be_is_refused(desk: Desk, words: dict, param: str) -
     with pytest.raises(Invalid) as refused:
         add_door(desk, **words)
     assert refused.value.param == param
-
-
-def test_a_door_whose_clients_make_links_has_somebody_to_make_them_for(desk: Desk) -> None:
-    door = add_door(desk, dialect="branch", key="key_live_1")
-    owner = desk.registry.door(door.id).mapped("channel", "*")
-    partner = desk.registry.partner(owner)
-    assert (partner.name, partner.kind) == ("App links of Game", PartnerKind.OWNED)
-    assert add_door(desk, dialect="branch", key="key_live_1").id == door.id
-    other = add_door(desk, dialect="branch", key="key_live_2", maps={"channel:mail": "acme"})
-    assert desk.registry.door(other.id).maps == {"channel:mail": "acme", "channel:*": owner}
-    ours = add_door(desk, dialect="branch", key="key_live_3", maps={"channel:*": "acme"})
-    assert desk.registry.door(ours.id).maps == {"channel:*": "acme"}
-    assert add_door(desk, key="wk_other").id
-    names = [one.name for one in desk.registry.partners.newest()]
-    assert names.count("App links of Game") == 1

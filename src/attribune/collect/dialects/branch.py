@@ -91,7 +91,7 @@ class Branch(Plain):
     speakers = "Branch's clients for Android, iOS and the web, and callers of its HTTP API"
     body_bytes_max = BODY_BYTES_MAX
     root_paths = (
-        *sorted(OPENS | EVENTS | _QUIET - {"/v1/event"}),
+        *sorted((OPENS | EVENTS | _QUIET) - {"/v1/event"}),
         URL,
         QR_CODE,
         LAST_TOUCH,

@@ -95,6 +95,8 @@ _ALLOWS: Final = (
     "disable_ad_network_callouts",
 )
 _ALLOWS_HINTS: Final = tuple(name.encode() for name in _ALLOWS)
+#: Says whether Europe's Digital Markets Act holds for the person; where it does not, its words mean nothing.
+_EEA: Final = "dma_eea"
 _YES: Final = frozenset((b"true", b"1", b'"true"', b'"1"'))
 _NO: Final = frozenset((b"false", b"0", b'"false"', b'"0"'))
 
@@ -190,7 +192,8 @@ class Message:
         measurement, sharing = _LEVELS.get(level, (None, None))
         if said.get("tracking_disabled") in _YES:
             measurement = sharing = False
-        if (ads := said.get("dma_ad_user_data")) is not None and ads in _YES | _NO:
+        ads = said.get("dma_ad_user_data")
+        if ads in _YES | _NO and said.get(_EEA) not in _NO:
             sharing = sharing is not False and ads in _YES
         if said.get("disable_ad_network_callouts") in _YES:
             sharing = False
@@ -202,7 +205,7 @@ class Message:
 
     def _peek(self, fields: Fields) -> dict[str, bytes]:
         found = {}
-        for name in _ALLOWS:
+        for name in (*_ALLOWS, _EEA):
             raw = fields.raw(name)
             if raw is not None:
                 found[name] = raw
@@ -267,8 +270,13 @@ class Message:
             self._extra["randomized_device_token"] = loose.json_of(self._token)
         hardware = loose.id_of(self._said, "hardware_id", self._most)
         kind = loose.word(self._said, "hardware_id_type")
-        if hardware and kind in _HARDWARE and self._said.raw("is_hardware_id_real") in _YES:
+        real = self._said.raw("is_hardware_id_real")
+        if hardware and kind in _HARDWARE and real in _YES:
             ids.setdefault(_HARDWARE[kind], hardware)
+        elif kind:
+            self._extra["hardware_id_type"] = loose.json_of(kind)
+            if real is not None:
+                self._extra["is_hardware_id_real"] = real.decode()
         if own is None:
             own = hardware or next(iter(ids.values()), None)
         elif hardware and hardware not in ids.values():
