@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
+from attribune.model.agent import UserAgent as UserAgent  # noqa: PLC0414 - the enricher's word
 from attribune.model.book import Entry as BookEntry
 from attribune.model.book import Line, LineState
 from attribune.model.codec import Record
@@ -413,14 +414,6 @@ class Vault(Protocol):
     def unseal(self, sealed: str) -> str:
         """The secret again. Raises VaultLocked when it was sealed with another key."""
         ...
-
-
-class UserAgent(NamedTuple):
-    """What a user agent says of itself; None is unknown."""
-
-    os: str | None
-    os_version: str | None
-    model: str | None
 
 
 class Enricher(Protocol):
