@@ -55,17 +55,22 @@ SETTINGS
 COMMENT '{_MARK}{FORMAT}'
 """
 _VENDOR: Final = COLUMNS["vendor"].type
+_THEIRS: Final = (
+    "SELECT position, device FROM facts WHERE product = {product:String} AND "
+    "(device IN {names:Array(String)} OR (device IS NULL AND touch IN {touches:Array(String)}))"
+)
+#: What is done is kept on the disk as it was said, so it says places and hashes.
 _FORGET: Final = """
 ALTER TABLE facts UPDATE
     handles = [],
     device = CAST(if(isNull(device), NULL, transform(
-        assumeNotNull(device), {names:Array(String)}, {hashes:Array(String)}, assumeNotNull(device)
+        position, {places:Array(UInt64)}, {hashes:Array(String)}, assumeNotNull(device)
     )), 'Nullable(String)')
-WHERE product = {product:String} AND (
-    device IN {names:Array(String)} OR (device IS NULL AND touch IN {touches:Array(String)})
-)
+WHERE position IN {all:Array(UInt64)} AND product = {product:String}
 SETTINGS mutations_sync = 2
 """
+#: Rows that one statement takes.
+_FORGET_ROWS_MAX: Final = 10_000
 _OUT_OF_MEMORY: Final = "MEMORY_LIMIT_EXCEEDED"
 
 T = TypeVar("T")
@@ -202,16 +207,25 @@ class ClickhouseFacts:
             devices, touches = products.setdefault(person.product, (set(), set()))
             devices |= set(person.devices)
             touches |= set(person.touches)
+        for product, (devices, touches) in products.items():
+            asked = {"product": product, "names": sorted(devices), "touches": sorted(touches)}
+            rows = list(self._select(_THEIRS, asked))
+            for start in range(0, len(rows), _FORGET_ROWS_MAX):
+                self._forget(product, rows[start : start + _FORGET_ROWS_MAX])
+
+    def _forget(self, product: ProductId, rows: Sequence[Sequence[Any]]) -> None:
+        """Let rows, by place and device, lead to nobody."""
+        hashes: dict[int, str] = {
+            place: forgotten(product, device) for place, device in rows if device is not None
+        }
+        parameters = {
+            "product": product,
+            "all": sorted({place for place, _ in rows}),
+            "places": list(hashes) or [0],
+            "hashes": list(hashes.values()) or [""],
+        }
         with self._inserting:
-            for product, (devices, touches) in products.items():
-                names = sorted(devices)
-                parameters = {
-                    "product": product,
-                    "names": names,
-                    "hashes": [forgotten(product, name) for name in names],
-                    "touches": sorted(touches),
-                }
-                self._try(lambda p=parameters: self._writer.command(_FORGET, parameters=p))  # type: ignore[misc]  # a default binds it
+            self._try(lambda: self._writer.command(_FORGET, parameters=parameters))
 
     def clear(self) -> None:
         """Forget all rows, so that they can be made again."""

@@ -54,7 +54,7 @@ def rewrite(journal: Path, name: str, changed: Callable[[Entry], bytes]) -> int:
             _refuse_difference(journal, name, beside)
             sync(beside)
             sync(journal)
-            _exchange(beside, journal / name)
+            exchange(beside, journal / name)
             sync(journal)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -118,7 +118,7 @@ def _refuse_difference(journal: Path, name: str, beside: Path) -> None:
         raise JournalDamaged(f"segment {beside} is not what was written; try again on another disk")
 
 
-def _exchange(one: Path, other: Path) -> None:
+def exchange(one: Path, other: Path) -> None:
     """Let two folders change names in one step. Raises JournalUnavailable where the system cannot."""
     libc = ctypes.CDLL(None, use_errno=True)
     names = os.fsencode(one), os.fsencode(other)

@@ -6,9 +6,10 @@ the hot way take batches and are synchronous: async only at the sockets.
 
 from __future__ import annotations
 
+from attribune.model.agent import UserAgent
 from attribune.ports.book import Book, BookWrites, KeptLine, LinesWanted, Moved, Taken
 from attribune.ports.journal import NOW, Chance, Clock, Journal, Sink
-from attribune.ports.knowing import Directory, Enricher, UserAgent
+from attribune.ports.knowing import Directory, Enricher
 from attribune.ports.telling import Outbox, Vault
 from attribune.ports.views import Answers, Facts, RegistryStore, Row, Store
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from attribune.model.agent import UserAgent
 from attribune.model.control import App, Door, Key, Link, Partner, Postback, Product
 from attribune.model.ids import (
     AppId,
@@ -18,14 +19,6 @@ from attribune.model.ids import (
 from attribune.model.policy import Policy
 from attribune.model.unmeasured import NOT_MEASURED as NOT_MEASURED  # noqa: PLC0414 - doors find it here
 from attribune.ports.journal import NOW
-
-
-class UserAgent(NamedTuple):
-    """What a user agent says of itself; None is unknown."""
-
-    os: str | None
-    os_version: str | None
-    model: str | None
 
 
 class Enricher(Protocol):

@@ -9,6 +9,7 @@ from pathlib import Path
 from attribune import settings as settings_
 from attribune.backup.scrub import Scrubbed, Sources, scrub_journal
 from attribune.collect.links import read_touch
+from attribune.engines import lmdb_answers, rocksdb_store
 from attribune.engines.system import SystemClock
 from attribune.model.delivery import LogQuestion
 from attribune.model.errors import FolderHeld
@@ -33,7 +34,7 @@ def scrub(data: Path, *, is_dry_run: bool) -> Scrubbed:
     folder_.format_of(data)
     folder = folder_.prepare(data)
     settings = settings_.load(folder)
-    with _house(folder, settings) as (registry, read_to):
+    with _house(folder, settings) as (registry, read_to, is_alone):
         outbox = Parts(folder, settings).outbox_reader
         try:
             sources = Sources(
@@ -43,19 +44,23 @@ def scrub(data: Path, *, is_dry_run: bool) -> Scrubbed:
                 forgotten_deliveries=lambda ids: _forgotten(outbox, ids),
             )
             segments = LmdbSegments(folder / "journal")
-            return scrub_journal(folder, segments, sources, is_dry_run=is_dry_run)
+            done = scrub_journal(folder, segments, sources, is_dry_run=is_dry_run)
         finally:
             outbox.close()
+        if is_alone and not is_dry_run:
+            rocksdb_store.compact(folder / "store")
+            lmdb_answers.compact(folder / "answers")
+        return done
 
 
 @contextmanager
-def _house(folder: Path, settings: Settings) -> Iterator[tuple[Registry, int]]:
-    """What is registered, and up to which place all have read; nobody else begins to serve the folder meanwhile."""
+def _house(folder: Path, settings: Settings) -> Iterator[tuple[Registry, int, bool]]:
+    """What is registered, up to which place all have read, and whether nobody serves; nobody else begins to serve the folder meanwhile."""
     try:
         with folder_.held(folder, "command `attribune journal scrub`"):
-            yield _alone(folder, settings)
+            yield *_alone(folder, settings), True
     except FolderHeld:
-        yield _served(folder, settings)
+        yield *_served(folder, settings), False
 
 
 def _alone(folder: Path, settings: Settings) -> tuple[Registry, int]:
