@@ -21,17 +21,17 @@ def entity(name: str, data: Any) -> dict[str, Any]:
     return {"schema": f"{VENDOR}/{name}/jsonschema/1-0-0", "data": data}
 
 
-def read(own: dict[str, Any], *contexts: Any) -> Any:
+def read(own: dict[str, Any], *contexts: Any, trusted: bool = False, **more: str) -> Any:
     """The record of a self-describing event and its entities."""
     schema = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
     event = {
         "e": "ue", "eid": "e1", "aid": KEY, "p": "web", "duid": "visitor", "dtm": str(NOW),
         "ue_pr": json.dumps({"schema": schema, "data": own}),
         "co": json.dumps({"schema": "iglu:x/contexts/jsonschema/1-0-0", "data": contexts}),
-    }  # fmt: skip
+    } | more  # fmt: skip
     body = json.dumps({"schema": "iglu:x/payload_data/jsonschema/1-0-4", "data": [event]})
     letter = Letter("POST", "/com.snowplowanalytics.snowplow/tp2", body=body.encode())
-    [(verdict, _)] = SNOWPLOW.read(letter, telling(SNOWPLOW), door(SNOWPLOW))
+    [(verdict, _)] = SNOWPLOW.read(letter, telling(SNOWPLOW), door(SNOWPLOW, is_trusted=trusted))
     assert isinstance(verdict, Kept)
     return verdict.record
 
@@ -71,3 +71,27 @@ def test_every_entity_is_kept():
         "contexts.product": hats,
         "contexts.other": odd,
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "opened", "kept"),
+    [
+        ("game://level/3", "game://level/3", None),
+        ("x" * 4097, None, "x" * 4097),
+        ({"path": "/a"}, None, {"path": "/a"}),
+    ],
+)
+def test_a_link_is_opened_or_kept(url: Any, opened: str | None, kept: Any):
+    record = read(entity("deep_link_received", {"url": url, "referrer": "r"}))
+    assert record.link_opened == opened
+    assert json.loads(record.extra.get("url", "null")) == kept
+    assert json.loads(record.extra["referrer"]) == "r"
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_an_address_that_is_not_believed_is_kept(trusted: bool):
+    record = read(entity("bought", {}), trusted=trusted, ip="203.0.113.9", ua="UA")
+    said, seen = ("203.0.113.9", "UA"), ("198.51.100.4", "sdk/1")
+    assert (record.ip, record.user_agent) == (said if trusted else seen)
+    kept = tuple(json.loads(record.extra[name]) for name in ("ip", "ua") if name in record.extra)
+    assert kept == (() if trusted else said)

@@ -229,6 +229,7 @@ class _Read:
         at = loose.moment(fields, "ttm", 1000) or loose.moment(fields, "dtm", 1000)
         id_ = loose.id_of(fields, "eid", self._most)
         app = self._entities.get("application", {})
+        is_trusted = self._door.is_trusted
         return loose.frame(
             self._telling,
             record=id_ or loose.known_by("sp", self._door, self._raw.decode(), at, self._telling),
@@ -236,8 +237,8 @@ class _Read:
             path=fields.path("dtm"),
             device=device,
             user=user,
-            stated=(loose.word(fields, "ip"), loose.word(fields, "ua")),
-            is_trusted=self._door.is_trusted,
+            stated=(loose.word(fields, "ip"), loose.word(fields, "ua")) if is_trusted else None,
+            is_trusted=is_trusted,
             app_version=_text(app.get("version")),
             app_build=_text(app.get("build")),
             sdk=loose.word(fields, "tv"),
@@ -274,7 +275,9 @@ class _Read:
         )
 
     def _open(self, frame: dict[str, Any], name: str, data: dict[str, Any]) -> Open:
-        link = _text(data.pop("url", None)) if name == "deep_link_received" else None
+        link = _text(data.get("url")) if name == "deep_link_received" else None
+        if link is not None:
+            del data["url"]
         play = self._entities.get("referrer_details", {})
         referrers: tuple[Referrer, ...] = ()
         if value := _text(play.get("installReferrer")):
