@@ -13,7 +13,7 @@ from typing import IO, Any, Final, NamedTuple, TextIO
 
 from attribune.collect.refuse import Refused
 from attribune.collect.vendors import UNREADABLE
-from attribune.collect.vendors.rows import flat
+from attribune.collect.vendors.rows import flat, whole
 from attribune.model.errors import Invalid
 
 Row = dict[str, str]
@@ -155,7 +155,11 @@ def _json_rows(lines: Iterator[str]) -> Iterator[Row]:
             row = None
         if row is None:
             row = {UNREADABLE: line[:_UNREADABLE_CHARACTERS_MAX]}
-        yield {name: value for name, value in row.items() if name not in (REASON, MESSAGE)}
+        yield {
+            whole(name): whole(value)
+            for name, value in row.items()
+            if name not in (REASON, MESSAGE)
+        }
 
 
 def _object(line: str) -> dict[str, Any] | None:
