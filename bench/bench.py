@@ -15,6 +15,7 @@ from pathlib import Path
 
 import answer
 import batch
+import dialects
 import msgspec
 import opens
 import owe
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
     "redirect": redirect.measure,
     "batch": batch.measure,
     "open": opens.measure,
+    "dialects": dialects.measure,
     "stored": stored.measure,
     "answer": answer.measure,
     "report_10m": report.measure,

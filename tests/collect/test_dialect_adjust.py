@@ -141,6 +141,9 @@ def test_installations_of_before_the_move_are_known_and_none_of_ours():
     assert isinstance(opened, Open)
     assert (known.device, known.occurred_at_ms) == (opened.device, opened.occurred_at_ms)
     assert len({known.id, opened.id}) == 2
+    verdicts = [first, second]
+    heard = Heard(letter("/session", old), at, verdicts, None, "https://a", NOW)
+    assert json.loads(ADJUST.accept(heard).body)["ask_in"] == 2000
     for said, door_ in (
         ({"installed_at": "2026-11-21T00:00:00.000Z+0000"}, at),
         ({"installed_at": "never"}, at),
@@ -176,6 +179,10 @@ def test_which_id_names_the_installation(said: dict[str, str], device: str):
     assert one.device.id == device
     if "gps_adid" in said and said["gps_adid"] == GAID:
         assert one.device.ids["gaid"] == GAID
+
+
+def test_a_page_is_a_page_also_where_the_door_is_an_apps():
+    assert record("/session", {"web_uuid": UUID}).device.platform == "web"
 
 
 def test_what_we_answer_as_adid_names_the_same_installation():
@@ -336,6 +343,8 @@ def test_a_subscription_of_play_is_in_millionths_and_one_of_apple_is_not():
     assert (play.name, play.revenue.amount_minor, play.transaction_id) == ("subscription", 499, "GPA.1")  # fmt: skip
     assert play.params == {"product_id": '"gold"', "transaction_date": '"1795305000000"'}
     apple = record("/v2/purchase", {**IOS, "revenue": "4.99", "currency": "EUR", "transaction_id": "9", "sales_region": "DE"})  # fmt: skip
+    round_ = record("/v2/purchase", {**IOS, "revenue": "5", "currency": "EUR"})
+    assert round_.revenue.amount_minor == 500
     assert (apple.revenue.amount_minor, apple.params["sales_region"]) == (499, '"DE"')
 
 
@@ -442,12 +451,20 @@ def test_a_server_is_believed_and_an_app_is_not():
     stranger = record("/event", said)
     assert (stranger.ip, stranger.user_agent, stranger.sender) == ("198.51.100.4", "okhttp", "app")
     assert stranger.extra["ip_address"] == '"203.0.113.9"'
-    proved = judged(letter("/event", said, authorization="Bearer tok")).record
+    bearer = letter("/event", said, authorization="Bearer tok")
+    claimed = judged(bearer).record
+    assert (claimed.ip, claimed.sender) == ("198.51.100.4", "app")  # nothing held it to a secret
+    proved = judged(bearer, door(sealed_secret="sealed")).record
     assert (proved.ip, proved.user_agent, proved.sender) == ("203.0.113.9", "UA", "server")
     signed = judged(letter("/event", said, authorization='Signature signature="ab"')).record
     assert (signed.ip, signed.sender) == ("198.51.100.4", "app")
     forwarded = letter("/session", {"gps_adid": GAID}, **{"x-adjust-forwarded-for": "203.0.113.8"})
     assert judged(forwarded, door(is_trusted=True)).record.ip == "203.0.113.8"
+
+
+def test_of_a_name_given_twice_the_first_counts():
+    query, body = "event_token=first&android_uuid=d", b"event_token=second&event_token=third"
+    assert judged(Letter("POST", "/event", query=query, body=body)).record.name == "first"
 
 
 def test_a_server_may_ask_in_the_query():

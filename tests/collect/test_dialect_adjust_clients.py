@@ -38,7 +38,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20"),
 ]
 
-TOKEN, SERVER_TOKEN, BEARER = "abc123def456", "srv123def456", "bearer-of-our-server"
+TOKEN, SERVER_TOKEN, OPEN_TOKEN = "abc123def456", "srv123def456", "opn123def456"
+BEARER = "bearer-of-our-server"
 SDK = "node_modules/@adjustcom/adjust-web-sdk/dist/adjust-latest.min.js"
 
 
@@ -141,7 +142,11 @@ def stage(tmp_path_factory) -> Iterator[Stage]:
             targets={"other": f"{pages.origin}/", "web": f"{pages.origin}/"},
         )  # fmt: skip
         secret = MemoryVault().seal(BEARER)
-        doors = (door("adj", TOKEN, sealed_secret=secret), door("srv", SERVER_TOKEN, is_trusted=True, sealed_secret=secret))  # fmt: skip
+        doors = (
+            door("adj", TOKEN, sealed_secret=secret),
+            door("srv", SERVER_TOKEN, is_trusted=True, sealed_secret=secret),
+            door("open", OPEN_TOKEN),
+        )
         folder = tmp_path_factory.mktemp("tls")
         with (
             front(ADJUST_WEB, link, *doors) as running,
@@ -312,6 +317,14 @@ def test_the_adid_of_an_answer_names_the_device_in_a_servers_call(stage: Stage):
     send(f"{stage.door.url}/event", BEARER, adid=adid, idfa="6D92078A-8246-4BA4-AE5B-76104861E7DC")
     first, second = stage.door.since(Topic.ACTIVITY, before)
     assert first.device.id == second.device.id == device
+
+
+def test_a_token_that_nothing_is_held_to_makes_no_server_of_an_app(stage: Stage):
+    before = stage.door.end()
+    url = f"{stage.door.url}/in/adjust/open/event"
+    send(url, "anything", OPEN_TOKEN, gps_adid="g", ip_address="203.0.113.9")
+    (one,) = stage.door.since(Topic.ACTIVITY, before)
+    assert (one.sender, one.ip) == ("app", "127.0.0.1")
 
 
 @pytest.mark.parametrize("token", [None, "wrong"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+import node_home
 import pytest
 from front import Front, front
 
@@ -248,3 +250,87 @@ def test_another_key_is_refused_in_the_dialects_own_way_and_kept(doors: Front, d
     assert b'"type":"authentication"' not in answer.body  # our own shape
     (refusal,) = doors.since(Topic.REFUSED, before)
     assert refusal.reason in {"unknown_key", "bad_signature"}
+
+
+def runs(script: str, *words: str) -> list[Any]:
+    """What a script on Node says, a JSON a line, with the vendors' packages at hand."""
+    home = node_home.installed("node-clients")
+    done = subprocess.run(
+        [node_home.NODE, "-e", script, "--", *words],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize("packed", ["true", "false"])
+def test_rudderstack_on_node(doors: Front, heard: Any, packed: str):
+    said = runs(
+        """
+        const Analytics = require('@rudderstack/rudder-sdk-node');
+        const [url, key, packed] = process.argv.slice(1);
+        const client = new Analytics(key, {dataPlaneUrl: url, gzip: packed === 'true', flushAt: 2, flushInterval: 50});
+        const tell = (fault) => console.log(JSON.stringify({fault: fault ? String(fault) : null}));
+        client.track({userId: 'n1', event: 'Order Completed', context: {device: {id: 'dev-n1', type: 'android'}},
+            properties: {revenue: 9.99, currency: 'EUR', order_id: 'N1-' + packed, sku: 'hat'}}, tell);
+        client.identify({userId: 'n1', traits: {plan: 'pro'}}, tell);
+        """,
+        url(doors, "rudder"),
+        KEY,
+        packed,
+    )
+    assert said == [{"fault": None}, {"fault": None}]
+    bought, identified = heard()
+    assert (bought.name, bought.revenue, bought.transaction_id) == ("Order Completed", NINE, f"N1-{packed}")  # fmt: skip
+    assert (bought.user_id, bought.device.id, bought.device.platform) == ("n1", "dev-n1", "android")
+    assert json.loads(bought.params["sku"]) == "hat"
+    assert identified.params["plan"] == '"pro"'
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_snowplow_on_node(doors: Front, heard: Any, method: str):
+    said = runs(
+        """
+        const {newTracker, buildSelfDescribingEvent, buildPageView} = require('@snowplow/node-tracker');
+        const [endpoint, key, method] = process.argv.slice(1);
+        const tracker = newTracker({namespace: 'ns', appId: key, encodeBase64: true}, {endpoint, eventMethod: method, bufferSize: 1,
+            onRequestSuccess: (batch) => console.log(JSON.stringify({told: batch.length})),
+            onRequestFailure: (batch) => console.log(JSON.stringify({failed: batch.length}))});
+        tracker.setUserId('n2'); tracker.setDomainUserId('visitor-n2'); tracker.setPlatform('web');
+        tracker.track(buildPageView({pageUrl: 'https://shop.example/n'}));
+        tracker.track(buildSelfDescribingEvent({event: {schema: 'iglu:com.example/bought/jsonschema/1-0-0',
+            data: {revenue: 9.99, currency: 'EUR', transaction_id: 'N2', sku: 'hat'}}}));
+        """,
+        url(doors, "snowplow"),
+        KEY,
+        method,
+    )
+    assert [word for each in said for word in each] == ["told"] * len(said)
+    found = {record.name: record for record in heard()}
+    bought = found["bought"]
+    assert (bought.revenue, bought.transaction_id, bought.user_id) == (NINE, "N2", "n2")
+    assert (bought.device.id, bought.device.platform) == ("visitor-n2", Platform.WEB)
+    assert json.loads(found["page_view"].params["url"]) == "https://shop.example/n"
+
+
+def test_posthog_on_node(doors: Front, heard: Any):
+    runs(
+        """
+        const {PostHog} = require('posthog-node');
+        const [url, key] = process.argv.slice(1);
+        const client = new PostHog(key, {host: url, flushAt: 1});
+        client.capture({distinctId: 'n3', event: 'purchase', uuid: '018f0000-0000-7000-8000-0000000000a3',
+            properties: {revenue: 9.99, currency: 'EUR', order_id: 'N3', sku: 'hat', $device_id: 'dev-n3'}});
+        client.shutdown();
+        """,
+        url(doors, "posthog"),
+        KEY,
+    )
+    (bought,) = heard()
+    assert (bought.revenue, bought.transaction_id, bought.user_id) == (NINE, "N3", "n3")
+    assert (bought.id, bought.device.id) == ("018f0000-0000-7000-8000-0000000000a3", "dev-n3")
+    assert json.loads(bought.params["sku"]) == "hat"

@@ -164,6 +164,10 @@ class Fields:
         raw = self._outer.raws()[self._name]
         return raw if self._index is None else _list.decode(raw)[self._index]
 
+    def peek(self, name: str) -> Any:
+        """A field's value as it stands: decoded or raw, None when absent. It stays unread."""
+        return self._values.get(name)
+
     def put_back(self, name: str, value: bytes) -> None:
         """Leave a field to ``rest`` after all."""
         self._values[name] = Raw(value)

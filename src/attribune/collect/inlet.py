@@ -30,6 +30,8 @@ from attribune.model.refusal import RefusalReason
 
 #: A dialect that may be meant, and its doors.
 Speaking = tuple[Dialect, list[Door]]
+#: Secrets of doors that are remembered in clear.
+UNSEALED_MAX: Final = 1024
 #: Where doors stand.
 IN: Final = "/in/"
 
@@ -41,6 +43,7 @@ class Inlet:
         """Take what is needed."""
         self._means = means
         self._waiting = waiting
+        self._unsealed: dict[str, str] = {}
 
     async def hear(self, request: Request) -> Answer:
         """One request behind ``/in/``. Raises Refused when no door is there; the dialect words every other answer."""
@@ -128,8 +131,16 @@ class Inlet:
             del why  # or it and this frame would hold each other
 
     def _secret(self, door: Door) -> str | None:
-        """What a door has sealed, in clear."""
-        return self._means.ways.unseal(door.sealed_secret) if door.sealed_secret else None
+        """What a door has sealed, in clear; opened once."""
+        sealed = door.sealed_secret
+        if sealed is None:
+            return None
+        known = self._unsealed.get(sealed)
+        if known is None:
+            if len(self._unsealed) >= UNSEALED_MAX:
+                self._unsealed.clear()
+            known = self._unsealed[sealed] = self._means.ways.unseal(sealed)
+        return known
 
     async def _pass(self, request: Request, letter: Letter, dialect: Dialect, door: Door) -> Answer:
         means = self._means

@@ -108,7 +108,9 @@ class Message:
         sent = form.take("sent_at")
         sent_at_ms = read_time(sent) if sent else None
         #: Who says the door's secret is a server, and so is whoever speaks at a trusted door.
-        self._is_server = door.is_trusted or bearer_of(letter) is not None
+        #: A door without a secret has nothing to hold a Bearer to, so there it proves nothing.
+        proved = door.sealed_secret is not None and bearer_of(letter) is not None
+        self._is_server = door.is_trusted or proved
         if self._is_server:
             speaker = msgspec.structs.replace(telling.speaker, sender=Sender.SERVER)
             telling = msgspec.structs.replace(telling, speaker=speaker)

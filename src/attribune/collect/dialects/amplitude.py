@@ -74,7 +74,8 @@ class Amplitude(Plain):
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
         """Raises Refused when ``api_key`` is not the door's key."""
         try:
-            key = loose.word(Fields.of(letter.body), "api_key")
+            key = loose.quick_key(letter.body, b"api_key")
+            key = key or loose.word(Fields.of(letter.body), "api_key")
         except (Refused, msgspec.MsgspecError, UnicodeDecodeError):
             key = None
         hold_to(key, door, "api_key")

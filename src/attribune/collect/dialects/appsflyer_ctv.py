@@ -34,7 +34,7 @@ FIELDS: Final = {
     "path: platform": "device.platform, `other` with the name kept",
     "request_id": "id",
     "timestamp": "at",
-    "device_ids[0].value": "device.id; each of device_ids by its type in extra",
+    "device_ids[].value": "device.id: the one of type custom, else the first; each by its type in extra",
     "customer_user_id": "user_id",
     "device_model": "device.model",
     "device_os_version": "device.os_version",
@@ -48,6 +48,8 @@ FIELDS: Final = {
 _PATH: Final = re.compile(
     r"/v1\.0/c2s/(first_open|session|inapp)/app/([A-Za-z0-9_-]{1,64})/([^/]{1,256})/?\Z"
 )
+#: The type of the id that the SDK makes.
+_OWN: Final = "custom"
 _HEX: Final = re.compile(r"[0-9a-fA-F]{64}\Z", re.ASCII)
 
 
@@ -160,7 +162,7 @@ def _read(raw: bytes, kind: str, platform: str, telling: Telling, door: Door) ->
 
 
 def _device(fields: Fields, platform: str, telling: Telling, extra: dict[str, str]) -> Device:
-    """The device by the first id that says something; each is kept by its type."""
+    """The device by the id that the SDK made for the installation (``custom``), else by the first; each is kept by its type."""
     most = telling.settings.id_characters_max
     id_ = None
     for said in fields.each("device_ids", IDS_MAX):
@@ -168,7 +170,7 @@ def _device(fields: Fields, platform: str, telling: Telling, extra: dict[str, st
         value = loose.id_of(said, "value", most)
         if value is None:
             continue
-        id_ = id_ or value
+        id_ = value if kind == _OWN else id_ or value
         extra[f"device_ids.{kind or 'custom'}"] = loose.json_of(value)
     if id_ is None:
         raise missing("device_ids", "a list with a type and a value each")

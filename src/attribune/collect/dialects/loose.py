@@ -8,13 +8,14 @@ from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import cache, lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from attribune.collect.absent import is_absent, is_absent_id
-from attribune.collect.fields import Fields, list_of, wrong_type
+from attribune.collect.fields import EARLIEST_MS, Fields, list_of, wrong_type
 from attribune.collect.records import Telling, read_money, when
 from attribune.collect.refuse import Refused
 from attribune.collect.verdict import Judged, Kept
@@ -30,6 +31,10 @@ _NUMBER: Final = b"-0123456789"
 _BASIC: Final = re.compile(r"basic +([A-Za-z0-9+/=_-]{1,800}) *\Z", re.IGNORECASE)
 #: What money is read with: more digits come from binary fractions and mean nothing.
 _DIGITS_MAX: Final = 12
+#: A time has fewer, in whatever unit.
+_DIGITS_OF_TIMES: Final = 19
+#: A time beyond is none that a clock shows.
+LATEST_MS: Final = 10**14
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _time: Final = msgspec.json.Decoder(datetime)
 PLATFORMS: Final = {
@@ -48,6 +53,9 @@ def json_of(value: object) -> str:
 
 def is_text(fields: Fields, name: str) -> bool:
     """Whether a field is a text; it stays unread."""
+    value = fields.peek(name)
+    if value is None or type(value) is str:
+        return value is not None
     raw = fields.raw(name)
     if raw is not None:
         fields.put_back(name, raw)
@@ -56,6 +64,9 @@ def is_text(fields: Fields, name: str) -> bool:
 
 def word(fields: Fields, name: str) -> str | None:
     """A short text; a number stands for its digits, and what is neither is left to the rest."""
+    value = fields.peek(name)
+    if value is None or type(value) is str:
+        return fields.text(name)
     raw = fields.raw(name)
     if raw is None:
         return None
@@ -70,6 +81,9 @@ def word(fields: Fields, name: str) -> str | None:
 
 def id_of(fields: Fields, name: str, characters_max: int) -> str | None:
     """An id; some are sent as numbers."""
+    value = fields.peek(name)
+    if value is None or type(value) is str:
+        return fields.identifier(name, characters_max)
     raw = fields.raw(name)
     if raw is None:
         return None
@@ -91,6 +105,8 @@ def first_id(fields: Fields, names: tuple[str, ...], characters_max: int) -> str
 
 def amount(fields: Fields, name: str) -> str | None:
     """A number, or a text with one, as a decimal with at most twelve digits behind the point; None when absent. Raises Refused."""
+    if fields.peek(name) is None:
+        return None
     raw = fields.raw(name)
     if raw is None:
         return None
@@ -148,11 +164,19 @@ def at_ms(raw: bytes, path: str) -> int:
 
 def moment(fields: Fields, name: str, units: int | None = None) -> int | None:
     """A time in milliseconds: ISO 8601, or a number of ``units`` a second (1, 1,000, 1,000,000; by its size when None). Raises Refused."""
+    if fields.peek(name) is None:
+        return None
     raw = fields.raw(name)
     if raw is None or raw == b'""':
         return None
+    digits = raw.strip(b'"')
+    if digits.isdigit() and len(digits) < _DIGITS_OF_TIMES:
+        whole = int(digits)
+        ms = whole * 1000 // (units or _units_of(whole))
+        if EARLIEST_MS <= ms < LATEST_MS:
+            return ms
     path = fields.path(name)
-    text = raw.strip(b'"').decode("ascii", "replace")
+    text = digits.decode("ascii", "replace")
     try:
         number = Decimal(text) if raw[:1] in _NUMBER or text.replace(".", "").isdigit() else None
     except InvalidOperation:
@@ -160,8 +184,13 @@ def moment(fields: Fields, name: str, units: int | None = None) -> int | None:
     if number is None or number.adjusted() > 18:
         return at_ms(raw, path)
     if units is None:
-        units = 1 if number < 10**11 else 1000 if number < 10**14 else 1_000_000
+        units = _units_of(number)
     return at_ms(b"%d" % int(number * 1000 / units), path)
+
+
+def _units_of(number: int | Decimal) -> int:
+    """How many to a second, by the size of a time: seconds, milliseconds or microseconds."""
+    return 1 if number < 10**11 else 1000 if number < 10**14 else 1_000_000
 
 
 def basic(authorization: str | None) -> str | None:
@@ -176,8 +205,11 @@ def basic(authorization: str | None) -> str | None:
     return said.partition(":")[0] or None
 
 
-def pairs(text: str | bytes) -> dict[str, str]:
-    """The pairs of a form or a query by name, the first of each; those that say nothing are left out. Raises Refused."""
+def pairs(text: str | bytes, literal: frozenset[str] = frozenset()) -> dict[str, str]:
+    """The pairs of a form or a query by name, the first of each; those that say nothing are left out. Raises Refused.
+
+    What is ``literal`` may look like a macro that nobody filled in, and is none.
+    """
     plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     try:
         found = parse_qsl(plain, max_num_fields=PAIRS_MAX)
@@ -185,9 +217,28 @@ def pairs(text: str | bytes) -> dict[str, str]:
         raise Refused(
             RefusalReason.TOO_LARGE, f"a form may have at most {PAIRS_MAX} parameters"
         ) from None
-    return {name: value for name, value in reversed(found) if not is_absent(value)}
+    return {
+        name: value
+        for name, value in reversed(found)
+        if (name in literal and value) or not is_absent(value)
+    }
 
 
+def quick_key(body: bytes, name: bytes) -> str | None:
+    """The first text of a name in JSON, wherever it stands, without reading the rest; None when that is not plain.
+
+    Who says a door's key anywhere in a letter knows it.
+    """
+    found = _texts_of(name).search(body)
+    return found[1].decode() if found else None
+
+
+@cache
+def _texts_of(name: bytes) -> re.Pattern[bytes]:
+    return re.compile(b'"' + name + rb'"\s*:\s*"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,256})"')
+
+
+@lru_cache(maxsize=8)
 def form_data(body: bytes) -> bytes | None:
     """The JSON of a form's ``data``, plain or in base64; None when there is none. Raises Refused."""
     said = pairs(body).get("data")

@@ -137,6 +137,8 @@ def _token(letter: Letter) -> str | None:
     if (said := loose.basic(letter.authorization)) is not None:
         return said
     try:
+        if (quick := loose.quick_key(_said(letter), b"token")) is not None:
+            return quick
         fields = Fields.of(loose.records_of(_said(letter), "", EVENTS_MAX)[0])
         properties = fields.fields("properties")
         found = loose.word(properties, "token") if properties else None
@@ -251,10 +253,7 @@ def _is_import(letter: Letter) -> bool:
 
 
 def _answer(letter: Letter, error: str | None) -> Answer:
-    said = loose.pairs(letter.query) | (
-        loose.pairs(letter.body) if letter.body[:1] not in {b"[", b"{"} else {}
-    )
-    if said.get("verbose") == "1":
+    if b"verbose=1" in letter.query.encode() or b"verbose=1" in letter.body:
         return json_answer({"status": int(error is None), "error": error})
     return Answer(headers=[("content-type", "text/plain")], body=b"1" if error is None else b"0")
 

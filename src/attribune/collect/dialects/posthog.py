@@ -164,6 +164,9 @@ def _said(letter: Letter) -> bytes:
 
 
 def _key(body: bytes) -> str | None:
+    for name in (b"api_key", b"token"):
+        if (said := loose.quick_key(body, name)) is not None:
+            return said
     try:
         fields = Fields.of(loose.records_of(body, "", EVENTS_MAX)[0] if body[:1] == b"[" else body)
         found = loose.word(fields, "api_key") or loose.word(fields, "token")

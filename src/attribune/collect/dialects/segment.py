@@ -15,7 +15,16 @@ import msgspec
 
 from attribune.collect.address import plain_address
 from attribune.collect.dialects.letter import Heard, Letter, Plain, Secret, hold_to
-from attribune.collect.dialects.loose import PLATFORMS, amount, at_ms, basic, id_of, is_text, word
+from attribune.collect.dialects.loose import (
+    PLATFORMS,
+    amount,
+    at_ms,
+    basic,
+    id_of,
+    is_text,
+    quick_key,
+    word,
+)
 from attribune.collect.fields import Fields, checked_json, list_of, missing, wrong_type
 from attribune.collect.records import Telling, corrected, platform, read_money, when
 from attribune.collect.refuse import Refused
@@ -114,7 +123,8 @@ class Segment(Plain):
         if (said := basic(letter.authorization)) is not None:
             return said
         try:
-            return Fields.of(letter.body).text("writeKey", 256)
+            quick = quick_key(letter.body, b"writeKey")
+            return quick or Fields.of(letter.body).text("writeKey", 256)
         except (Refused, msgspec.MsgspecError, UnicodeDecodeError):
             return None
 

@@ -35,7 +35,7 @@ FIELDS: Final = {
     "n": "event name; __PAGE_VISIT__ that begins a session is an open",
     "event_id": "id",
     "current_device_time; utime": "at",
-    "k, u of the web; idfa, aifa, andi, sdid of servers": "device.id",
+    "sdid, u; of servers also idfa, aifa, andi": "device.id",
     "idfa, idfv, aifa, andi, oaid, asid": "idfa, idfv, gaid, android_id, oaid, app_set_id",
     "custom_user_id": "user_id",
     "p": "device.platform",
@@ -70,6 +70,8 @@ _IDS: Final = {
     "asid": "app_set_id",
 }
 _SHA1: Final = "&h="
+#: ``__PAGE_VISIT__`` looks like a macro.
+_LITERAL: Final = frozenset(("n",))
 
 
 class Singular(Plain):
@@ -156,10 +158,9 @@ class _Said:
     def __init__(self, letter: Letter, telling: Telling, door: Door, kind: str) -> None:
         """Raises Refused when the parameters cannot be read."""
         self._door, self._kind = door, kind
-        self._query = loose.pairs(letter.query)
-        form = letter.body[:1] not in {b"{", b""}
-        if form:
-            self._query = loose.pairs(letter.body) | self._query
+        self._query = loose.pairs(letter.query, _LITERAL)
+        if letter.body[:1] not in {b"{", b""}:
+            self._query = loose.pairs(letter.body, _LITERAL) | self._query
         for name in ("a", "h"):
             self._query.pop(name, None)
         self._payload = _payload(letter.body, telling) if letter.body[:1] == b"{" else Fields({})
@@ -182,7 +183,7 @@ class _Said:
         name = self._take("n")
         device = self._device
         if device is None and self._user is None:
-            raise missing("sdid", "or idfa, aifa, andi, k or custom_user_id")
+            raise missing("sdid", "or idfa, aifa, andi or custom_user_id")
         frame = self._frame("sgl")
         is_visit = (
             name == PAGE_VISIT and self._query.get("is_first_page_visit_in_session") == "true"
@@ -247,6 +248,8 @@ class _Said:
     def _arguments(self) -> dict[str, str]:
         """The event's attributes, which stand in the query as JSON or in the payload."""
         said = self._take("e")
+        if said is None and loose.is_text(self._payload, "e"):
+            said = self._payload.text("e", BODY_BYTES_MAX)
         if said is not None and said.startswith("{"):
             return Fields.checked(said.encode(), self._telling.settings.json_depth_max, "e").rest()
         return self._payload.mapping("e")
@@ -266,7 +269,12 @@ class _Said:
     def _find_device(self) -> Device | None:
         """The device by the SDK's own id, else by the first that a server says."""
         ids = {ours: said for theirs, ours in _IDS.items() if (said := self._take_id(theirs))}
-        id_ = self._take_id("k") or self._take_id("sdid") or next(iter(ids.values()), None)
+        # `k` says what kind of id `u` is.
+        kind = self._take("k")
+        if kind is not None:
+            self._extra["k"] = loose.json_of(kind)
+        own, named = self._take_id("sdid"), self._take_id("u")
+        id_ = own or named or next(iter(ids.values()), None)
         if id_ is None:
             return None
         platform = loose.runs_on(self._telling, self._extra, {"p": self._take("p")})

@@ -96,8 +96,9 @@ class Snowplow(Plain):
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
         """Raises Refused when the application id is not the door's key."""
         try:
-            first = _events(letter)[0]
-            key = loose.word(Fields.of(first), "aid")
+            key = loose.quick_key(letter.body, b"aid") or loose.word(
+                Fields.of(_events(letter)[0]), "aid"
+            )
         except (Refused, IndexError, msgspec.MsgspecError, UnicodeDecodeError):
             key = None
         hold_to(key, door, "aid")
@@ -309,13 +310,10 @@ class _Read:
 
     def _peek(self, name: str) -> str | None:
         """A field that stays among the parameters."""
-        raw = self._fields.raw(name)
-        if raw is None:
-            return None
-        self._fields.put_back(name, raw)
-        value = loose.word(self._fields, name)
-        self._fields.put_back(name, raw)
-        return value
+        value = self._fields.peek(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+        return value if isinstance(value, str) and value.isprintable() else None
 
     def _own(self) -> _Entity:
         """The self-describing event. Raises Refused."""
