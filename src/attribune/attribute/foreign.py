@@ -55,9 +55,6 @@ def judge(turn: Turn, record: ForeignConversion) -> None:
     found = credited(turn, record)
     device = _device(turn, record, found.touch.id if found and found.touch else None)
     state = turn.desk.device(record.product, device) if device else None
-    if state is not None and state.forgotten_at_ms:
-        say.refuse(turn, record, turn.position, RefusalReason.FORGOTTEN)
-        return
     if state is not None and not state.measurement:
         say.refuse(turn, record, turn.position, RefusalReason.NO_CONSENT)
         return
@@ -144,10 +141,11 @@ def _device(turn: Turn, record: ForeignConversion, touch: TouchId | None) -> Dev
         people = turn.desk.people(id_key(record.product, kind, record.ids[kind]))
         if people:
             return max(people, key=lambda one: (one[1].last_ms, one[0]))[0]
-    for conversion in turn.desk.won_by(touch) if touch else ():
-        owner = turn.desk.conversion(conversion)
-        if owner is not None and owner.newest.product == record.product:
-            return owner.device
+    won = turn.desk.won_by(touch) if touch else ()
+    owners = (turn.desk.conversion(conversion) for conversion in won)
+    brought = next((owner.device for owner in owners if owner), None)
+    if brought is not None:
+        return brought
     return turn.desk.user_device(record.product, record.user_id) if record.user_id else None
 
 

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import IO, Any, Final, NamedTuple, TextIO
 
 from attribune.collect.refuse import Refused
 from attribune.collect.vendors import UNREADABLE
-from attribune.collect.vendors.rows import flat
+from attribune.collect.vendors.rows import flat, whole
 from attribune.model.errors import Invalid
 
 Row = dict[str, str]
@@ -46,21 +47,37 @@ class Source(NamedTuple):
 def opened(path: Path) -> Iterator[Source]:
     """The rows of a file. Raises Invalid when it cannot be read."""
     try:
-        with path.open("rb") as raw:
-            is_gzip = raw.read(2) == _GZIP
-            raw.seek(0)
-            plain: Any = gzip.GzipFile(fileobj=raw) if is_gzip else raw
-            text = io.TextIOWrapper(
-                io.BufferedReader(plain, _SNIFFED * 2) if is_gzip else plain,
-                encoding="utf-8-sig",
-                errors="replace",
-                newline="",
-            )
-            yield _source(text, raw)
-    except (OSError, EOFError, gzip.BadGzipFile) as fault:
+        raw = path.open("rb")
+    except OSError as fault:
+        raise Invalid(f"{path} cannot be read: {fault.strerror}", param="file") from fault
+    with raw:
+        is_gzip = raw.read(2) == _GZIP
+        raw.seek(0)
+        plain: Any = io.BufferedReader(gzip.GzipFile(fileobj=raw), _SNIFFED * 2) if is_gzip else raw
+        text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="replace", newline="")
+        with _readable(path):
+            source = _source(text, raw)
+        yield source._replace(rows=_guarded(path, source.rows))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raises Invalid when what is read there is torn."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as fault:
         raise Invalid(f"{path} cannot be read: {fault}", param="file") from fault
     except csv.Error as fault:
         raise Invalid(f"{path} is no CSV: {fault}", param="file") from fault
+
+
+def _guarded(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
+    while True:
+        with _readable(path):
+            row = next(rows, None)
+        if row is None:
+            return
+        yield row
 
 
 def chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
@@ -79,14 +96,18 @@ def chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 @contextmanager
-def refused_file(path: Path | None, columns: Sequence[str]) -> Iterator[RefusedFile]:
-    """Where refused rows are written; nowhere without a path. Raises Invalid when it cannot be written."""
+def refused_file(path: Path | None, file: Path, columns: Sequence[str]) -> Iterator[RefusedFile]:
+    """Where the refused rows of a file are written; nowhere without a path. Raises Invalid when it cannot be written."""
     if path is None:
         yield RefusedFile(None, columns)
         return
+    if path.exists() and path.samefile(file):
+        raise Invalid(
+            "refused rows cannot be written over the file that is read", param="refused_to"
+        )
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield RefusedFile(file, columns)
+        with path.open("w", encoding="utf-8", newline="") as out:
+            yield RefusedFile(out, columns)
     except OSError as fault:
         raise Invalid(f"{path} cannot be written: {fault.strerror}", param="refused_to") from fault
 
@@ -155,7 +176,11 @@ def _json_rows(lines: Iterator[str]) -> Iterator[Row]:
             row = None
         if row is None:
             row = {UNREADABLE: line[:_UNREADABLE_CHARACTERS_MAX]}
-        yield {name: value for name, value in row.items() if name not in (REASON, MESSAGE)}
+        yield {
+            whole(name): whole(value)
+            for name, value in row.items()
+            if name not in (REASON, MESSAGE)
+        }
 
 
 def _object(line: str) -> dict[str, Any] | None:

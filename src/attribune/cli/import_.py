@@ -109,7 +109,7 @@ def conversions(
     with (
         connect(data) as house,
         conversion_files.opened(file) as source,
-        conversion_files.refused_file(refused_to, source.columns) as mending,
+        conversion_files.refused_file(refused_to, file, source.columns) as mending,
         show.progress(is_quiet=json_, is_bytes=True) as bar,
     ):
         task = bar.add_task("importing", total=size)

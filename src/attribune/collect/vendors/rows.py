@@ -58,9 +58,9 @@ class Row:
         if len(said) > FIELDS_MAX:
             raise Refused(RefusalReason.TOO_LARGE, f"a row may have at most {FIELDS_MAX} fields")
         self.said = {
-            name.strip().lower(): text
+            whole(name.strip().lower()): text
             for name, value in said.items()
-            if (text := value.strip()) and not says_nothing(text, name)
+            if (text := whole(value.strip())) and not says_nothing(text, name)
         }
         self._read: set[str] = set()
 
@@ -95,6 +95,11 @@ class Row:
             name[:128]: json_text(self.said[name][:REST_CHARACTERS_MAX])
             for name, _ in zip(left, range(REST_FIELDS_MAX), strict=False)
         }
+
+
+def whole(text: str) -> str:
+    """A text that can be written as UTF-8: halves of signs, which JSON can escape, become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def json_text(value: str) -> str:

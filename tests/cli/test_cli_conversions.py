@@ -1,0 +1,181 @@
+"""``attribune import conversions`` and ``attribune shadow``, on a folder that nobody serves."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attribune.cli import conversion_files
+from attribune.cli.main import run
+from attribune.collect.vendors import UNREADABLE
+from attribune.model.errors import Invalid
+
+HEADER = "{activity_kind},{created_at},{adid},{gps_adid},{network_name},{click_id},[user_id]\n"
+NOON_S = 1_772_366_400
+
+
+def line(n: int, kind: str = "install", network: str = "Acme") -> str:
+    return f"{kind},{NOON_S + n},adid-{n},,{network},c-{n},\n"
+
+
+@pytest.fixture
+def data(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
+    folder = tmp_path / "data"
+    said = ("--name", "Game", "--platform", "android", "--store-id", "com.example.game")
+    assert run(["app", "add", "--data", str(folder), *said]) == 0
+    assert run(["partner", "add", "--data", str(folder), "--name", "Acme"]) == 0
+    capfd.readouterr()
+    return folder
+
+
+def told(capfd: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    assert run([*map(str, arguments), "--json"]) == 0
+    return json.loads(capfd.readouterr().out)
+
+
+def imported(capfd: pytest.CaptureFixture[str], data: Path, file: Path, *more: object, of: str = "adjust") -> dict[str, Any]:  # fmt: skip
+    return told(capfd, "import", "conversions", file, "--data", data, "--app", "Game", "--from", of, *more)  # fmt: skip
+
+
+def test_a_file_is_taken_in_once(data: Path, tmp_path: Path, capfd) -> None:
+    file = tmp_path / "adjust.csv.gz"
+    rows = [line(n) for n in range(2500)]
+    file.write_bytes(gzip.compress((HEADER + "".join([*rows, rows[0]])).encode()))
+    first = imported(capfd, data, file)
+    assert first == {"read": 2501, "accepted": 2500, "duplicate": 1, "refused": 0, "reasons": {}}
+    again = imported(capfd, data, file)
+    assert again == {"read": 2501, "accepted": 0, "duplicate": 2501, "refused": 0, "reasons": {}}
+    report = told(capfd, "report", "--data", data, "--metrics", "installs,foreign_installs", "--by", "partner,vendor", "--where", "vendor=adjust")  # fmt: skip
+    assert [(row["partner"], row["foreign_installs"], row["installs"]) for row in report["rows"]] == [("acme", 2500, 0)]  # fmt: skip
+    assert told(capfd, "audit", "--data", data)["ok"] is True
+
+
+def test_an_import_that_was_cut_off_is_run_again(data: Path, tmp_path: Path, capfd) -> None:
+    half, whole = tmp_path / "half.csv", tmp_path / "whole.csv"
+    half.write_text(HEADER + "".join(line(n) for n in range(5)))
+    whole.write_text(HEADER + "".join(line(n) for n in range(9)))
+    imported(capfd, data, half)
+    found = imported(capfd, data, whole)
+    assert (found["accepted"], found["duplicate"]) == (4, 5)
+
+
+def test_refused_rows_are_kept_mended_and_told_again(data: Path, tmp_path: Path, capfd) -> None:
+    file, mend = tmp_path / "adjust.csv", tmp_path / "mend.csv"
+    bad = line(2, network='"Ac, me"').replace(str(NOON_S + 2), "soon")
+    torn = "install,1772366400,a,b,c,d,e,f,g\n"
+    file.write_text(HEADER + line(1) + bad + line(3, kind="click") + torn)
+    found = imported(capfd, data, file, "--refused-to", mend)
+    reasons = {"bad_time": 1, "unknown_record_type": 1, "malformed": 1}
+    assert found == {"read": 4, "accepted": 1, "duplicate": 0, "refused": 3, "reasons": reasons}
+    refused = told(capfd, "journal", "tail", "--data", data, "--topic", "refused")
+    assert "soon" in json.dumps(refused)
+    rows = list(csv.DictReader(mend.read_text().splitlines()))
+    assert [row["attribune_reason"] for row in rows] == list(reasons)
+    assert rows[0]["{network_name}"] == "Ac, me"
+    over = ("import", "conversions", str(mend), "--data", str(data), "--app", "Game")
+    assert run([*over, "--from", "adjust", "--refused-to", str(mend)]) == 4
+    mend.write_text(mend.read_text().replace("soon", str(NOON_S + 2)))
+    mended = imported(capfd, data, mend)
+    assert (mended["accepted"], mended["refused"]) == (1, 2)
+
+
+def test_json_lines_nested_as_a_webhook_tells_them(data: Path, tmp_path: Path, capfd) -> None:
+    file = tmp_path / "branch.jsonl"
+    said = {
+        "name": "INSTALL",
+        "timestamp": NOON_S * 1000,
+        "user_data": {"aaid": "a-1"},
+        "last_attributed_touch_data": {"~advertising_partner_name": "Somebody"},
+    }
+    file.write_text(json.dumps(said) + "\n\nnot json\n" + '{"name": "\\ud800"}' + "\n")
+    mend = tmp_path / "mend.jsonl"
+    found = imported(capfd, data, file, "--refused-to", mend, "--map", "network:Somebody=Acme", of="branch")  # fmt: skip
+    assert (found["read"], found["accepted"], found["refused"]) == (3, 1, 2)
+    assert [json.loads(one)["attribune_reason"] for one in mend.read_text().splitlines()] == ["malformed", "missing_field"]  # fmt: skip
+    story = told(capfd, "explain", "a-1", "--data", data)
+    [foreign] = story["stories"][0]["foreign"]
+    assert (foreign["vendor"], foreign["partner"], foreign["credited_by"]) == ("branch", "acme", "map")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        (("--map", "network:Acme=nobody"), 3),
+        (("--map", "luck:Acme=acme"), 4),
+        (("--timezone", "Mars/Base"), 4),
+        (("--refused-to", "/does/not/exist"), 4),
+    ],
+)
+def test_mistakes_are_said(data: Path, tmp_path: Path, capfd, more: tuple[str, str], code: int) -> None:  # fmt: skip
+    file = tmp_path / "adjust.csv"
+    file.write_text(HEADER + line(1))
+    arguments = ("import", "conversions", file, "--data", data, "--app", "Game", "--from", "adjust")
+    assert run([*map(str, arguments), *more]) == code
+    assert capfd.readouterr().err.startswith("attribune: ")
+
+
+def test_for_people(data: Path, tmp_path: Path, capfd) -> None:
+    file = tmp_path / "adjust.csv"
+    file.write_text(HEADER + line(1) + line(2, kind="click"))
+    words = ("--data", str(data), "--app", "Game")
+    assert run(["import", "conversions", str(file), *words, "--from", "adjust"]) == 0
+    assert "unknown_record_type" in capfd.readouterr().out
+    assert run(["shadow", *words, "--against", "adjust"]) == 0
+    assert "only_there" in capfd.readouterr().out
+    assert run(["report", "--data", str(data), "--metrics", "foreign_installs", "--by", "partner"]) == 0  # fmt: skip
+    assert "(organic)" not in capfd.readouterr().out
+
+
+def test_shadow_counts(data: Path, tmp_path: Path, capfd) -> None:
+    file = tmp_path / "adjust.csv"
+    file.write_text(HEADER + line(1))
+    imported(capfd, data, file)
+    words = ("shadow", "--data", data, "--app", "Game", "--against", "adjust")
+    empty = {"agree": 0, "disagree": 0, "only_here": 0, "only_there": 1, "by_reason": {}}
+    assert told(capfd, *words) == empty
+    day = told(capfd, *words, "--from", "2026-03-02", "--to", "2026-03-03", "--list")
+    assert (day["only_there"], day["disagreements"]) == (0, [])
+    assert run([*map(str, words), "--from", "soon"]) == 4
+    assert run([*map(str, words), "--tolerance", "100000"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("", []),
+        ("\ufeffa,b\n1,2\n", [{"a": "1", "b": "2"}]),
+        ("a;b\r\n1;2\r\n\r\n3;\r\n", [{"a": "1", "b": "2"}, {"a": "3"}]),
+        ("a\tb\n1\t2\n", [{"a": "1", "b": "2"}]),
+        ('a,b\n"x\ny",2\n', [{"a": "x\ny", "b": "2"}]),
+        ("a\n1,2\n", [{UNREADABLE: "1,2"}]),
+        ('{"a": {"b": 1}}\n[1]\n', [{"a.b": "1"}, {UNREADABLE: "[1]\n"}]),
+    ],
+)
+def test_the_form_is_told_by_the_file(tmp_path: Path, text: str, rows: list[Any]) -> None:
+    for name, content in (("f", text.encode()), ("f.gz", gzip.compress(text.encode()))):
+        (tmp_path / name).write_bytes(content)
+        with conversion_files.opened(tmp_path / name) as source:
+            assert list(source.rows) == rows
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    torn = tmp_path / "torn.gz"
+    torn.write_bytes(gzip.compress(HEADER.encode() + b"x" * 100_000)[:60])
+    with pytest.raises(Invalid), conversion_files.opened(torn) as source:
+        list(source.rows)
+    wide = tmp_path / "wide.csv"
+    wide.write_text("a\n" + "x" * 600_000)
+    with pytest.raises(Invalid), conversion_files.opened(wide) as source:
+        list(source.rows)
+
+
+def test_requests_have_a_limit() -> None:
+    rows = [{"a": "x" * 300_000}] * 5
+    assert [len(some) for some in conversion_files.chunks(iter(rows))] == [3, 2]
+    many = [{"a": "x"}] * 2500
+    assert [len(some) for some in conversion_files.chunks(iter(many))] == [1000, 1000, 500]
