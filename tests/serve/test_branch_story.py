@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from house import RunningHouse, http, wait_for
+from serve.hearing import Partner
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 
@@ -21,39 +20,11 @@ PHONE = {
 KEY = "key_live_abcdefghijklmnopqrstuvwxyz012345"
 
 
-class Receiver:
-    """Hears what a partner is told."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-        heard = self.heard
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                heard.append(self.path)
-                self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self.server.serve_forever)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/pb"
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self._thread.join()
-        self.server.server_close()
-
-
 class Game(NamedTuple):
     """An app whose client speaks to a door of ours."""
 
     house: RunningHouse
-    receiver: Receiver
+    receiver: Partner
     door: str
     owner: str
 
@@ -86,7 +57,7 @@ class Game(NamedTuple):
 
 @pytest.fixture(scope="module")
 def game(shared_house: RunningHouse) -> Iterator[Game]:
-    house, receiver = shared_house, Receiver()
+    house, receiver = shared_house, Partner()
     try:
         house.cli("app", "add", "--name", "Game", "--platform", "android", "--store-id", "com.example.game", "--currency", "EUR")  # fmt: skip
         made = house.cli("door", "add", "--app", "Game", "--dialect", "branch", "--key", KEY)["door"]  # fmt: skip
