@@ -135,6 +135,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _is("ms", "When an SDK told *pending* should ask again.", 100, 3_600_000)
     ] = 2000
     retry_after_s: Annotated[int, _is("s", "Retry-After of a 503.", 1, 3600)] = 2
+    door_links_per_min_max: Annotated[
+        int,
+        _is(
+            "links/min",
+            "Links that clients may ask one door for, a minute and collector; beyond, 429.",
+            0,
+            1_000_000,
+        ),
+    ] = 600
     refused_body_bytes_max: Annotated[
         int, _is("bytes", "How much of a refused body is kept whole.", 0, 1 << 20)
     ] = 16_384

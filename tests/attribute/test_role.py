@@ -24,7 +24,8 @@ from attribune.model.ids import (
 from attribune.model.policy import DAY_MS, HOUR_MS
 from attribune.model.position import Topic
 from attribune.model.refusal import RefusalReason
-from attribune.ports import NOT_MEASURED, Row
+from attribune.model.unmeasured import NOT_MEASURED
+from attribune.ports import Row
 from attribune.registry.view import Registry
 from attribune.roles.attributor import AttributorRole
 from attribune.settings import Settings

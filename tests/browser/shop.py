@@ -143,11 +143,17 @@ class Person:
 
 
 @contextmanager
-def person() -> Iterator[Person]:
-    """Chromium without a window, while the block runs."""
+def person(*more: str) -> Iterator[Person]:
+    """Chromium without a window, while the block runs; ``more`` are flags of its command line."""
     options = ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--no-first-run"):
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        *more,
+    ):
         options.add_argument(flag)
     driver = Chrome(options, ChromeService("/usr/bin/chromedriver"))
     try:

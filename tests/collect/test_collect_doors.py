@@ -36,7 +36,7 @@ from attribune.model.ids import LinkId, PartnerId, time_of
 from attribune.model.position import Topic
 from attribune.model.refusal import RefusalReason
 from attribune.model.touch import LinkHit, TouchKind
-from attribune.ports import NOT_MEASURED
+from attribune.model.unmeasured import NOT_MEASURED
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 

@@ -19,11 +19,12 @@ pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 HASH = sha256(WRITE_KEY.encode()).hexdigest()
 WEB = Door(id=DoorId("seg-web"), app=AppId("game-web"), dialect="segment", sha256=sha256(b"wk_web").hexdigest())  # fmt: skip
 NEAR = Door(id=DoorId("seg-near"), app=AppId("game-ios"), dialect="segment", sha256=HASH, allowed_networks=("192.0.2.0/24",))  # fmt: skip
+SNOWPLOW = Door(id=DoorId("snow"), app=AppId("game-web"), dialect="snowplow", sha256=sha256(b"wk_snow").hexdigest())  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def doors():
-    with front(WEB, NEAR) as running:
+    with front(WEB, NEAR, SNOWPLOW) as running:
         yield running
 
 
@@ -49,6 +50,18 @@ def test_our_own_paths_stay_ours(doors: Front):
     assert doors.post("/v1/batch", body).json["results"][0]["status"] == "accepted"
     assert doors.ask("POST", "/v1/batch", b"{}").json["error"]["type"] == "authentication"
     assert doors.ask("POST", "/v1/open", b"{}").json["error"]["type"] == "authentication"
+
+
+def test_an_impression_is_ours_where_a_tracker_sends_its_events(doors: Front):
+    before = doors.end()
+    assert doors.get("/i/plain?click_id=c1").status == 200
+    (impression,) = doors.since(Topic.TOUCHES, before)
+    assert impression.link == "plain"
+    before = doors.end()
+    answer = doors.get("/i?e=se&se_ac=add&aid=wk_snow&duid=d1&eid=e1")
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/gif")
+    (added,) = doors.since(Topic.ACTIVITY, before)
+    assert (added.name, added.app, added.dialect) == ("add", "game-web", "snowplow")
 
 
 def test_a_key_of_nobody_at_the_root_is_refused_and_kept(doors: Front):

@@ -105,6 +105,24 @@ def test_an_android_install_carries_plays_referrer():
     assert (record.device.id, record.device.ids) == ("anon", {"gaid": "G"})
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"attTrackingStatus": 3}, "authorized"),
+        ({"attTrackingStatus": "2"}, "denied"),
+        ({"trackingStatus": "denied"}, "denied"),
+        ({"trackingStatus": "restricted", "attTrackingStatus": 3}, "restricted"),
+        ({"attTrackingStatus": 9}, "9"),
+        ({}, None),
+    ],
+)
+def test_what_a_person_allowed_is_said_in_words(said, status):
+    [record] = read(track(context={"device": {"id": "I", "type": "ios", **said}}))
+    assert record.device.att_status == status
+    kept = [name for name in record.extra if "rackingStatus" in name]
+    assert kept == (["context.device.attTrackingStatus"] if len(said) > 1 else [])
+
+
 def test_a_lifecycle_event_without_a_device_is_an_event():
     [record] = read(
         {"type": "track", "event": "Application Opened", "messageId": "m", "userId": "u"}

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -412,6 +413,26 @@ def test_while_the_journal_is_full_what_came_is_kept_and_nothing_is_sent_twice(
     house.until(lambda: len(receiver.heard) == 5)
     house.journal.fault = None
     house.until(all_delivered(house, 5))
+    assert len(receiver.heard) == 5
+
+
+def test_while_the_journal_is_full_nothing_more_goes_out(receiver) -> None:
+    async def slowly(_: Heard) -> web.StreamResponse:
+        await asyncio.sleep(0.1)
+        return web.Response()
+
+    receiver.answer = slowly
+    house = PostHouse(postback(receiver.url + QUERY, concurrency=1))
+    house.decide(*(install(f"d{n}") for n in range(5)))
+    house.fold()
+    house.journal.fault = JournalFull()
+    house.begin()
+    house.until(lambda: len(receiver.heard) == 2)
+    threading.Event().wait(0.5)
+    assert len(receiver.heard) == 2, "the one under way when it was seen, and none of those ready"
+    house.journal.fault = None
+    house.until(all_delivered(house, 5))
+    house.end()
     assert len(receiver.heard) == 5
 
 

@@ -14,7 +14,7 @@ from attribune.model.delivery import Settled
 from attribune.model.ids import PartnerId, Position, PostbackId
 from attribune.model.money import Money
 from attribune.model.outcome import Cause, Source
-from attribune.model.position import Topic
+from attribune.model.position import Entry, Topic
 from attribune.postback.folders import find_shipped
 from attribune.postback.looking import Looking
 from attribune.postback.outgoing import Outgoing, Outgoings, spoken
@@ -124,14 +124,20 @@ def test_what_was_pruned_meanwhile_is_given_up_with_that_reason() -> None:
     house.fold()
     house.decide(event("r1", name="refund", transaction_id="t"))
     house.fold()
-    kept = house.journal.get
+    kept, walked = house.journal.get, house.journal.read
+
+    def is_pruned(entry: Entry) -> bool:
+        return entry.topic is Topic.OUTCOMES and b"refund" not in entry.payload
 
     def pruned(topic: Topic, position: Position) -> Any:
         entry = kept(topic, position)
-        is_purchase = entry is not None and b"refund" not in entry.payload
-        return None if topic is Topic.OUTCOMES and is_purchase else entry
+        return None if entry is None or is_pruned(entry) else entry
+
+    def left(topics: Any, after: Position, limit: int) -> list[Entry]:
+        return [entry for entry in walked(topics, after, limit) if not is_pruned(entry)]
 
     house.journal.get = pruned  # type: ignore[method-assign]
+    house.journal.read = left  # type: ignore[method-assign]
     reasons = []
     for one in going(house):
         assert isinstance(one, Settled)
@@ -144,15 +150,21 @@ def test_only_what_a_request_needs_is_looked_up() -> None:
     house = PostHouse(postback(URL))
     house.decide(install())
     asked: list[Topic] = []
-    kept = house.journal.get
+    kept, walked = house.journal.get, house.journal.read
 
     def noted(topic: Topic, position: Position) -> Any:
         asked.append(topic)
         return kept(topic, position)
 
+    def noted_walk(topics: Any, after: Position, limit: int) -> list[Entry]:
+        asked.extend(topics)
+        return walked(topics, after, limit)
+
     house.journal.get = noted  # type: ignore[method-assign]
+    house.journal.read = noted_walk  # type: ignore[method-assign]
     assert len(urls(house)) == 1
-    assert set(asked) == {Topic.OUTCOMES}
+    assert Topic.OUTCOMES in asked
+    assert not {Topic.ACTIVITY, Topic.TOUCHES} & set(asked)
 
 
 def test_what_was_sent_before_is_not_kept_twice() -> None:

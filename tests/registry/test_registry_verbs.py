@@ -6,14 +6,11 @@ from hashlib import sha256
 
 import pytest
 from msgspec import UNSET
+from registry.desk import BASE, CHANCE, NOW_MS, Desk
 
-from attribune.collect.rehearsal import Rehearsal
-from attribune.engines.memory import MemoryVault
-from attribune.engines.system import MemoryClock, SystemChance
 from attribune.model.activity import Platform
 from attribune.model.control import (
     App,
-    Change,
     FormerSecret,
     Key,
     KeyKind,
@@ -22,79 +19,19 @@ from attribune.model.control import (
     Scope,
 )
 from attribune.model.errors import Conflict, Invalid, NotFound
-from attribune.model.policy import DAY_MS, Policy, Windows
-from attribune.registry import apps, devices, doors, find, hosting, keys, links, policies, signing
+from attribune.model.policy import DAY_MS, Windows
+from attribune.registry import apps, devices, find, hosting, keys, links, policies, signing
 from attribune.registry.naming import readable_id, slug, text
 from attribune.registry.requests import (
     AddApp,
-    AddDoor,
     AddKey,
-    AddLink,
-    AddPartner,
-    EditLink,
     ImportDevices,
     ImportedDevice,
     RotateKey,
-    SetPolicy,
     SetTestDevice,
-    SignPartner,
 )
 from attribune.registry.targets import checked_url, resolve
 from attribune.registry.view import Registry
-
-NOW_MS = MemoryClock().now_ms()
-BASE = "https://go.example.com"
-CHANCE = SystemChance()
-PRESETS = {"attribune": Policy(), "strict": Policy(name="strict", inactivity_ms=0)}
-
-
-class Desk:
-    """A registry that keeps what the verbs make."""
-
-    def __init__(self) -> None:
-        self.registry = Registry()
-        self.records: list = []
-
-    def keep(self, made):
-        for record in made.records:
-            self.records.append(record)
-            self.registry.apply(len(self.records), Change(at_ms=NOW_MS, record=record))
-        return made.answer
-
-    def add_app(self, **words):
-        words = {
-            "name": "Game",
-            "platform": Platform.ANDROID,
-            "store_id": "com.example.game",
-            **words,
-        }
-        return self.keep(apps.add_app(self.registry, AddApp(**words), CHANCE, NOW_MS))
-
-    def add_partner(self, name="acme", kind=PartnerKind.AFFILIATE):
-        return self.keep(apps.add_partner(self.registry, AddPartner(name=name, kind=kind), CHANCE))
-
-    def sign(self, now_ms=NOW_MS, **words):
-        want = SignPartner(**words)
-        return self.keep(signing.sign(self.registry, "acme", want, CHANCE, now_ms))
-
-    def add_link(self, **words):
-        words = {"app": "game-android", "partner": "acme", **words}
-        return self.keep(links.add_link(self.registry, AddLink(**words), CHANCE, BASE))
-
-    def edit_link(self, link_id, **words):
-        return self.keep(links.edit_link(self.registry, link_id, EditLink(**words), BASE))
-
-    def set_policy(self, **words):
-        return self.keep(policies.set_policy(self.registry, "game", SetPolicy(**words), PRESETS))
-
-
-@pytest.fixture
-def desk() -> Desk:
-    desk = Desk()
-    desk.add_app()
-    desk.add_partner()
-    return desk
-
 
 # --- apps and products
 
@@ -435,50 +372,6 @@ def test_a_revoked_key_has_ended_and_stays_so(desk: Desk) -> None:
     )
     assert desk.keep(keys.revoke_key(desk.registry, key.id, NOW_MS)).state == "ended"
     assert keys.revoke_key(desk.registry, key.id, NOW_MS + 5).records == ()
-
-
-def add_door(desk: Desk, **words):
-    want = AddDoor(**{"app": "game-android", "dialect": "segment", **words})
-    return desk.keep(doors.add_door(desk.registry, want, Rehearsal(), MemoryVault(), CHANCE, BASE))
-
-
-def test_a_door_has_the_address_that_a_client_is_given(desk: Desk) -> None:
-    door = add_door(desk, key="wk_test")
-    assert door.url == f"{BASE}/in/segment/{door.id}"
-    assert desk.registry.door(door.id).sha256 == sha256(b"wk_test").hexdigest()
-    assert door.hint == ""  # four characters of a short key would tell half of it
-
-
-def test_the_same_door_again_is_the_one_that_stands(desk: Desk) -> None:
-    door = add_door(desk, key="wk_test")
-    assert add_door(desk, key="wk_test").id == door.id
-    with pytest.raises(Conflict):
-        add_door(desk, key="wk_test", is_trusted=True)
-    desk.keep(doors.disable_door(desk.registry, door.id, BASE))
-    assert add_door(desk, key="wk_test", is_trusted=True).id != door.id
-
-
-def test_a_door_may_be_told_from_when_installations_are_new(desk: Desk) -> None:
-    door = add_door(desk, maps={"installed:before": "2026-12-01", "event:e1": "purchase"})
-    assert desk.registry.door(door.id).mapped("installed", "before") == "2026-12-01"
-
-
-@pytest.mark.parametrize(
-    ("words", "param"),
-    [
-        ({"dialect": "klingon"}, "dialect"),
-        ({"key": "abc"}, "key"),
-        ({"key": "a:bcd"}, "key"),
-        ({"maps": {"event": "x"}}, "maps"),
-        ({"maps": {"installed:after": "2026-12-01"}}, "maps"),
-        ({"maps": {"installed:before": "yesterday"}}, "maps"),
-        ({"maps": {"installed:before": "20261201"}}, "maps"),
-    ],
-)
-def test_a_door_that_cannot_be_is_refused(desk: Desk, words: dict, param: str) -> None:
-    with pytest.raises(Invalid) as refused:
-        add_door(desk, **words)
-    assert refused.value.param == param
 
 
 # --- policies

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from house import RunningHouse, http, wait_for
+from serve.hearing import Partner
 
 from attribune.collect.dialects.adjust_times import write_time
 
@@ -21,34 +20,6 @@ PHONE = {
 }
 SDK = {"client-sdk": "android5.4.6", "content-type": "application/x-www-form-urlencoded", "authorization": 'Signature signature="ab",algorithm="adj1"'}  # fmt: skip
 TOKEN = "abc123def456"
-
-
-class Partner:
-    """What a partner hears."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-        heard = self.heard
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                heard.append(self.path)
-                self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self.server.serve_forever)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/pb"
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self._thread.join()
-        self.server.server_close()
 
 
 class Game(NamedTuple):

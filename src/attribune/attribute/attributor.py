@@ -6,15 +6,17 @@ is, the journal says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from attribune.attribute import aside, foreign, forgetting, lifecycle, say, waiting
 from attribune.attribute.answer import answer
 from attribune.attribute.corrections import correct
 from attribune.attribute.desk import Desk
+from attribune.attribute.recorded import is_taken, take
 from attribune.attribute.standin import with_device
 from attribune.attribute.touches import touch_
+from attribune.attribute.transcript import Stood
 from attribune.attribute.turn import OF_THE_WORLD, Limits, Mistake, ReadTouch, Said, Turn
 from attribune.model.activity import (
     Activity,
@@ -102,15 +104,21 @@ class Attributor:
         self._asked: set[tuple[ProductId, DeviceId]] = set()
         self._mistakes: list[Mistake] = []
         self._readings: dict[Position, Touch | None] = {}
+        #: Records that were scrubbed, so that what stands of them was taken as it is.
+        self.as_recorded = 0
 
     def judge(
-        self, entry: Entry, record: Record, stood_aside: Collection[Position] = ()
+        self,
+        entry: Entry,
+        record: Record,
+        stood_aside: Collection[Position] = (),
+        stood: Sequence[Stood] = (),
     ) -> list[Said]:
         """The outcomes of one entry, which must be the next one in the journal's order.
 
         Changes of the registry must have been applied to the directory before. A record that cannot be judged, by a mistake
         of ours, is refused as ``not_judged`` and leaves no other trace; ``stood_aside`` are the places of those that stand so
-        in this turn already. Raises StoreUnavailable.
+        in this turn already. Of a record that was scrubbed, ``stood`` is taken as it stands. Raises StoreUnavailable.
         """
         desk = self.desk
         desk.settle()
@@ -127,6 +135,11 @@ class Attributor:
             now_ms,
             stood_aside=stood_aside,
         )
+        if is_taken(record, stood):
+            take(turn, record, stood)
+            self.as_recorded += 1
+            self._asked |= turn.touched
+            return turn.said
         if desk.next_due <= now_ms:
             waiting.expire(turn)
         turn.attempt(

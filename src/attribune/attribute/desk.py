@@ -450,6 +450,10 @@ class Desk:
         self._devices.clear()
         self.put_device(state)
 
+    def forget_touch(self, touch: TouchId) -> None:
+        """Know a touch by its id no more."""
+        self._put(Row(TOUCH, week(time_of(touch) or 0), digest(touch)), None)
+
     def erase(self, row: Row) -> None:
         """Remember nothing under a row any more."""
         self._put(row, None)

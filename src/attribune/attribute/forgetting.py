@@ -19,7 +19,6 @@ from attribune.attribute.desk import (
     HOLDER,
     KNOWN_BY,
     PERSON,
-    TOUCH,
     TOUCH_KEY,
     USER,
 )
@@ -37,9 +36,10 @@ from attribune.attribute.standin import stand_in
 from attribune.attribute.state import DeviceState
 from attribune.attribute.turn import Turn
 from attribune.attribute.waiting import of_device
-from attribune.model.activity import Activity, Forget, Sender
+from attribune.model.activity import Activity, Forget, Platform, Sender
 from attribune.model.codec import decode, encode
 from attribune.model.ids import (
+    AppId,
     DeviceId,
     Position,
     ProductId,
@@ -48,7 +48,6 @@ from attribune.model.ids import (
     device_digest,
     digest,
     forgotten,
-    time_of,
 )
 from attribune.model.outcome import Forgets, Noted
 from attribune.model.policy import DAY_MS
@@ -205,16 +204,27 @@ def _forget_device(turn: Turn, record: Forget, device: DeviceId) -> None:
         assert owner is not None, "what stands was decided"
         left = without_person(owner.newest, stays)
         desk.put_conversion(stays, standing.conversion, encode(left))
-    desk.put_forgotten(
-        DeviceState(
-            product=product,
-            device=stays,
-            app=state.app,
-            platform=state.platform,
-            measurement=False,
-            sharing=False,
-            forgotten_at_ms=turn.now_ms,
-        )
+    desk.put_forgotten(_tombstone(turn, product, device, state.app, state.platform))
+
+
+def put_tombstone(turn: Turn, request: Noted, device: DeviceId) -> None:
+    """Remember of a device only that it was forgotten, as a request that stands says."""
+    app = request.app or AppId("")
+    platform = say.platform_of(turn, app)
+    turn.desk.put_forgotten(_tombstone(turn, request.product, device, app, platform))
+
+
+def _tombstone(
+    turn: Turn, product: ProductId, device: DeviceId, app: AppId, platform: Platform
+) -> DeviceState:
+    return DeviceState(
+        product=product,
+        device=forgotten(product, device),
+        app=app,
+        platform=platform,
+        measurement=False,
+        sharing=False,
+        forgotten_at_ms=turn.now_ms,
     )
 
 
@@ -278,5 +288,5 @@ def _forget_touch(turn: Turn, position: Position, touch: Touch) -> None:
     row = (2**64 - 1 - position).to_bytes(8, "big")
     for key in keys:
         turn.desk.erase(Row(TOUCH_KEY, week(touch.received_at_ms), key, row))
-    turn.desk.erase(Row(TOUCH, week(time_of(touch.id) or 0), digest(touch.id)))
+    turn.desk.forget_touch(touch.id)
     turn.readings.pop(position, None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from attribune.attribute.attributor import Attributor
 from attribune.attribute.transcript import Transcript, compare, set_aside
@@ -56,6 +57,8 @@ class Replayed(Struct, frozen=True, kw_only=True):
     losses: dict[str, int] = field(default_factory=dict)
     #: The first of them, one by one.
     stories: tuple[Story, ...] = ()
+    #: Records that were scrubbed: what was decided of them is taken as it stands.
+    as_recorded: int = 0
     #: Outcomes that differ in any byte; told of a replay under the rules in force only.
     differences: int = 0
 
@@ -122,7 +125,7 @@ def replay(bench: Bench, what_if: WhatIf) -> Replayed:
             if isinstance(record, Change):
                 directory.apply(entry.position, record)
             stood = recorded.of(entry.position)
-            said = attributor.judge(entry, record, set_aside(stood))
+            said = attributor.judge(entry, record, set_aside(stood), stood)
             found = compare(said, stood, is_last=False)
             differences += found.differences
             for new in said:
@@ -133,7 +136,8 @@ def replay(bench: Bench, what_if: WhatIf) -> Replayed:
     for one in recorded.of(upto):
         differences += 1
         _keep(then, one.outcome)
-    return _compared(then, now, 0 if policy else differences, product, what_if.stories_max)
+    changes = _compared(then, now, 0 if policy else differences, product, what_if.stories_max)
+    return replace(changes, as_recorded=attributor.as_recorded)
 
 
 def _batches(

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from attribune.attribute.turn import Said
 from attribune.model.codec import decode, encode
-from attribune.model.ids import Position
+from attribune.model.ids import Position, is_forgotten
 from attribune.model.outcome import CreditedEvent, Held, Outcome, is_set_aside
 from attribune.model.position import Topic
 from attribune.ports import Journal
@@ -79,6 +79,9 @@ def compare(said: list[Said], stood: list[Stood], *, is_last: bool) -> Compared:
     """
     if not is_last and not any(isinstance(one.outcome, Held) for one in stood):
         said = [one for one in said if not isinstance(one.outcome, Held)]
+    # What others' turns said of people who were forgotten and scrubbed is not said again.
+    taken = {one.payload for one in said}
+    stood = [one for one in stood if one.payload in taken or not _is_forgotten(one.outcome)]
     pairs = list(zip_longest(said, stood))
     differences = sum(
         new is None or not _is_same(new, old) for new, old in pairs if old is not None
@@ -87,6 +90,10 @@ def compare(said: list[Said], stood: list[Stood], *, is_last: bool) -> Compared:
     if is_last:
         return Compared(missing, differences)
     return Compared([], differences + len(missing))
+
+
+def _is_forgotten(outcome: Outcome) -> bool:
+    return outcome.device is not None and is_forgotten(outcome.device)
 
 
 def _is_same(new: Said, old: Stood) -> bool:

@@ -132,6 +132,35 @@ def prune(
     return _show_pruned(done)
 
 
+@commands.command(epilog="Example: attribune journal scrub --data D --dry-run")
+def scrub(
+    data: Data,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be rewritten.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Rewrite the journal's closed segments without what names people who were forgotten, served or not.
+
+    Places, decisions and sums stay. Run it at least once in 30 days. Older backups hold what they held: let them go in time.
+    """
+    from attribune.wire.scrubbing import scrub as scrub_  # noqa: PLC0415  # loads the journal's driver
+
+    with show.progress(is_quiet=json_) as bar:
+        bar.add_task("reading the journal", total=None)
+        done = scrub_(data, is_dry_run=dry_run)
+    if json_:
+        return show.as_json({"scrub": msgspec.to_builtins(done)})
+    rows = [(one.name, one.first, one.last, one.entries) for one in done.segments]
+    columns = ("segment", "first entry", "last", "entries scrubbed")
+    show.table(columns, rows, empty="No closed segment names anybody who was forgotten.")
+    if done.waiting:
+        show.line(
+            f"{done.waiting} more requests to forget stand in the newest segment, or are not read by all yet: scrub again later."
+        )
+    return None
+
+
 def _show_pruned(done: Pruned) -> None:
     rows = [
         (

@@ -41,6 +41,8 @@ def replay(
     if json_:
         return show.as_json(answer)
     show.line(f"{answer['judged']} conversions judged, {answer['changed']} would change.")
+    if answer["as_recorded"]:
+        show.line(f"{answer['as_recorded']} records were scrubbed and stand as they were decided.")
     partners = sorted({*answer["gains"], *answer["losses"]})
     rows = ([p, answer["gains"].get(p, 0), answer["losses"].get(p, 0)] for p in partners)
     show.table(("partner", "gains", "losses"), rows, empty="No partner gains or loses.")

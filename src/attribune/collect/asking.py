@@ -16,7 +16,7 @@ from attribune.collect.speaker import speaker_of
 from attribune.model.errors import StoreUnavailable
 from attribune.model.ids import DeviceId, ProductId
 from attribune.model.refusal import RefusalReason
-from attribune.ports import NOT_MEASURED
+from attribune.model.unmeasured import NOT_MEASURED
 
 Asked = tuple[ProductId, DeviceId]
 

@@ -15,6 +15,7 @@ from attribune.collect.dialects import DIALECTS, Dialect, Heard, Letter, told_of
 from attribune.collect.dialects.landing import with_landings
 from attribune.collect.dialects.letter import Told
 from attribune.collect.keeping import keep_judged
+from attribune.collect.makings import Makings
 from attribune.collect.means import Means
 from attribune.collect.origins import allowed, anybody, is_registered
 from attribune.collect.records import Telling
@@ -44,6 +45,7 @@ class Inlet:
         self._means = means
         self._waiting = waiting
         self._unsealed: dict[str, str] = {}
+        self._makings = Makings(means.directory, means.settings.door_links_per_min_max)
 
     async def hear(self, request: Request) -> Answer:
         """One request behind ``/in/``. Raises Refused when no door is there; the dialect words every other answer."""
@@ -161,18 +163,35 @@ class Inlet:
         if asked is not None:
             told = self._stands(speaker, asked)
             return dialect.accept(
-                Heard(letter, door, (), told, means.ways.base_url(), means.clock.now_ms())
+                Heard(
+                    letter,
+                    door,
+                    (),
+                    told,
+                    means.ways.base_url(),
+                    means.clock.now_ms(),
+                    means.directory,
+                )
             )
         judged = []
         for each in with_landings(dialect.read(letter, telling, door)):
-            judged.append(each)
+            judged.append(self._makings.judge(door, each, request.received_at_ms))
             await request.turn.spend(RECORD_COST_BYTES + len(each.raw))
-        await keep_judged(means, request, judged)
+        await keep_judged(means, request, [each for each in judged if self._makings.is_news(each)])
+        self._makings.note(judged)
         verdicts = [verdict for verdict, _ in judged]
         wanting = next((v for v in verdicts if isinstance(v, Kept) and v.wants_attribution), None)
         told = await self._decided(speaker, wanting) if wanting else self._known(speaker, verdicts)
         return dialect.accept(
-            Heard(letter, door, verdicts, told, means.ways.base_url(), means.clock.now_ms())
+            Heard(
+                letter,
+                door,
+                verdicts,
+                told,
+                means.ways.base_url(),
+                means.clock.now_ms(),
+                means.directory,
+            )
         )
 
     def _stands(self, speaker: Speaker, device: DeviceId) -> Told | None:

@@ -55,7 +55,7 @@ _REMOVED: Final = b"(removed)"
 #: Our own keys, the keys of the client libraries that write them into the body, the path or the query, and the signatures
 #: of links, which steer until they expire.
 _SECRETS: Final = re.compile(
-    rb'\b(?:ak|sk|api)_[A-Za-z0-9_-]{8,}|(?<="writeKey")(\s*:\s*")[^"]*|(?<=/projects/)[^/]+|(?<=writeKey=)[^&]+'
+    rb'\b(?:ak|sk|api|key_live|key_test)_[A-Za-z0-9_-]{8,}|(?<="writeKey")(\s*:\s*")[^"]*|(?<=/projects/)[^/]+|(?<=writeKey=)[^&]+'
     rb"|(?<=\bsignature=)[0-9a-f]{16,}|(?<=\bapi_secret=)[^&]+|(?<=\bapp_token=)[^&]+"
     # Doors of other measurement partners take their key as ``?key=`` or as the last part of the path.
     rb"|(?<=\bkey=)[^&\s\"]{4,}|(/in/[a-z]+-(?:callback|push|webhook|postback|action)/[^/?\s]+/)[^/?\s]+",

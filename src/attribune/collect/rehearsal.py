@@ -31,6 +31,10 @@ class Rehearsal:
         """Whether clients sign with their key, so that a door must know it in clear."""
         return DIALECTS[dialect].signs_with_key
 
+    def makes_links(self, dialect: str) -> bool:
+        """Whether clients make links through a door, which have to be somebody's."""
+        return DIALECTS[dialect].makes_links
+
     def letter(self, said: dict[str, Any]) -> Letter:
         """A letter from its parts as an API call gives them."""
         headers = {name.lower(): value for name, value in said["headers"].items()}

@@ -22,6 +22,7 @@ from attribune.engines.fact_columns import COLUMNS
 from attribune.model.errors import FolderTooNew, StoreUnavailable
 from attribune.model.fact import (
     Fact,
+    Forgotten,
     Measure,
     Question,
     RowPlace,
@@ -30,7 +31,7 @@ from attribune.model.fact import (
     Sum,
     Trace,
 )
-from attribune.model.ids import START, Position
+from attribune.model.ids import START, DeviceId, Position, ProductId, TouchId, forgotten
 
 FORMAT: Final = 1
 #: Rows of one insert; ClickHouse would cut a larger one into parts.
@@ -54,6 +55,22 @@ SETTINGS
 COMMENT '{_MARK}{FORMAT}'
 """
 _VENDOR: Final = COLUMNS["vendor"].type
+_THEIRS: Final = (
+    "SELECT position, device FROM facts WHERE product = {product:String} AND "
+    "(device IN {names:Array(String)} OR (device IS NULL AND touch IN {touches:Array(String)}))"
+)
+#: What is done is kept on the disk as it was said, so it says places and hashes.
+_FORGET: Final = """
+ALTER TABLE facts UPDATE
+    handles = [],
+    device = CAST(if(isNull(device), NULL, transform(
+        position, {places:Array(UInt64)}, {hashes:Array(String)}, assumeNotNull(device)
+    )), 'Nullable(String)')
+WHERE position IN {all:Array(UInt64)} AND product = {product:String}
+SETTINGS mutations_sync = 2
+"""
+#: Rows that one statement takes.
+_FORGET_ROWS_MAX: Final = 10_000
 _OUT_OF_MEMORY: Final = "MEMORY_LIMIT_EXCEEDED"
 
 T = TypeVar("T")
@@ -179,6 +196,36 @@ class ClickhouseFacts:
         """How many rows are kept."""
         ((rows,),) = self._select("SELECT count() FROM facts", {})
         return int(rows)
+
+    def forget(self, people: Sequence[Forgotten]) -> None:
+        """Take what leads to people out of their rows, which stay for the sums; returns when no part shows them any more.
+
+        The parts that held them stay on the disk for ``old_parts_lifetime`` (eight minutes).
+        """
+        products: dict[ProductId, tuple[set[DeviceId], set[TouchId]]] = {}
+        for person in people:
+            devices, touches = products.setdefault(person.product, (set(), set()))
+            devices |= set(person.devices)
+            touches |= set(person.touches)
+        for product, (devices, touches) in products.items():
+            asked = {"product": product, "names": sorted(devices), "touches": sorted(touches)}
+            rows = list(self._select(_THEIRS, asked))
+            for start in range(0, len(rows), _FORGET_ROWS_MAX):
+                self._forget(product, rows[start : start + _FORGET_ROWS_MAX])
+
+    def _forget(self, product: ProductId, rows: Sequence[Sequence[Any]]) -> None:
+        """Let rows, by place and device, lead to nobody."""
+        hashes: dict[int, str] = {
+            place: forgotten(product, device) for place, device in rows if device is not None
+        }
+        parameters = {
+            "product": product,
+            "all": sorted({place for place, _ in rows}),
+            "places": list(hashes) or [0],
+            "hashes": list(hashes.values()) or [""],
+        }
+        with self._inserting:
+            self._try(lambda: self._writer.command(_FORGET, parameters=parameters))
 
     def clear(self) -> None:
         """Forget all rows, so that they can be made again."""

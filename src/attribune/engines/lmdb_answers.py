@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from collections.abc import Mapping
 from operator import itemgetter
@@ -10,7 +11,9 @@ from typing import Final
 
 import lmdb
 
+from attribune.engines.lmdb_carried import sync
 from attribune.engines.lmdb_copy import cut_short
+from attribune.engines.lmdb_scrubbed import SUFFIX, exchange
 from attribune.engines.lmdb_segment import DRIVER
 from attribune.model.errors import FolderTooNew, StoreUnavailable
 from attribune.model.ids import START, DeviceId, Position, ProductId, device_digest
@@ -95,7 +98,6 @@ class LmdbAnswers:
                 max_readers=READERS_MAX,
                 mode=0o600,
                 metasync=False,
-                meminit=False,
                 lib_version=0,
             )
             env.reader_check()
@@ -122,6 +124,25 @@ class LmdbAnswers:
 
     def _said(self, fault: lmdb.Error | OSError) -> StoreUnavailable:
         return _said(self._folder, fault)
+
+
+def compact(folder: Path) -> None:
+    """Leave no answer of before in free pages; nobody may have the answers open. Raises StoreUnavailable."""
+    beside = folder.with_name(folder.name + SUFFIX)
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(mode=0o700)
+        env = lmdb.open(str(folder), map_size=MAP_BYTES, lib_version=0)
+        try:
+            env.copy(str(beside), compact=True)
+        finally:
+            env.close()
+        sync(beside)
+        exchange(beside, folder)
+        sync(folder.parent)
+        shutil.rmtree(beside)
+    except DRIVER as fault:
+        raise _said(folder, fault) from fault
 
 
 def _begun(env: lmdb.Environment) -> lmdb.Transaction[bytes]:

@@ -67,7 +67,7 @@ def stand(segment: Path, *, is_shared: bool) -> SegmentStand | None:
     ``is_shared`` is for a segment that others may append to; a copy is opened without a lock beside it. Raises
     JournalDamaged, JournalUnavailable, FolderTooNew.
     """
-    with _opened(segment, is_shared=is_shared) as env:
+    with opened(segment, is_shared=is_shared) as env:
         found = read_state(env)
         if found is None:
             return None
@@ -98,7 +98,7 @@ def stand_of_copy(segment: Path) -> SegmentStand:
 
 def newest(segment: Path, *, is_shared: bool) -> list[Entry]:
     """The newest entry of each topic in a segment. Raises JournalDamaged, JournalUnavailable, FolderTooNew."""
-    with _opened(segment, is_shared=is_shared) as env:
+    with opened(segment, is_shared=is_shared) as env:
         found = read_state(env)
         if found is None:
             return []
@@ -115,7 +115,7 @@ def newest(segment: Path, *, is_shared: bool) -> list[Entry]:
 def first_after(journal: Path, topic: Topic, place: Position) -> Entry | None:
     """The first entry of a topic behind a place, or None. Raises JournalDamaged, JournalUnavailable, FolderTooNew."""
     for name in names(journal):
-        with _opened(journal / name, is_shared=True) as env:
+        with opened(journal / name, is_shared=True) as env:
             state, databases = read_state(env) or (None, {})
             if state is None or state.last <= place or topic not in databases:
                 continue
@@ -130,7 +130,7 @@ def first_after(journal: Path, topic: Topic, place: Position) -> Entry | None:
 
 def copy(segment: Path, take: Callable[[memoryview], None]) -> None:
     """Give a segment's file as of this moment, in pieces. What ``take`` raises ends the copy and is raised."""
-    with _opened(segment, is_shared=True) as env:
+    with opened(segment, is_shared=True) as env:
         read_end, write_end = os.pipe()
         faults: list[Exception] = []
         writer = Thread(target=_pour, args=(env, write_end, faults), daemon=True)
@@ -171,7 +171,8 @@ def cut_short(env: lmdb.Environment) -> str | None:
 
 
 @contextmanager
-def _opened(segment: Path, *, is_shared: bool) -> Iterator[lmdb.Environment]:
+def opened(segment: Path, *, is_shared: bool) -> Iterator[lmdb.Environment]:
+    """A segment's environment for reading alone, while the block runs. Raises JournalDamaged, JournalUnavailable."""
     try:
         env = lmdb.open(
             str(segment),

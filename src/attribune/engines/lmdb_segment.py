@@ -96,7 +96,6 @@ class Segment:
                 max_readers=READERS_MAX,
                 create=begin is not None,
                 mode=0o600,
-                meminit=False,
                 lib_version=0,
             )
             env.reader_check()

@@ -11,8 +11,10 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from attribune.engines import fact_columns
+from attribune.model import scrub
 from attribune.model.fact import (
     Fact,
+    Forgotten,
     Measure,
     Question,
     RowPlace,
@@ -93,6 +95,10 @@ class MemoryFacts:
     def count(self) -> int:
         """How many rows are kept."""
         return len(self._facts)
+
+    def forget(self, people: Sequence[Forgotten]) -> None:
+        """Take what leads to people out of their rows, which stay for the sums."""
+        self._facts = [scrub.fact(row, people) for row in self._facts]
 
     def clear(self) -> None:
         """Forget all rows, so that they can be made again."""

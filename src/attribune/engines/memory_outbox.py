@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from msgspec.structs import replace
 
 from attribune.model.delivery import (
+    EMPTIED,
     Attempt,
     Delivery,
     DeliveryState,
@@ -16,7 +17,17 @@ from attribune.model.delivery import (
     OutboxRow,
     Related,
 )
-from attribune.model.ids import START, ConversionId, DeliveryId, Position, PostbackId
+from attribune.model.ids import (
+    START,
+    ConversionId,
+    DeliveryId,
+    DeviceId,
+    Position,
+    PostbackId,
+    ProductId,
+    forgotten,
+    is_forgotten,
+)
 
 
 class MemoryOutbox:
@@ -42,6 +53,11 @@ class MemoryOutbox:
             self._rows.setdefault(planned.id, row)
         for one in page.came:
             self._take(one)
+        for product, device in page.forgotten:
+            self._forget(product, device)
+        for one in page.came:
+            if isinstance(one, Attempt):
+                self._empty(one.delivery)
         for id_, at_ms in page.again.items():
             if id_ in self._rows:
                 self._rows[id_] = replace(
@@ -144,6 +160,24 @@ class MemoryOutbox:
             for row in self._rows.values()
             if row.planned.postback == postback and row.state is DeliveryState.WAITING
         )
+
+    def _forget(self, product: ProductId, device: DeviceId) -> None:
+        """Name a device by a hash, and empty what was sent of it."""
+        for id_, row in list(self._rows.items()):
+            if row.planned.product == product and row.planned.device == device:
+                planned = replace(row.planned, device=forgotten(product, device))
+                self._rows[id_] = replace(row, planned=planned, due_at_ms=0)
+                self._empty(id_)
+
+    def _empty(self, id_: DeliveryId) -> None:
+        """Keep of a forgotten person's delivery only when it was told, and what it came to."""
+        row = self._rows.get(id_)
+        if row is None or row.planned.device is None or not is_forgotten(row.planned.device):
+            return
+        request = row.request and EMPTIED
+        self._rows[id_] = replace(row, poll_url=None, request=request)
+        came = self._attempts.get(id_, [])
+        self._attempts[id_] = [replace(one, answer="", error=None) for one in came]
 
     def _take(self, one: Delivery) -> None:
         row = self._rows.get(one.delivery)

@@ -230,6 +230,22 @@ class RocksStore:
         return _said(self._path, fault)
 
 
+def compact(path: Path) -> None:
+    """Leave no row of before in older files; nobody may have the store open. Raises StoreUnavailable.
+
+    RocksDB does this by itself to what is older than 30 days (its ``ttl``).
+    """
+    try:
+        database = _open(path, AccessType.read_write())
+        try:
+            database.flush()
+            database.compact_range(None, None)
+        finally:
+            database.close()
+    except Exception as fault:
+        raise _said(path, fault) from fault
+
+
 def look(path: Path) -> Position:
     """Where a store that nobody has open stands; changes nothing. Raises StoreUnavailable, FolderTooNew.
 

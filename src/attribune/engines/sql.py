@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -119,7 +120,7 @@ class SqlView:
             values = [dict(zip(names, row, strict=True)) for row in rows]
         elif tuple(order) != names:
             places = [names.index(name) for name in order]
-            values = [tuple(row[place] for place in places) for row in rows]
+            values = list(map(itemgetter(*places), rows))
         return connection.exec_driver_sql(str(compiled), values).rowcount
 
     def position(self) -> Position:
@@ -201,6 +202,8 @@ class SqlView:
         else:
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = NORMAL")
+            # What is deleted or replaced is overwritten with zeros: who is forgotten is not read in free pages.
+            cursor.execute("PRAGMA secure_delete = ON")
         cursor.close()
 
 

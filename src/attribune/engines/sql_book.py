@@ -204,7 +204,8 @@ def _writes(writes: BookWrites) -> Iterator[tuple[sa.TextClause, list[tuple[Any,
     yield _LINE, [_of_line(line) for line in writes.lines]
     moved = writes.moved.items()
     yield _MOVE, [(_NUMBER[to.state], to.due_ms, to.month, to.outcome, id_) for id_, to in moved]
-    states = writes.states.items()
+    # In the order of their key, which is how the table lies: neighbours share a page.
+    states = sorted(writes.states.items())
     yield _PUT, [(*name, payload) for name, payload in states if payload is not None]
     yield _FORGET, [name for name, payload in states if payload is None]
 

@@ -24,12 +24,14 @@ from attribune.model.delivery import (
     Settled,
     Trigger,
 )
-from attribune.model.ids import ConversionId, DeliveryId, Position, PostbackId
+from attribune.model.ids import ConversionId, DeliveryId, Position, PostbackId, forgotten
 
 #: Values of one list in a statement; SQL's are limited.
 _CHUNK: Final = 500
 _STATES: Final = tuple(DeliveryState)
-_WAITING: Final = _STATES.index(DeliveryState.WAITING)
+_NUMBER: Final[dict[DeliveryState, int]] = {state: n for n, state in enumerate(_STATES)}
+_WAITING: Final = _NUMBER[DeliveryState.WAITING]
+_TRIGGERS: Final[dict[str, Trigger]] = {trigger.value: trigger for trigger in Trigger}
 
 _tables: Final = sa.MetaData()
 _deliveries: Final = sa.Table(
@@ -134,6 +136,25 @@ _tried: Final = sa.text(
     "UPDATE deliveries SET state = :state, tries = :number, due_at_ms = :due_at_ms, reason = :reason, poll_url = :poll_url,"
     " method = coalesce(:method, method), url = coalesce(:url, url), body = coalesce(:body, body) WHERE id = :delivery"
 )
+#: By the words that its device is named by from then on.
+_forget: Final = sa.text(
+    "UPDATE deliveries SET device = :hash, poll_url = NULL, due_at_ms = 0, method = CASE WHEN url IS NULL THEN NULL ELSE '' END,"
+    " url = CASE WHEN url IS NULL THEN NULL ELSE '' END, body = CASE WHEN url IS NULL THEN NULL ELSE '' END"
+    " WHERE product = :product AND device = :device"
+)
+_forget_answers: Final = sa.text(
+    "UPDATE attempts SET answer = '', error = NULL"
+    " WHERE delivery IN (SELECT id FROM deliveries WHERE product = :product AND device = :hash)"
+)
+#: What came of a request that was under way when its person was forgotten.
+_forget_sent: Final = sa.text(
+    "UPDATE deliveries SET poll_url = NULL, method = '', url = '', body = ''"
+    " WHERE id = :delivery AND url <> '' AND device LIKE 'forgotten:%'"
+)
+_forget_came: Final = sa.text(
+    "UPDATE attempts SET answer = '', error = NULL"
+    " WHERE delivery IN (SELECT id FROM deliveries WHERE id = :delivery AND device LIKE 'forgotten:%')"
+)
 _settled: Final = sa.text(
     "UPDATE deliveries SET state = :state, due_at_ms = 0, reason = :reason WHERE id = :delivery"
 )
@@ -207,7 +228,7 @@ class SqlOutbox(SqlView):
                 .order_by(c.number)
             ),
         ):
-            row = Related(id_, outcome_id, Trigger(trigger), copy, _STATES[state], tries)
+            row = Related(id_, outcome_id, _TRIGGERS[trigger], copy, _STATES[state], tries)
             found.setdefault(subject, []).append(row)
         return found
 
@@ -283,7 +304,7 @@ def _conditions(wanted: LogQuestion) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.postback is not None:
         yield c.postback == wanted.postback
     if wanted.state is not None:
-        yield c.state == _STATES.index(wanted.state)
+        yield c.state == _NUMBER[wanted.state]
     if wanted.outcome_ids:
         yield c.outcome_id.in_(wanted.outcome_ids)
     if wanted.ids:
@@ -302,6 +323,12 @@ def _writes(page: OutboxPage) -> Iterator[tuple[sa.TextClause, list[tuple[Any, .
             if is_attempt
             else (_settled, list(map(_of_settled, run)))
         )
+    hashes = [(forgotten(*who), *who) for who in page.forgotten]
+    yield _forget, hashes
+    yield _forget_answers, [(product, hash_) for hash_, product, _ in hashes]
+    late = [(one.delivery,) for one in page.came if isinstance(one, Attempt)]
+    yield _forget_sent, late
+    yield _forget_came, late
     yield _again, [(at_ms, id_) for id_, at_ms in page.again.items()]
     yield _converted, list(page.conversions.items())
     yield _transacted, list(page.transactions.items())
@@ -322,7 +349,7 @@ def _runs(came: Iterable[Delivery]) -> Iterator[tuple[bool, list[Any]]]:
 
 
 def _of_attempt(one: Attempt) -> tuple[Any, ...]:
-    state = _STATES.index(one.state)
+    state = _NUMBER[one.state]
     said = one.status, one.error, one.answer
     return one.delivery, one.number, one.at_ms, one.took_ms, *said, state, one.reason
 
@@ -330,41 +357,43 @@ def _of_attempt(one: Attempt) -> tuple[Any, ...]:
 def _of_tried(one: Attempt) -> tuple[Any, ...]:
     request = one.request
     sent = (request.method, request.url, request.body) if request else (None, None, None)
-    state = _STATES.index(one.state)
+    state = _NUMBER[one.state]
     came = one.next_at_ms or 0, one.reason, one.poll_url
     return state, one.number, *came, *sent, one.delivery
 
 
 def _of_settled(one: Settled) -> tuple[Any, ...]:
-    return _STATES.index(one.state), one.reason, one.delivery
+    return _NUMBER[one.state], one.reason, one.delivery
 
 
 def _row(found: Any) -> OutboxRow:
+    """A row of the table, whose columns stand in the order in which the steps made them; by name each costs more than all else."""
+    _, id_, postback, partner, product, device, outcome_id, revision, *rest = found
+    trigger, subject, copy, place, undoes, at_ms, state, tries, due_at_ms, *rest = rest
+    since_ms, reason, poll_url, method, url, body = rest
     return OutboxRow(
         planned=Planned(
-            id=found.id,
-            postback=found.postback,
-            partner=found.partner,
-            product=found.product,
-            device=found.device,
-            outcome_id=found.outcome_id,
-            revision=found.revision,
-            trigger=Trigger(found.trigger),
-            subject=found.subject,
-            copy=found.copy,
-            place=Position(found.place),
-            undoes=None if found.undoes is None else Position(found.undoes),
-            at_ms=found.at_ms,
+            id=id_,
+            postback=postback,
+            partner=partner,
+            product=product,
+            device=device,
+            outcome_id=outcome_id,
+            revision=revision,
+            trigger=_TRIGGERS[trigger],
+            subject=subject,
+            copy=copy,
+            place=place,
+            undoes=undoes,
+            at_ms=at_ms,
         ),
-        state=_STATES[found.state],
-        tries=found.tries,
-        due_at_ms=found.due_at_ms,
-        since_ms=found.since_ms,
-        reason=found.reason,
-        poll_url=found.poll_url,
-        request=None
-        if found.url is None
-        else SentRequest(method=found.method, url=found.url, body=found.body),
+        state=_STATES[state],
+        tries=tries,
+        due_at_ms=due_at_ms,
+        since_ms=since_ms,
+        reason=reason,
+        poll_url=poll_url,
+        request=None if url is None else SentRequest(method=method, url=url, body=body),
     )
 
 

@@ -102,11 +102,12 @@ class Booking(TakingBack):
     def _priced(self, told: Told, fit: Fit) -> Priced | None:
         """The revenue in the offer's currency; None when a rate is missing, and then it is held."""
         currency = fit.terms.offer.currency
-        base, at = told.revenue_currency, told.day.isoformat()
+        base = told.revenue_currency
         if not told.revenue_minor or not needs_revenue(fit.terms, told.name):
             return Priced(fit, 0, "")
         if base == currency:
             return Priced(fit, told.revenue_minor, "")
+        at = told.day.isoformat()
         rate = self._agreed.rates.of(at, base, currency)
         if rate is None:
             self._held.hold(at, base, currency, told)

@@ -110,9 +110,10 @@ class Clerk:
 
         A stranger's number that no book could hold earns nothing.
         """
-        if not self._has_room(grant):
+        ladder = _ladder_of(grant)
+        if not self._has_room(ladder, grant):
             return []
-        own = self._earn(about, grant)
+        own = self._earn(about, ladder, grant)
         found = [own]
         above = ancestors(self._agreed.parents, grant.partner, len(grant.terms.levels))
         for level, partner in enumerate(above, 1):
@@ -121,8 +122,9 @@ class Clerk:
             up = grant._replace(
                 level=level, partner=partner, below=grant.partner, share=up_share(amount), cell=""
             )
-            if self._has_room(up):
-                found.append(self._earn(about, up))
+            ladder = _ladder_of(up)
+            if self._has_room(ladder, up):
+                found.append(self._earn(about, ladder, up))
         return found
 
     def take_back(self, about: About, all_: tuple[Booked, ...], why: Why) -> None:
@@ -151,14 +153,14 @@ class Clerk:
             self._move(about, line, LineState.PENDING, due_ms)
         return replace(booked, due_ms=due_ms, is_waiting=False)
 
-    def _has_room(self, grant: Grant) -> bool:
-        ladder = self._desk.get(LADDER, _ladder_of(grant), Ladder)
+    def _has_room(self, key: str, grant: Grant) -> bool:
+        ladder = self._desk.get(LADDER, key, Ladder)
         return ladder_.has_room(ladder, grant.window, grant.share)
 
-    def _earn(self, about: About, grant: Grant) -> Booked:
+    def _earn(self, about: About, key: str, grant: Grant) -> Booked:
         terms = grant.terms
         deal = deal_of(terms, grant.deal, grant.level)
-        ladder = self._desk.ladder(_ladder_of(grant))
+        ladder = self._desk.ladder(key)
         deltas = ladder_.change(deal, ladder, grant.window, grant.cell, grant.share)
         state = LineState.WAITING if grant.is_waiting else self._state(grant.due_ms)
         first = deltas[0]

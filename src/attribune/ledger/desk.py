@@ -35,6 +35,9 @@ PAYOUTS: Final = 11
 #: Days and pairs that something is held for, with how much.
 HELD_FOR: Final = 12
 
+#: Ladders that stay on the desk from batch to batch; when there are more, all are put away.
+_LADDERS_MAX: Final = 4096
+
 T = TypeVar("T")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _KINDS: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
@@ -71,10 +74,12 @@ class Desk:
 
     def get(self, kind: int, key: str, _type: type[T]) -> T | None:
         """What is remembered under a key."""
-        name = (kind, key)
-        if name not in self._held:
+        found: T | None
+        try:
+            found = self._held[kind, key]
+        except KeyError:
             self.load(kind, (key,))
-        found: T | None = self._held[name]
+            found = self._held[kind, key]
         return found
 
     def load(self, kind: int, keys: Iterable[str]) -> None:
@@ -136,7 +141,11 @@ class Desk:
             BookWrites(self._lines, self._entries, states, self._moved, self._taken), position
         )
         self.position = position
+        # Ladders stay on the desk as they were written: each batch climbs the same.
+        ladders = {name: found for name, found in self._held.items() if name[0] == LADDER}
         self.clear()
+        if len(ladders) <= _LADDERS_MAX:
+            self._held = ladders
 
     def clear(self) -> None:
         """Forget what was loaded and what was not committed, but the bookkeeper's own clock."""

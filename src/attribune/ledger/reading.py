@@ -34,8 +34,9 @@ def share_of(deal: DealTerms, terms: Terms, told: Told, base_minor: int) -> Shar
 
 def needs_revenue(terms: Terms, name: str) -> bool:
     """Whether anything that the offer counts depends on an event's revenue."""
-    if any(deal.kind is DealKind.REVSHARE for deal in terms.deals):
-        return True
+    for deal in terms.deals:
+        if deal.kind is DealKind.REVSHARE:
+            return True
     if any(level.of is LevelBase.REVENUE for level in terms.levels):
         return True
     return terms.condition is not None and terms.condition.event == name

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from attribune.ledger.when import day_of
 from attribune.model.activity import ForeignKind
 from attribune.model.book import outcome_key
+from attribune.model.ids import device_digest, digest
 from attribune.model.offer import Counts
 from attribune.model.outcome import UNDOING, Attribution, CreditedEvent, ForeignCredited
 
@@ -35,7 +36,7 @@ class Told(NamedTuple):
     revenue_currency: str
     quantity: str | None
     transaction_id: str | None
-    #: Who did it: a device, or a user without one.
+    #: Who did it: a device, or a user without one; a hash of either.
     player: str
     cause: str
     #: It takes back only what the same player did.
@@ -67,7 +68,7 @@ def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
         revenue_currency=revenue.currency if revenue else "",
         quantity=outcome.quantity if isinstance(outcome, CreditedEvent) else None,
         transaction_id=outcome.transaction_id if isinstance(outcome, CreditedEvent) else None,
-        player=outcome.device or f"user:{outcome.user_id}",
+        player=_player(outcome),
         cause=(cause.reason or cause.kind) if cause else "correction",
         is_own_only=isinstance(outcome, CreditedEvent) and outcome.by_app,
     )
@@ -98,11 +99,18 @@ def told_elsewhere(outcome: ForeignCredited, timezone: str) -> Told:
         revenue_currency=revenue.currency if revenue else "",
         quantity=None,
         transaction_id=outcome.transaction_id,
-        player=f"{outcome.vendor}:{who or outcome.record}",
+        player=digest(outcome.vendor, outcome.product, who or outcome.record).hex(),
         cause=outcome.rejected_because or "rejected",
         is_own_only=True,
         counts=outcome.vendor,
     )
+
+
+def _player(outcome: Attribution | CreditedEvent) -> str:
+    """A hash, so that the book names nobody, and the same one when the person is forgotten."""
+    if outcome.device is not None:
+        return device_digest(outcome.product, outcome.device).hex()
+    return digest("user", outcome.product, str(outcome.user_id)).hex()
 
 
 def _key(outcome: Attribution | CreditedEvent) -> str:

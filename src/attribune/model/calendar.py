@@ -18,6 +18,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MEMORY_MAX: Final = 16_384
 
 
+#: When each of three days ends, and the day.
+_Spans = tuple[tuple[int, date], tuple[int, date], tuple[int, date]]
+
+
 class Calendar:
     """The days of one time zone."""
 
@@ -29,7 +33,7 @@ class Calendar:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             self._zone = ZoneInfo("UTC")
         # By day of UTC: the two or three days of the zone that lie in it. One look-up and a short walk a row.
-        self._spans: dict[int, tuple[tuple[int, date], ...]] = {}
+        self._spans: dict[int, _Spans] = {}
         self._ends: dict[date, int] = {}
 
     def day_of(self, at_ms: int) -> date:
@@ -38,7 +42,10 @@ class Calendar:
         spans = self._spans.get(utc_day)
         if spans is None:
             spans = self._remember(utc_day)
-        return next(day for end_ms, day in spans if at_ms < end_ms)
+        before, middle, after = spans
+        if at_ms < before[0]:
+            return before[1]
+        return middle[1] if at_ms < middle[0] else after[1]
 
     def starts_at_ms(self, day: date) -> int:
         """The first moment of a day, in milliseconds, UTC.
@@ -57,12 +64,16 @@ class Calendar:
             end_ms = self._ends[day] = self.starts_at_ms(day + _DAY)
         return end_ms
 
-    def _remember(self, utc_day: int) -> tuple[tuple[int, date], ...]:
+    def _remember(self, utc_day: int) -> _Spans:
         if len(self._spans) >= _MEMORY_MAX:
             self._spans.clear()
         middle = (_EPOCH + timedelta(days=utc_day)).date()
-        days = (middle - _DAY, middle, middle + _DAY)
-        spans = tuple((self.ends_at_ms(day), day) for day in days)
+        before, after = middle - _DAY, middle + _DAY
+        spans = (
+            (self.ends_at_ms(before), before),
+            (self.ends_at_ms(middle), middle),
+            (self.ends_at_ms(after), after),
+        )
         self._spans[utc_day] = spans
         return spans
 

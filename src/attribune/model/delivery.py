@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct, field
 
@@ -139,6 +139,10 @@ class OutboxRow(Struct, frozen=True, kw_only=True):
     request: SentRequest | None = None
 
 
+#: What the outbox says of a forgotten person's deliveries in the place of what was sent.
+EMPTIED: Final = SentRequest(method="", url="")
+
+
 class Related(NamedTuple):
     """As much of a row as those about the same thing want to know."""
 
@@ -164,6 +168,8 @@ class OutboxPage(Struct, frozen=True, kw_only=True):
     transactions: dict[bytes, Position] = field(default_factory=dict)
     #: Digest of a product's device → whether its person lets partners be told.
     sharing: dict[bytes, bool] = field(default_factory=dict)
+    #: Products' devices whose people were forgotten: what they were told with is emptied, and nothing more is told of them.
+    forgotten: list[tuple[ProductId, DeviceId]] = field(default_factory=list)
 
 
 class LogQuestion(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct, field
 
-from attribune.model.ids import Position, ProductId
+from attribune.model.ids import DeviceId, Position, ProductId, TouchId
 
 
 class FactKind(StrEnum):
@@ -171,6 +171,14 @@ class Sum(Struct, frozen=True, kw_only=True):
 
     by: tuple[str | date | None, ...]
     values: dict[str, int | dict[str, int]]
+
+
+class Forgotten(NamedTuple):
+    """A person of a product who was forgotten: rows of them stay for the sums, and nobody is found by them."""
+
+    product: ProductId
+    devices: tuple[DeviceId, ...]
+    touches: tuple[TouchId, ...]
 
 
 class Trace(NamedTuple):

@@ -66,6 +66,11 @@ def device_digest(product: ProductId, device: DeviceId) -> bytes:
     return bytes.fromhex(known[1]) if known else digest(product, device)
 
 
+def is_forgotten(device: DeviceId) -> bool:
+    """Whether only a hash is left of a device's id, since its person was forgotten."""
+    return _FORGOTTEN.fullmatch(device) is not None
+
+
 def forgotten(product: ProductId, device: DeviceId) -> DeviceId:
     """What is left of a device's id when its person was forgotten: a hash, so that it stays forgotten."""
     return DeviceId(f"forgotten:{device_digest(product, device).hex()}")

@@ -5,6 +5,7 @@ What is left adds up to the same: types, times, record, touch, conversion and tr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -19,7 +20,8 @@ from attribune.model.activity import (
     ForeignConversion,
     Open,
 )
-from attribune.model.delivery import Attempt, SentRequest
+from attribune.model.delivery import EMPTIED, Attempt
+from attribune.model.fact import Fact, Forgotten
 from attribune.model.ids import DeviceId, ProductId, forgotten
 from attribune.model.outcome import (
     Attribution,
@@ -150,8 +152,20 @@ def attempt(record: Attempt) -> Attempt:
         answer="",
         poll_url=None,
         error=None,
-        request=request and SentRequest(method=request.method, url=""),
+        request=request and EMPTIED,
     )
+
+
+def fact(row: Fact, people: Iterable[Forgotten]) -> Fact:
+    """A fact row; of a forgotten person it leads nowhere any more."""
+    for person in people:
+        if row.product != person.product:
+            continue
+        if row.device is not None and row.device in person.devices:
+            row = replace(row, device=forgotten(person.product, DeviceId(row.device)), handles=())
+        elif row.device is None and row.touch in person.touches:
+            row = replace(row, handles=())
+    return row
 
 
 def _device(product: ProductId, device: Device) -> Device:
@@ -167,4 +181,5 @@ def _forgets(outcome: Noted) -> Forgets | None:
     if said is None:
         return None
     devices = tuple(forgotten(outcome.product, device) for device in said.devices)
-    return Forgets(devices=devices, touches=said.touches)
+    words = {str(forgotten(outcome.product, DeviceId(word.lower()))) for word in said.words}
+    return Forgets(devices=devices, touches=said.touches, words=tuple(sorted(words)))

@@ -128,7 +128,7 @@ class Deliverer:
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
     """The answer's beginning, of which no more is taken than is kept."""
     body = b""
-    while len(body) < ANSWER_BYTES_MAX:
+    while len(body) < ANSWER_BYTES_MAX and not answer.content.at_eof():
         piece = await answer.content.read(min(_CHUNK_BYTES, ANSWER_BYTES_MAX - len(body)))
         if not piece:
             break

@@ -31,6 +31,8 @@ log = structlog.get_logger("postbacker")
 _EXPIRE_MAX: Final = 1000
 #: How long a postback of which nothing is due is not asked for, unless something of it comes.
 _QUIET_MS: Final = 1000
+#: How long answers are gathered, once one has come.
+_GATHER_S: Final = 0.01
 #: How long is waited when nothing can be written.
 _TRY_AGAIN_S: Final = 1.0
 #: Threads that look up names: a name that hangs holds one.
@@ -61,8 +63,8 @@ class Desk:
         self._outgoings = outgoings
         self._clock = clock
         self._fold = fold
-        #: What was handed out → where what came of it stands; None while it is under way.
-        self._held: dict[DeliveryId, Position | None] = {}
+        #: By postback: what was handed out → where what came of it stands; None while it is under way.
+        self._held: dict[PostbackId, dict[DeliveryId, Position | None]] = {}
         #: What became of deliveries in this life.
         self.counters = dict.fromkeys(_COUNTERS.values(), 0)
         #: Until when nothing of a postback is due, unless something of it comes. Milliseconds, UTC.
@@ -73,7 +75,7 @@ class Desk:
         if came:
             entries = [(Topic.DELIVERIES, encode(one)) for one in came]
             for one, place in zip(came, self._journal.append(entries), strict=True):
-                self._held[one.delivery] = place
+                self._held_of(one.postback)[one.delivery] = place
                 self._count(one)
 
     def _count(self, one: Delivery) -> None:
@@ -86,9 +88,13 @@ class Desk:
         while (page := self._fold()) is not None:
             self._stir(page)
         position = self._outbox.position()
-        done = [id_ for id_, place in self._held.items() if place is not None and place <= position]
-        for id_ in done:
-            del self._held[id_]
+        for held in list(self._held.values()):
+            for id_, place in list(held.items()):
+                if place is not None and place <= position:
+                    held.pop(id_, None)
+
+    def _held_of(self, postback: PostbackId) -> dict[DeliveryId, Position | None]:
+        return self._held.setdefault(postback, {})
 
     def _stir(self, page: OutboxPage) -> None:
         """Something of these postbacks has come, so more may be due."""
@@ -101,21 +107,23 @@ class Desk:
         """Whether nothing can be due."""
         return self._clock.now_ms() < self._quiet_until_ms.get(postback, 0)
 
-    def release(self, ids: Iterable[DeliveryId]) -> None:
-        """What was handed out and not sent."""
+    def release(self, postback: PostbackId, ids: Iterable[DeliveryId]) -> None:
+        """What was handed out for a postback and not sent."""
+        held = self._held_of(postback)
         for id_ in ids:
-            self._held.pop(id_, None)
+            held.pop(id_, None)
 
     def fetch(self, spoken_: Spoken, room: int) -> list[Outgoing]:
         """Requests for the rows of a postback that are due; what comes of the others is journaled."""
         postback, now_ms = spoken_.postback, self._clock.now_ms()
-        limit = room + len(self._held)
+        held = self._held_of(postback.id)
+        limit = room + len(held)
         rows = self._outbox.due(postback.id, now_ms, limit, in_order=postback.in_order)
-        free = [row for row in rows if row.planned.id not in self._held][:room]
+        free = [row for row in rows if row.planned.id not in held][:room]
         found = self._outgoings.of(free, spoken_, now_ms)
         self.journal([one for one in found if isinstance(one, Settled)])
         going = [one for one in found if isinstance(one, Outgoing)]
-        self._held.update(dict.fromkeys((one.row.planned.id for one in going), None))
+        held.update(dict.fromkeys((one.row.planned.id for one in going), None))
         if len(rows) < limit:
             next_ms = self._outbox.next_due_ms(postback.id) or now_ms + _QUIET_MS
             # What is due and was not given waits for something that is told of it when it comes.
@@ -127,7 +135,8 @@ class Desk:
         now_ms = self._clock.now_ms()
         rows = self._outbox.waiting(postback.id, now_ms - GIVE_UP_MS, _EXPIRE_MAX)
         why = "the partner has not answered for 3 days"
-        free = [row for row in rows if row.planned.id not in self._held]
+        held = self._held_of(postback.id)
+        free = [row for row in rows if row.planned.id not in held]
         self.journal([settled(row, now_ms, DeliveryState.GAVE_UP, why) for row in free])
         return len(free)
 
@@ -186,6 +195,9 @@ class Dispatcher:
                 await self._serve(lane, loop, desk)
         except (JournalUnavailable, StoreUnavailable) as fault:
             log.warning("cannot_tell", reason=fault.message)
+            for lane in self._lanes.values():  # nothing more goes out of which no entry can be made
+                id_, back = lane.spoken.postback.id, lane.take_back()
+                await loop.run_in_executor(desk, self._desk.release, id_, back)
             await asyncio.sleep(_TRY_AGAIN_S)
 
     def _read(self, came: list[Delivery]) -> None:
@@ -208,10 +220,10 @@ class Dispatcher:
     ) -> None:
         if lane.mistake is not None:
             raise lane.mistake
+        postback = lane.spoken.postback
         if lane.breaker.is_open:
             back = lane.take_back()
-            await loop.run_in_executor(desk, self._desk.release, back)
-        postback = lane.spoken.postback
+            await loop.run_in_executor(desk, self._desk.release, postback.id, back)
         room = 0 if lane.is_busy else lane.room()
         if not room or (self._desk.is_quiet(postback.id) and not lane.breaker.is_open):
             return
@@ -226,6 +238,8 @@ class Dispatcher:
             await asyncio.wait_for(self._wake.wait(), min([self._wait_s, *waits]))
         except TimeoutError:
             return
+        # What comes within a moment is journaled and read back together.
+        await asyncio.sleep(_GATHER_S)
         self._wake.clear()
 
     async def _refresh(self) -> None:
@@ -244,7 +258,8 @@ class Dispatcher:
         """End a lane beside all others; what it does not send is handed out again."""
 
         async def end() -> None:
-            self._desk.release(await lane.close(self._drain_s))
+            unsent = await lane.close(self._drain_s)
+            self._desk.release(lane.spoken.postback.id, unsent)
 
         task = asyncio.get_running_loop().create_task(end())
         self._closing.add(task)

@@ -81,6 +81,7 @@ class Fold:
             page.came.append(record)
         elif isinstance(record, Noted):
             self._consent(record, page)
+            _forget(record, page)
         elif isinstance(record, Attribution | CreditedEvent):
             page.planned.extend(self._planned(place, record, page))
             _remember(place, record, page)
@@ -163,6 +164,12 @@ class Fold:
             return None
         key = transaction_digest(outcome.product, outcome.transaction_id)
         return page.transactions.get(key) or self._outbox.transactions([key]).get(key)
+
+
+def _forget(noted: Noted, page: OutboxPage) -> None:
+    """Who is forgotten; partners are not told of them any more."""
+    for device in noted.forgets.devices if noted.forgets else ():
+        page.forgotten.append((noted.product, device))
 
 
 def delivery_id(about: str, revision: int, deed: Deed, postback: Postback, copy: int) -> DeliveryId:

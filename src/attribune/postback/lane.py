@@ -120,6 +120,9 @@ class Lane:
         del self._sending[task]
         if not task.cancelled() and task.exception() is not None:
             self.mistake = task.exception()
+            return
+        # At once: the next request does not wait for the disk. A rate's wait is the dispatcher's to keep.
+        self.push()
 
     def _keep_pace(self) -> None:
         rate = self.spoken.postback.per_second

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Final
 
@@ -47,8 +47,33 @@ class Looking:
     def outcome(self, place: Position) -> Attribution | CreditedEvent | None:
         """The outcome at a place. Raises JournalDamaged, JournalUnavailable."""
         entry = self._journal.get(Topic.OUTCOMES, place)
-        record = decode(entry) if entry else None
-        return record if isinstance(record, Attribution | CreditedEvent) else None
+        return _outcome(entry) if entry else None
+
+    def outcomes(self, places: Collection[Position]) -> dict[Position, Attribution | CreditedEvent]:
+        """The outcomes at some places, as far as they are kept. Raises as ``outcome`` does.
+
+        Places that are told together mostly stand together: one walk gives them. What it does not reach is got by itself.
+        """
+        if not places:
+            return {}
+        wanted = set(places)
+        entries = self._walked(wanted)
+        found = {place: _outcome(entry) for place, entry in entries.items()}
+        found.update((place, self.outcome(place)) for place in wanted - found.keys())
+        return {place: record for place, record in found.items() if record is not None}
+
+    def _walked(self, wanted: set[Position]) -> dict[Position, Entry]:
+        """Those of some outcomes' entries that a walk from the first of them comes by, while it is worth walking."""
+        found: dict[Position, Entry] = {}
+        after = max(Position(min(wanted) - 1), self._journal.start())
+        while len(found) < len(wanted):
+            walk = self._journal.read((Topic.OUTCOMES,), after, len(wanted) - len(found))
+            hits = {one.position: one for one in walk if one.position in wanted}
+            found |= hits
+            if 2 * len(hits) <= len(walk):
+                break
+            after = walk[-1].position
+        return found
 
     def looked(self, outcome: Attribution | CreditedEvent, row: OutboxRow, needs: Needs) -> Looked:
         """What a request needs beside the outcome. Raises JournalDamaged, JournalUnavailable, StoreUnavailable."""
@@ -135,6 +160,11 @@ class Looking:
             link = self._directory.link(record.link, entry.position)
             return self._read_touch(record, link) if link else None
         return record if isinstance(record, Touch) and record.id == wanted else None
+
+
+def _outcome(entry: Entry) -> Attribution | CreditedEvent | None:
+    record = decode(entry)
+    return record if isinstance(record, Attribution | CreditedEvent) else None
 
 
 def _time(entry: Entry) -> int | None:

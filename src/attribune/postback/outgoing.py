@@ -15,7 +15,7 @@ from attribune.model.delivery import (
     Settled,
     Trigger,
 )
-from attribune.model.ids import PartnerId
+from attribune.model.ids import PartnerId, is_forgotten
 from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.ports import Directory, Outbox, Vault
 from attribune.postback.callbacks import callbacks
@@ -86,31 +86,36 @@ class Outgoings:
     def of(self, rows: list[OutboxRow], spoken: Spoken, now_ms: int) -> list[Outgoing | Settled]:
         """What becomes of rows of one postback now. Raises JournalDamaged, JournalUnavailable, StoreUnavailable."""
         about = self._outbox.about(spoken.postback.id, {row.planned.subject for row in rows})
-        silent = self._outbox.not_sharing(
-            [
-                device_digest(row.planned.product, row.planned.device)
-                for row in rows
-                if row.planned.device
-            ]
-        )
+        devices = [
+            device_digest(row.planned.product, row.planned.device) if row.planned.device else None
+            for row in rows
+        ]
+        silent = self._outbox.not_sharing([digest for digest in devices if digest is not None])
+        outcomes = self._looking.outcomes([row.planned.place for row in rows])
         found: list[Outgoing | Settled] = []
-        for row in rows:
+        for row, digest in zip(rows, devices, strict=True):
             one = row.planned
             why = _pointless(row, about.get(one.subject, ()), spoken.postback)
             if why is not None:
                 found.append(settled(row, now_ms, *why))
                 continue
-            is_silent = one.device and device_digest(one.product, one.device) in silent
-            made = self._request(row, spoken, shares=not is_silent)
+            outcome = outcomes.get(one.place)
+            made = self._request(row, outcome, spoken, shares=digest not in silent)
             if isinstance(made, Skipped):
                 found.append(settled(row, now_ms, DeliveryState.GAVE_UP, made.reason))
             else:
                 found.append(made)
         return found
 
-    def _request(self, row: OutboxRow, spoken: Spoken, *, shares: bool) -> Outgoing | Skipped:
+    def _request(
+        self,
+        row: OutboxRow,
+        outcome: Attribution | CreditedEvent | None,
+        spoken: Spoken,
+        *,
+        shares: bool,
+    ) -> Outgoing | Skipped:
         one = row.planned
-        outcome = self._looking.outcome(one.place)
         if outcome is None:
             return Skipped(f"its outcome, entry {one.place}, is no longer in the journal")
         is_callback = bool(spoken.postback.callback_hosts)
@@ -176,6 +181,9 @@ def _pointless(
     one = row.planned
     if postback.is_ended:
         return DeliveryState.GAVE_UP, "the postback was ended"
+    if one.device is not None and is_forgotten(one.device):
+        state = DeliveryState.GAVE_UP if row.tries else DeliveryState.WITHDRAWN
+        return state, "the person was forgotten"
     earlier, later = _around(row, about)
     if one.trigger is Trigger.REVERSAL:
         if earlier and not any(map(_was_told, earlier)):

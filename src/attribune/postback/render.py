@@ -29,6 +29,8 @@ URL_CHARACTERS_MAX: Final = 8000
 _SETTING: Final = "setting."
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+#: What no quoting changes.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]*\Z")
 _MACRO_OF_HOST: Final = re.compile(r"\{setting\.([a-z0-9_]+)\}")
 
 
@@ -305,21 +307,21 @@ def _rendered(way: _Way, values: Mapping[str, Value | None]) -> Request | Skippe
     if path.absent:
         return Skipped(f"{path.absent[0]} has no value, and it stands in the address")
     parts: dict[str, list[tuple[str, str]]] = {}
-    sent: set[str] = set()
     for what, fields, mark in (
         ("query", way.query, _in_query),
         ("headers", way.headers, _in_header),
         ("form", way.form, quote_plus),
         ("json", way.json, str),
     ):
-        pairs, reason = _pairs(fields, values, mark)
+        pairs, reason = _pairs(fields, values, mark) if fields else ([], None)
         if reason:
             return Skipped(reason)
         parts[what] = pairs
-        sent |= {name for name, _ in pairs}
-    for names in way.data.one_of:
-        if sent.isdisjoint(names):
-            return Skipped(f"none of {', '.join(names)} has a value")
+    if way.data.one_of:
+        sent = {name for pairs in parts.values() for name, _ in pairs}
+        for names in way.data.one_of:
+            if sent.isdisjoint(names):
+                return Skipped(f"none of {', '.join(names)} has a value")
     query = "&".join(f"{name}={value}" for name, value in parts["query"])
     url = way.origin + path.text + (f"?{query}" if query else "")
     if len(url) > URL_CHARACTERS_MAX:
@@ -376,7 +378,8 @@ def _in_path(value: str) -> str:
 
 
 def _in_query(value: str) -> str:
-    return quote(value, safe="")
+    # Most values are plain, and seeing that costs a tenth of quoting them.
+    return value if _PLAIN.match(value) else quote(value, safe="")
 
 
 def _in_header(value: str) -> str:

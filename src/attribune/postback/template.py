@@ -47,9 +47,11 @@ class Slot(NamedTuple):
 
     def value(self, values: Mapping[str, Value | None]) -> str | None:
         """What is said, or None when no choice has a value."""
-        return next(
-            (found for choice in self.choices if (found := choice.value(values)) is not None), None
-        )
+        for choice in self.choices:
+            found = choice.value(values)
+            if found is not None:
+                return found
+        return None
 
 
 class Filled(NamedTuple):
@@ -67,7 +69,8 @@ class Template(NamedTuple):
 
     def fill(self, values: Mapping[str, Value | None], quote: Quote = str) -> Filled:
         """Put values in. What was written in the template stays as it is; only values are quoted."""
-        text, absent = [], []
+        text: list[str] = []
+        absent: list[str] = []
         for part in self.parts:
             if isinstance(part, str):
                 text.append(part)

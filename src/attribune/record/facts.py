@@ -276,7 +276,7 @@ def _noted(_position: Position, outcome: Noted, lookups: Lookups) -> list[dict[s
         "kind": FactKind.NOTE,
         "app": outcome.app or "",
         "platform": _platform(outcome.app, outcome.about, lookups),
-        "device": outcome.device,
+        "device": None if outcome.forgets else outcome.device,
         "record": outcome.record,
         "handles": handles.of_noted(outcome),
     }

@@ -11,11 +11,13 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
+from attribune.model.ids import DeviceId, ProductId, forgotten
 from attribune.model.outcome import (
     Attribution,
     CreditedEvent,
     CreditedOpen,
     ForeignCredited,
+    Forgets,
     Held,
     LateTouch,
     Noted,
@@ -73,8 +75,16 @@ def of_refused(outcome: RefusedRecord) -> tuple[int, ...]:
 
 
 def of_noted(outcome: Noted) -> tuple[int, ...]:
-    """What was taken note of: its record and device."""
-    return _hashes((outcome.record, outcome.device))
+    """What was taken note of: its record and device; of a request to forget, hashes of whom it names."""
+    if outcome.forgets is None:
+        return _hashes((outcome.record, outcome.device))
+    return _hashes(forgotten_words(outcome.product, outcome.forgets))
+
+
+def forgotten_words(product: ProductId, who: Forgets) -> list[str]:
+    """What a request to forget is found by: hashes of whom it names, the same when the journal keeps only these."""
+    words = (DeviceId(word.lower()) for word in who.words)
+    return [forgotten(product, word) for word in (*who.devices, *words)]
 
 
 def of_held(outcome: Held) -> tuple[int, ...]:

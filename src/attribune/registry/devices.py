@@ -59,7 +59,7 @@ def forget(
         device=Device(id=DeviceId(id_), platform=app.platform, ids=dict.fromkeys(ID_NAMES, id_)),
         dialect="operator",
     )
-    return record, shown.ForgottenShown(id=id_, product=product)
+    return record, shown.ForgottenShown(product=product)
 
 
 def known_devices(registry: Registry, want: ImportDevices, now_ms: int) -> list[KnownDevice]:

@@ -9,16 +9,17 @@ from typing import Any, Final, Protocol
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from attribune.model.control import App, Door
+from attribune.model.control import App, ControlRecord, Door, PartnerKind
 from attribune.model.errors import Conflict, Invalid
 from attribune.model.ids import DoorId
 from attribune.ports import Chance, Directory, Vault
 from attribune.registry import find, shown
+from attribune.registry.apps import NAME_CHARACTERS_MAX, add_partner
 from attribune.registry.keys import HINT, SECRET_LETTERS, hashed
 from attribune.registry.links import LIST_ENTRIES_MAX
 from attribune.registry.made import Made
 from attribune.registry.naming import free_id, letters, slug
-from attribune.registry.requests import AddDoor
+from attribune.registry.requests import AddDoor, AddPartner
 from attribune.registry.targets import checked_host, checked_network
 from attribune.registry.view import Registry
 from attribune.settings import Settings
@@ -29,7 +30,10 @@ SECRET_CHARACTERS_MAX: Final = 1024
 #: What can be mapped: events, networks of other vendors, channels of links, and the day before which installations are not
 #: ours to count.
 MAP_KINDS: Final = ("event", "network", "channel", "installed")
+#: Whose links of a channel are that no other map names.
+EVERY_CHANNEL: Final = "channel:*"
 MAPS_MAX: Final = 1024
+_OWNER: Final = "App links of"
 _MAP_CHARACTERS_MAX: Final = 256
 
 
@@ -43,6 +47,10 @@ class Dialects(Protocol):
 
     def signs_with_key(self, dialect: str) -> bool:
         """Whether clients sign with their key, so that it must be known in clear."""
+        ...
+
+    def makes_links(self, dialect: str) -> bool:
+        """Whether clients make links through a door, which have to be somebody's."""
         ...
 
     def letter(self, said: dict[str, Any]) -> Any:
@@ -72,6 +80,7 @@ def add_door(
         )
     app = find.app(registry, want.app)
     given = _client_key(want.key) if want.key is not None else None
+    made, maps = _with_owner(registry, app, checked_maps(want.maps), want.dialect, dialects, chance)
     key = given or f"wk_{letters(chance, SECRET_LETTERS)}"
     secret = _secret(want.secret) or (key if dialects.signs_with_key(want.dialect) else None)
     door = Door(
@@ -80,7 +89,7 @@ def add_door(
         dialect=want.dialect,
         sha256=hashed(key),
         hint=key[-HINT:] if given is None else "",
-        maps=checked_maps(want.maps),
+        maps=maps,
         allowed_hosts=_each(want.allowed_hosts, checked_host, "allowed_hosts"),
         allowed_networks=_each(want.allowed_networks, checked_network, "allowed_networks"),
         implies_open=want.implies_open,
@@ -92,7 +101,24 @@ def add_door(
     if secret is not None:
         door = replace(door, sealed_secret=vault.seal(secret))
     shown_key: str | UnsetType = UNSET if given else key
-    return Made((door,), shown.door(door, base_url, shown_key))
+    return Made((*made, door), shown.door(door, base_url, shown_key))
+
+
+def _with_owner(
+    registry: Registry,
+    app: App,
+    maps: dict[str, str],
+    dialect: str,
+    dialects: Dialects,
+    chance: Chance,
+) -> tuple[tuple[ControlRecord, ...], dict[str, str]]:
+    """The maps of a door, with a partner for the links that are made through it; one of the product's own where none is said."""
+    if not dialects.makes_links(dialect) or EVERY_CHANNEL in maps:
+        return (), maps
+    product = registry.product(app.product)
+    name = f"{_OWNER} {product.name if product else app.product}"[:NAME_CHARACTERS_MAX]
+    owner = add_partner(registry, AddPartner(name=name, kind=PartnerKind.OWNED), chance)
+    return owner.records, {**maps, EVERY_CHANNEL: owner.answer.id}
 
 
 def _same_door(

@@ -155,9 +155,8 @@ class PolicyShown(Struct, frozen=True, kw_only=True):
 
 
 class ForgottenShown(Struct, frozen=True, kw_only=True):
-    """Who is to be forgotten from now on, in one product."""
+    """Where somebody is to be forgotten from now on; whom, the answer does not keep."""
 
-    id: str
     product: str
 
 

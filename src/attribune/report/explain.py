@@ -33,7 +33,7 @@ from attribune.model.position import Topic
 from attribune.model.refusal import Refusal
 from attribune.model.touch import LinkHit, Touch
 from attribune.ports import Directory, Facts, Journal, KeptLine
-from attribune.report import telling
+from attribune.report import forgetting, telling
 from attribune.report.stories import (
     Explained,
     Story,
@@ -74,6 +74,8 @@ def stories(handle: str, sources: Sources) -> Explained:
 
     Raises StoreUnavailable, JournalUnavailable, JournalDamaged.
     """
+    if forgotten := forgetting.of(handle, sources):
+        return Explained(handle=handle, stories=[], forgotten=forgotten)
     reach = _follow(handle, sources)
     shelves = _sort(_records(reach, sources), reach, sources)
     told = [story for shelf in shelves.values() for story in _tell(shelf)]

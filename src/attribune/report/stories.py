@@ -242,6 +242,14 @@ class ToldPruned(Struct, frozen=True, kw_only=True):
     kinds: dict[str, int]
 
 
+class ToldForgotten(Struct, frozen=True, kw_only=True):
+    """That a person was forgotten in a product, and when. Nothing else is known of them."""
+
+    product: str
+    at: str
+    at_ms: int
+
+
 class Explained(Struct, frozen=True, kw_only=True):
     """All stories that a handle leads to, oldest first."""
 
@@ -251,6 +259,8 @@ class Explained(Struct, frozen=True, kw_only=True):
     is_truncated: bool = False
     #: None when all of it is kept.
     pruned: ToldPruned | None = None
+    #: The products that were asked to forget whom the handle names; then that is all there is to tell.
+    forgotten: tuple[ToldForgotten, ...] = ()
 
 
 def amount(money: Money | None) -> dict[str, str] | None:

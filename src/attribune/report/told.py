@@ -45,6 +45,9 @@ def shown(story: Story) -> Group:
 
 def all_shown(explained: Explained) -> Group:
     """Every story of a handle, one after the other."""
+    if explained.forgotten:
+        said = (f"Forgotten in {one.product} at {one.at}." for one in explained.forgotten)
+        return Group(*map(Text, said))
     if not explained.stories and not explained.pruned:
         return Group(Text(f"Nothing is known under {explained.handle!r}."))
     parts: list[RenderableType] = []

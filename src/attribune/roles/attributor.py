@@ -120,6 +120,7 @@ class AttributorRole:
                 "entries": self._entries,
                 "outcomes": self._appended,
                 "set_aside": meta.set_aside,
+                "as_recorded": self._attributor.as_recorded,
             },
         }
 
@@ -129,7 +130,7 @@ class AttributorRole:
         if transcript.is_at_end():
             return self._attributor.judge(entry, record)
         stood = transcript.of(entry.position)
-        said = self._attributor.judge(entry, record, set_aside(stood))
+        said = self._attributor.judge(entry, record, set_aside(stood), stood)
         found = compare(said, stood, is_last=transcript.is_at_end())
         if found.differences:
             log.error("decided differently", position=entry.position, new=str(said)[:500])

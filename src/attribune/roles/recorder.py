@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
+from attribune.model import scrub
 from attribune.model.codec import Record, decode
 from attribune.model.control import Change
-from attribune.model.fact import Fact
+from attribune.model.fact import Fact, Forgotten
 from attribune.model.ids import Position
-from attribune.model.outcome import RefusedRecord
+from attribune.model.outcome import Noted, RefusedRecord
 from attribune.model.position import Entry, Topic
 from attribune.model.touch import LinkHit, Touch
 from attribune.pipeline import RECORD
@@ -91,6 +92,8 @@ class _Insert:
 
     rows: list[Fact] = field(default_factory=list)
     bytes: int = 0
+    #: Who is forgotten by entries among these.
+    forgotten: list[Forgotten] = field(default_factory=list)
 
 
 class RecorderRole:
@@ -143,6 +146,9 @@ class RecorderRole:
             batch
         ):  # nothing of these topics is left, whatever else stands up to the end
             after = max(after, end)
+        if insert.forgotten:  # before the row that says so, which would not be read again
+            self._facts.forget(insert.forgotten)
+            insert.rows = [scrub.fact(row, insert.forgotten) for row in insert.rows]
         if insert.rows:
             self._facts.insert(insert.rows)
         self._read = after
@@ -206,6 +212,9 @@ class RecorderRole:
             if insert.rows and (len(insert.rows) + len(made) > rows_max or size > bytes_max):
                 return taken
             insert.rows.extend(made)
+            if isinstance(record, Noted) and record.forgets:
+                said = record.forgets
+                insert.forgotten.append(Forgotten(record.product, said.devices, said.touches))
             insert.bytes = size
         return len(batch)
 

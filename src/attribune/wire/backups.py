@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from attribune.backup import files
@@ -10,10 +10,11 @@ from attribune.backup.manifest import BackedSegment, BackedTopic
 from attribune.backup.restore import Restored
 from attribune.backup.restore import restore as restore_
 from attribune.backup.take import Taken, take
-from attribune.engines import lmdb_carried, lmdb_copy
+from attribune.engines import lmdb_carried, lmdb_copy, lmdb_scrubbed
 from attribune.engines.lmdb_copy import SegmentStand
 from attribune.engines.lmdb_segment import FILE_NAME
 from attribune.engines.system import SystemClock
+from attribune.model.position import Entry
 
 
 class LmdbSegments:
@@ -56,6 +57,18 @@ class LmdbSegments:
     def sweep(self) -> int:
         """Remove the files of all that was pruned; how many bytes that were. Raises OSError."""
         return lmdb_carried.sweep(self._journal)
+
+    def entries(self, name: str) -> Iterator[Entry]:
+        """Every entry of a segment, topic by topic, each in order."""
+        return lmdb_scrubbed.entries(self._journal, name)
+
+    def rewrite(self, name: str, changed: Callable[[Entry], bytes]) -> int:
+        """Put other payloads in the place of what a sealed segment holds; how many differ."""
+        return lmdb_scrubbed.rewrite(self._journal, name, changed)
+
+    def sweep_scrubbed(self) -> None:
+        """Remove what a scrub that was killed has left. Raises OSError."""
+        lmdb_scrubbed.sweep(self._journal)
 
 
 def copied(copy: Path, written_at_ns: int) -> BackedSegment:

@@ -31,7 +31,7 @@ from attribune.wire.keepers import OfflineKeeper
 from attribune.wire.parts import Parts
 
 #: Roles that read what may be pruned. All others read only what people changed, which is kept.
-_READERS: Final = ("attributor", "recorder", "postbacker", "bookkeeper")
+READERS: Final = ("attributor", "recorder", "postbacker", "bookkeeper")
 #: How much longer than a heartbeat lasts a role is waited for until it says where it stands.
 _SPARE_MS: Final = 2000
 _POLL_S: Final = 0.05
@@ -67,7 +67,7 @@ def _alone(folder: Path, settings: Settings) -> House:
     try:
         keeper.settle_outbox()
         end = parts.journal.end()
-        readers = dict.fromkeys(_READERS, int(end))
+        readers = dict.fromkeys(READERS, int(end))
         return _said(parts, lambda: readers)
     finally:
         keeper.close()
@@ -77,7 +77,7 @@ def _alone(folder: Path, settings: Settings) -> House:
 def _served(folder: Path, settings: Settings) -> House:
     parts = Parts(folder, settings)
     try:
-        return _said(parts, lambda: _stand(folder, settings))
+        return _said(parts, lambda: stand(folder, settings))
     finally:
         parts.close()
 
@@ -94,7 +94,7 @@ def _said(parts: Parts, readers: Callable[[], Mapping[str, int]]) -> House:
     )
 
 
-def _stand(folder: Path, settings: Settings) -> dict[str, int]:
+def stand(folder: Path, settings: Settings) -> dict[str, int]:
     """Up to which place the roles of a house that serves have read, as of now. Raises NotPrunable."""
     asked_ms = SystemClock().now_ms()
     give_up = time.monotonic() + (settings.heartbeat_ms * heartbeat.STALE_AFTER + _SPARE_MS) / 1000
@@ -119,7 +119,7 @@ def _stand(folder: Path, settings: Settings) -> dict[str, int]:
 
 def _roles(folder: Path, settings: Settings) -> list[RoleStatus]:
     now_ms = SystemClock().now_ms()
-    said = standing.status(folder, _READERS, settings.heartbeat_ms, now_ms, 0, is_serving=True)
+    said = standing.status(folder, READERS, settings.heartbeat_ms, now_ms, 0, is_serving=True)
     return list(said.roles)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from attribune.collect.dialects.adjust import Adjust
 from attribune.collect.dialects.amplitude import Amplitude
 from attribune.collect.dialects.appsflyer_ctv import AppsFlyerCtv
+from attribune.collect.dialects.branch import Branch
 from attribune.collect.dialects.ga4 import Ga4
 from attribune.collect.dialects.letter import Dialect, Heard, Letter, told_of
 from attribune.collect.dialects.mixpanel import Mixpanel
@@ -31,6 +32,7 @@ _ALL: Final[tuple[Dialect, ...]] = (
     AppsFlyerCtv(),
     Mixpanel(),
     Amplitude(),
+    Branch(),
     *VENDOR_DOORS,
 )
 #: Every dialect by the name that stands in the address of its doors.

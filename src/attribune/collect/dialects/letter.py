@@ -19,6 +19,7 @@ from attribune.collect.verdict import Judged, Making, Verdict
 from attribune.model.control import Door
 from attribune.model.ids import DeviceId
 from attribune.model.refusal import RefusalReason
+from attribune.ports import Directory
 
 #: The secret of a door in clear, unsealed when it is asked for; None when the door has none.
 Secret = Callable[[], str | None]
@@ -101,6 +102,8 @@ class Heard(NamedTuple):
     base_url: str
     #: By our clock. Milliseconds, UTC.
     now_ms: int
+    #: Who and what is registered, for answers that tell of it.
+    directory: Directory | None = None
 
     @property
     def first_refused(self) -> Refused | None:
@@ -134,6 +137,11 @@ class Dialect(Protocol):
     @property
     def signs_with_key(self) -> bool:
         """Whether clients sign with their key, so that it must be known in clear."""
+        ...
+
+    @property
+    def makes_links(self) -> bool:
+        """Whether its clients make links, which have to be somebody's."""
         ...
 
     @property
@@ -181,6 +189,7 @@ class Plain:
     """What most dialects do: a key that is compared, nothing that only asks."""
 
     signs_with_key = False
+    makes_links = False
     root_paths: tuple[str, ...] = ()
 
     def plain_answer(self, letter: Letter, door: Door) -> Answer | None:  # noqa: ARG002 - a dialect's own may look

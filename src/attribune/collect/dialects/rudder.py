@@ -25,7 +25,6 @@ from attribune.model.control import Door
 BODY_BYTES_MAX: Final = 1 << 20
 FIELDS: Final = SEGMENT_FIELDS | {
     "header AnonymousId": "device.id, where no context.device.id and no anonymousId is said",
-    "context.device.attTrackingStatus": "device.att_status",
 }
 
 _SETTINGS: Final = re.compile(r"/sourceConfig/?\Z")

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from attribune.collect.address import plain_address
+from attribune.collect.dialects.adjust_device import ATT
 from attribune.collect.dialects.letter import Heard, Letter, Plain, Secret, hold_to
 from attribune.collect.dialects.loose import (
     PLATFORMS,
@@ -75,7 +76,7 @@ FIELDS: Final = {
     "context.device.id": "device.id; on iOS also idfv",
     "context.device.advertisingId": "gaid; on iOS idfa",
     "context.device.model": "device.model",
-    "context.device.trackingStatus": "device.att_status",
+    "context.device.trackingStatus, attTrackingStatus": "device.att_status, in words",
     "context.os.name, context.device.type": "device.platform",
     "context.os.version": "device.os_version",
     "context.locale": "device.locale",
@@ -184,6 +185,12 @@ class Segment(Plain):
         }
         body = msgspec.json.encode({"batch": [event], "writeKey": key, "sentAt": now_ms})
         return Letter("POST", "/v1/batch", body=body)
+
+
+def _att(device: Fields) -> str | None:
+    """What the person allowed, in words, where the libraries of one vendor say a word and of another Apple's number."""
+    said = word(device, "trackingStatus") or word(device, "attTrackingStatus")
+    return ATT.get(said, said) if said else None
 
 
 def _read_batch(body: bytes, telling: Telling, door: Door) -> Iterable[Judged]:
@@ -336,7 +343,7 @@ class _Told:
                 os_version=word(os, "version"),
                 model=word(said, "model"),
                 ids=ids,
-                att_status=word(said, "trackingStatus"),
+                att_status=_att(said),
                 locale=word(context, "locale"),
                 timezone=word(context, "timezone"),
             )

@@ -31,6 +31,9 @@ BODY_BYTES_MAX: Final = 1 << 20
 EVENTS_MAX: Final = 1000
 #: Largest self-describing JSON of an event.
 JSON_BYTES_MAX: Final = 256 * 1024
+#: The ecommerce event of Snowplow's plugins, and the only type of it that books what stands beside it.
+ECOMMERCE: Final = "snowplow_ecommerce_action"
+BOUGHT: Final = "transaction"
 #: Self-describing events that say that the app was started.
 OPENS: Final = frozenset(("application_install", "application_foreground", "deep_link_received"))
 FIELDS: Final = {
@@ -54,7 +57,7 @@ FIELDS: Final = {
     "tr_cu; transaction.currency; currency of the event": "revenue.currency",
     "tr_id; transaction.transaction_id; transaction_id of the event": "transaction_id",
     "url, page, refr, se_…, pp_…, tr_…, ti_…, data of the event": "params",
-    "other contexts": "extra, as contexts.NAME",
+    "contexts": "extra, as contexts.NAME; several of a name as a list",
 }
 
 _POST: Final = "/com.snowplowanalytics.snowplow/tp2"
@@ -174,6 +177,7 @@ class _Read:
         self._telling = telling if sent is None else corrected(telling, sent, fields.path("stm"))
         self._most = telling.settings.id_characters_max
         self._extra: dict[str, str] = {}
+        self._several: dict[str, str] = {}
         self._entities = self._contexts()
 
     def record(self) -> Kept:
@@ -189,7 +193,7 @@ class _Read:
         frame = self._frame(device, user)
         if device is not None and name in OPENS:
             return Kept(Topic.ACTIVITY, self._open(frame, name, own.data if own else {}))
-        money, transaction = self._money(own.data if own else {})
+        money, transaction = self._money(own.name if own else None, own.data if own else {})
         params = {key: loose.json_of(value) for key, value in (own.data if own else {}).items()}
         for field in fields.names():
             if field in _PARAMS or field.startswith(_PARAM_PREFIXES):
@@ -225,6 +229,7 @@ class _Read:
         at = loose.moment(fields, "ttm", 1000) or loose.moment(fields, "dtm", 1000)
         id_ = loose.id_of(fields, "eid", self._most)
         app = self._entities.get("application", {})
+        is_trusted = self._door.is_trusted
         return loose.frame(
             self._telling,
             record=id_ or loose.known_by("sp", self._door, self._raw.decode(), at, self._telling),
@@ -232,8 +237,8 @@ class _Read:
             path=fields.path("dtm"),
             device=device,
             user=user,
-            stated=(loose.word(fields, "ip"), loose.word(fields, "ua")),
-            is_trusted=self._door.is_trusted,
+            stated=(loose.word(fields, "ip"), loose.word(fields, "ua")) if is_trusted else None,
+            is_trusted=is_trusted,
             app_version=_text(app.get("version")),
             app_build=_text(app.get("build")),
             sdk=loose.word(fields, "tv"),
@@ -270,7 +275,9 @@ class _Read:
         )
 
     def _open(self, frame: dict[str, Any], name: str, data: dict[str, Any]) -> Open:
-        link = _text(data.pop("url", None)) if name == "deep_link_received" else None
+        link = _text(data.get("url")) if name == "deep_link_received" else None
+        if link is not None:
+            del data["url"]
         play = self._entities.get("referrer_details", {})
         referrers: tuple[Referrer, ...] = ()
         if value := _text(play.get("installReferrer")):
@@ -283,10 +290,13 @@ class _Read:
         extra = {"event": loose.json_of(name)} | {k: loose.json_of(v) for k, v in data.items()}
         return Open(**frame, referrers=referrers, link_opened=link, extra=extra | self._rest())
 
-    def _money(self, data: dict[str, Any]) -> tuple[Money | None, str | None]:
+    def _money(self, own: str | None, data: dict[str, Any]) -> tuple[Money | None, str | None]:
         """Revenue and transaction: of a transaction's fields, of its entity, or of a self-describing event."""
         fields = self._fields
         bought = self._entities.get("transaction", {})
+        if data.get("type", BOUGHT) != BOUGHT and own == ECOMMERCE:
+            # What stands beside a payment that failed, or a step of it, was not bought.
+            bought = {"transaction_id": bought.get("transaction_id")}
         amount = self._peek("tr_tt")
         currency, transaction = self._peek("tr_cu"), self._peek("tr_id")
         for said, name in ((bought, "transaction"), (data, "ue")):
@@ -295,7 +305,10 @@ class _Read:
                 currency = _text(said.get("currency"))
                 transaction = _text(said.get("transaction_id")) or transaction
         transaction = (
-            transaction or _text(data.get("transaction_id")) or _text(data.get("order_id"))
+            transaction
+            or _text(bought.get("transaction_id"))
+            or _text(data.get("transaction_id"))
+            or _text(data.get("order_id"))
         )
         if transaction is not None:
             transaction = Fields({"tr_id": transaction}).identifier("tr_id", self._most)
@@ -324,13 +337,20 @@ class _Read:
         return found
 
     def _contexts(self) -> dict[str, dict[str, Any]]:
-        """The entities that stand beside the event, by the names of their schemas; the first of each."""
+        """The entities that stand beside the event, by the names of their schemas; the first of each. The others are kept."""
         said = self._described("co", "cx")
         found: dict[str, dict[str, Any]] = {}
+        all_: dict[str, list[Any]] = {}
         for each in (said or {}).get("data") or ():
             entity = _entity(each)
-            if entity is not None:
+            if entity is None:
+                all_.setdefault("other", []).append(each)
+            else:
                 found.setdefault(entity.name, entity.data)
+                all_.setdefault(entity.name, []).append(entity.data)
+        for name, several in all_.items():
+            if name not in found or len(several) > 1:
+                self._several[f"contexts.{name}"] = loose.json_of(several)
         return found
 
     def _described(self, plain: str, packed: str) -> dict[str, Any] | None:
@@ -353,7 +373,7 @@ class _Read:
 
     def _rest(self) -> dict[str, str]:
         kept = {f"contexts.{name}": loose.json_of(data) for name, data in self._entities.items()}
-        return self._extra | kept | self._fields.rest()
+        return self._extra | kept | self._several | self._fields.rest()
 
 
 def _entity(said: Any) -> _Entity | None:

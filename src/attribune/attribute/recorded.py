@@ -1,0 +1,61 @@
+"""Records whose personal fields were taken out: what was decided of them is not decided anew, but taken as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attribune.attribute.forgetting import put_tombstone
+from attribune.attribute.transcript import Stood
+from attribune.attribute.turn import Said, Turn
+from attribune.model.activity import Activity
+from attribune.model.codec import Record, encode
+from attribune.model.control import Change
+from attribune.model.ids import is_forgotten
+from attribune.model.outcome import Attribution, ConversionKind, CreditedEvent, Noted
+from attribune.model.touch import Touch
+
+
+def is_taken(record: Record, stood: Iterable[Stood]) -> bool:
+    """Whether what stands is taken: of a record that was scrubbed, and of a correction of such a one's conversion."""
+    if isinstance(record, Change):
+        return any(one.outcome.device and is_forgotten(one.outcome.device) for one in stood)
+    return getattr(record, "is_scrubbed", False)
+
+
+def take(turn: Turn, record: Record, stood: Iterable[Stood]) -> None:
+    """Say what stands, and remember of it what others depend on: records, transactions, touches that have won, who is forgotten."""
+    if isinstance(record, Activity):
+        since = turn.now_ms - turn.limits.record_memory_ms
+        if turn.desk.record(record.product, record.id, since, turn.now_ms) is None:
+            turn.desk.put_record(record.product, record.id, turn.position, turn.now_ms)
+    elif isinstance(record, Touch):  # until they were forgotten, others could come with it
+        turn.desk.put_touch(record.id, turn.position, encode(record))
+    for one in stood:
+        outcome = one.outcome
+        turn.said.append(Said(outcome, one.payload))
+        if isinstance(outcome, Attribution):
+            _conversion(turn, outcome, one.payload)
+        elif isinstance(outcome, CreditedEvent):
+            _transaction(turn, outcome)
+        elif isinstance(outcome, Noted) and outcome.forgets:
+            for device in outcome.forgets.devices:
+                put_tombstone(turn, outcome, device)
+                turn.touched.add((outcome.product, device))
+            for touch in outcome.forgets.touches:
+                turn.desk.forget_touch(touch)
+
+
+def _conversion(turn: Turn, outcome: Attribution, payload: bytes) -> None:
+    if outcome.device is not None:
+        turn.desk.put_conversion(outcome.device, outcome.conversion, payload)
+    before, now = outcome.previous, outcome.credit
+    if before and (now is None or before.touch != now.touch):
+        turn.desk.free_touch(before.touch, outcome.conversion)
+    if now and outcome.kind is not ConversionKind.REINSTALL:
+        turn.desk.use_touch(now.touch, outcome.conversion)
+
+
+def _transaction(turn: Turn, outcome: CreditedEvent) -> None:
+    name, transaction = outcome.name, outcome.transaction_id
+    if transaction and turn.desk.transaction(outcome.product, name, transaction) is None:
+        turn.desk.put_transaction(outcome.product, name, transaction, outcome.record)

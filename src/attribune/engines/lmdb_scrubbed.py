@@ -1,0 +1,129 @@
+"""Rewriting a sealed segment of a journal, from outside and while others read it: the same places, other payloads.
+
+The new segment is written whole beside the old one, read again, and then takes its name in one step (``RENAME_EXCHANGE``): who
+opens the segment finds the one or the other, and who has it open reads on in the old one until it lets go. Each step can be the last
+one of a process that is killed; what it leaves is removed by the next.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import lmdb
+
+from attribune.engines.lmdb_carried import sync
+from attribune.engines.lmdb_copy import opened
+from attribune.engines.lmdb_segment import FILE_NAME, Segment, State, entry_of, read_state, said
+from attribune.model.errors import JournalDamaged, JournalUnavailable
+from attribune.model.ids import Position
+from attribune.model.position import Entry, Topic
+
+#: What is being written, and after the exchange what is to be removed. Nobody takes it for a segment.
+SUFFIX: Final = ".scrubbing"
+#: Entries written in one commit.
+_ENTRIES_MAX: Final = 10_000
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2
+
+
+def entries(journal: Path, name: str) -> Iterator[Entry]:
+    """Every entry of a segment, topic by topic, each in order. Raises JournalDamaged, JournalUnavailable, FolderTooNew."""
+    with opened(journal / name, is_shared=True) as env:
+        _, databases = _state_of(env, journal / name)
+        for topic in databases:
+            yield from _walk(env, databases[topic], topic)
+
+
+def rewrite(journal: Path, name: str, changed: Callable[[Entry], bytes]) -> int:
+    """Put ``changed`` payloads in the place of what a sealed segment holds; how many differ.
+
+    Nothing is touched when none does. Raises JournalDamaged, JournalFull, JournalUnavailable, OSError.
+    """
+    beside = journal / (name + SUFFIX)
+    shutil.rmtree(beside, ignore_errors=True)
+    count = 0
+    try:
+        with opened(journal / name, is_shared=True) as env:
+            count = _written(env, beside, journal / name, changed)
+        if count:
+            _refuse_difference(journal, name, beside)
+            sync(beside)
+            sync(journal)
+            exchange(beside, journal / name)
+            sync(journal)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return count
+
+
+def sweep(journal: Path) -> None:
+    """Remove what a scrub that was killed has left."""
+    for folder in sorted(journal.glob("*" + SUFFIX)):
+        shutil.rmtree(folder)
+
+
+def _written(
+    env: lmdb.Environment, beside: Path, old: Path, changed: Callable[[Entry], bytes]
+) -> int:
+    """Write the segment anew, beside the old one; how many entries differ."""
+    state, databases = _state_of(env, old)
+    assert state.is_sealed, "only what nobody appends to is rewritten"
+    count = 0
+    beside.mkdir(mode=0o700)
+    begin = state._replace(last=state.base)
+    size = max((old / FILE_NAME).stat().st_size, 1 << 20)
+    segment = Segment.open(beside, int(old.name), size, begin)
+    assert segment is not None, "made a moment ago"
+    try:
+        for topic in databases:
+            batch: list[Entry] = []
+            for entry in _walk(env, databases[topic], topic):
+                payload = changed(entry)
+                count += payload != entry.payload
+                batch.append(entry._replace(payload=payload))
+                if len(batch) == _ENTRIES_MAX:
+                    segment.carry(batch, state.last)
+                    batch = []
+            segment.carry(batch, state.last)
+    except lmdb.Error as fault:
+        raise said(fault, f"segment {beside}") from fault
+    finally:
+        segment.close()
+    return count
+
+
+def _walk(env: lmdb.Environment, database: Any, topic: Topic) -> Iterator[Entry]:
+    with env.begin() as txn:
+        for key, value in txn.cursor(database):
+            yield entry_of(Position(int.from_bytes(key, "big")), topic, value)
+
+
+def _state_of(env: lmdb.Environment, segment: Path) -> tuple[State, dict[Topic, Any]]:
+    found = read_state(env)
+    if found is None:
+        raise JournalDamaged(f"segment {segment} is not whole; restore it from a backup")
+    return found
+
+
+def _refuse_difference(journal: Path, name: str, beside: Path) -> None:
+    """Read back what was written: the same topics and places, and every checksum fits."""
+    old = ((entry.topic, entry.position) for entry in entries(journal, name))
+    new = ((entry.topic, entry.position) for entry in entries(journal, beside.name))
+    if any(one != other for one, other in zip(old, new, strict=True)):
+        raise JournalDamaged(f"segment {beside} is not what was written; try again on another disk")
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two folders change names in one step. Raises JournalUnavailable where the system cannot."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE):
+        fault = os.strerror(ctypes.get_errno())
+        raise JournalUnavailable(
+            f"segment {other} cannot be exchanged for its scrubbed copy ({fault}): the file system must know RENAME_EXCHANGE"
+        )
