@@ -194,6 +194,12 @@ def test_adjust_milliseconds_and_seconds_are_one_moment() -> None:
     assert read(Vendor.ADJUST, fine).id == read(Vendor.ADJUST, ADJUST).id
 
 
+def test_the_vendors_own_id_names_the_device_first() -> None:
+    """A callback may carry more identifiers than a file."""
+    fewer = {name: value for name, value in ADJUST.items() if name != "gps_adid"}
+    assert read(Vendor.ADJUST, fewer).id == read(Vendor.ADJUST, ADJUST).id
+
+
 def test_adjust_event() -> None:
     row = ADJUST | {
         "activity_kind": "event",

@@ -94,6 +94,7 @@ def test_wrong_names_and_days_are_named() -> None:
 def test_every_column_of_the_facts_is_exported_or_says_why_not() -> None:
     ways = {"at": "at_ms", "received_at": "received_at_ms", "place": "about"}
     shown = {ways.get(name, name) for name in NAMES}
-    inner = {"position", "ordinal", "sign", "handles", "reason"}  # ours, hashes, and of refusals
+    # Ours, hashes, of refusals, and of other measurement partners, whose words no export holds.
+    inner = {"position", "ordinal", "sign", "handles", "reason", "vendor"}
     assert shown | inner == set(Fact.__struct_fields__)
     assert len(COLUMNS) == len(set(NAMES))

@@ -131,6 +131,11 @@ _TABLE: Final = (
         "Events that other measurement partners told of, by their primary credit.",
         FactKind.FOREIGN_EVENT,
     ),
+    _rows(
+        "foreign_others",
+        "Returns, starts, uninstalls, updates and rejections that they told of; `event` says which.",
+        FactKind.FOREIGN_OTHER,
+    ),
     Metric(
         name="foreign_revenue",
         help="Revenue of those events as the vendor reports it, by currency.",
