@@ -118,3 +118,21 @@ def test_the_log_shows_records_and_refusals_of_one_door(doors: Front):
     assert (before.record, before.name, before.is_refused) == ("log-1", "Bought", False)
     assert {row.record for row in heard(doors.journal, seg, 50)}.isdisjoint({"w-1"})
     assert all(row.is_refused for row in heard(doors.journal, None, 50, is_refused=True))
+
+
+def test_where_two_dialects_speak_at_one_path_the_key_says_which(doors: Front):
+    def door(name: str) -> Door:
+        hashed = sha256(f"key-{name}".encode()).hexdigest()
+        return Door(id=DoorId(f"d-{name}"), app=AppId("game-android"), dialect=name, sha256=hashed)
+
+    with front(door("posthog"), door("amplitude")) as both:
+        flag = {"event": "x", "uuid": "p1", "distinct_id": "u", "properties": {"$device_id": "d"}}
+        said = {"api_key": "key-posthog", "batch": [flag]}
+        assert both.ask("POST", "/batch", json.dumps(said).encode()).json == {"status": "Ok"}
+        event = {"event_type": "x", "insert_id": "a1", "device_id": "device-1"}
+        said = {"api_key": "key-amplitude", "events": [event]}
+        answer = both.ask("POST", "/batch", json.dumps(said).encode())
+        assert answer.json["events_ingested"] == 1
+        assert [(r.dialect, r.id) for r in both.kept(Topic.ACTIVITY)] == [("posthog", "p1"), ("amplitude", "a1")]  # fmt: skip
+        said["api_key"] = "key-nobody"
+        assert both.ask("POST", "/batch", json.dumps(said).encode()).status == 401

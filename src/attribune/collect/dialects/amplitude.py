@@ -6,7 +6,7 @@ Source: Amplitude's public HTTP V2 and batch API, and its libraries' behaviour o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from typing import Any, Final
 
 import msgspec
@@ -60,6 +60,8 @@ _IDS: Final = {
     "android_app_set_id": "app_set_id",
 }
 _REMOTE: Final = "$remote"
+#: How an error begins by which the libraries know that no retry will help.
+_WRONG_KEY: Final = "Invalid API key:"
 
 
 class Amplitude(Plain):
@@ -74,7 +76,7 @@ class Amplitude(Plain):
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
         """Raises Refused when ``api_key`` is not the door's key."""
         try:
-            key = loose.quick_key(letter.body, b"api_key")
+            key = loose.quick_key(letter.body, b"api_key", door)
             key = key or loose.word(Fields.of(letter.body), "api_key")
         except (Refused, msgspec.MsgspecError, UnicodeDecodeError):
             key = None
@@ -113,6 +115,8 @@ class Amplitude(Plain):
         # A wrong key is a bad request to its clients, which then give up instead of trying for ever.
         status = 400 if refused.status == 401 else refused.status
         said: dict[str, Any] = {"code": status, "error": refused.message}
+        if refused.reason is RefusalReason.UNKNOWN_KEY:
+            said["error"] = f"{_WRONG_KEY} {refused.message}"
         if refused.reason is RefusalReason.MISSING_FIELD:
             said["missing_field"] = refused.param
         return json_answer(said, status)
@@ -226,7 +230,7 @@ def _revenue(fields: Fields, properties: Fields, telling: Telling) -> Money | No
         if total is None and price is not None:
             try:
                 total = loose.decimal(str(Decimal(price) * Decimal(quantity or "1")))
-            except InvalidOperation:
+            except DecimalException:
                 total = price
         if total is not None:
             may_be_negative = telling.speaker.is_server

@@ -53,6 +53,8 @@ _TRACK: Final = "/track"
 _IMPORT: Final = "/import"
 _PROFILES: Final = ("/engage", "/groups")
 _DEVICE: Final = "$device:"
+#: What a change of a profile says beside the change.
+_NO_CHANGES: Final = frozenset(("$time", "$ip", "$ignore_time", "$ignore_alias", "$group_key"))
 
 
 class Mixpanel(Plain):
@@ -66,7 +68,7 @@ class Mixpanel(Plain):
 
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
         """Raises Refused when the token is not the door's key."""
-        hold_to(_token(letter), door, "token")
+        hold_to(_token(letter, door), door, "token")
 
     def read(self, letter: Letter, telling: Telling, door: Door) -> Iterable[Judged]:
         """A verdict for each event, or each change of a profile. Raises Refused."""
@@ -132,12 +134,12 @@ def _said(letter: Letter) -> bytes:
     return b"[" + (b",".join(lines) if letter.path.startswith(_IMPORT) else body) + b"]"
 
 
-def _token(letter: Letter) -> str | None:
+def _token(letter: Letter, door: Door) -> str | None:
     """The token of the first event, which all of a letter share; or the user of Basic auth."""
     if (said := loose.basic(letter.authorization)) is not None:
         return said
     try:
-        if (quick := loose.quick_key(_said(letter), b"token")) is not None:
+        if (quick := loose.quick_key(_said(letter), b"token", door)) is not None:
             return quick
         fields = Fields.of(loose.records_of(_said(letter), "", EVENTS_MAX)[0])
         properties = fields.fields("properties")
@@ -227,7 +229,7 @@ def _profile(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
     if user is None:
         raise missing(fields.path("$distinct_id"), "or $group_id")
     changes = [name for name in fields.names() if name.startswith("$") and name[1:].islower()]
-    name = next((change for change in changes if change not in {"$time", "$ip"}), None)
+    name = next((change for change in changes if change not in _NO_CHANGES), None)
     if name is None:
         raise missing(fields.path("$set"), "or another change of the profile")
     time = loose.moment(fields, "$time")

@@ -57,6 +57,8 @@ FIELDS: Final = {
 _PATHS: Final = frozenset(("/batch", "/capture", "/e", "/i/v0/e", "/track", "/engage"))
 _ASKED: Final = frozenset(("/flags", "/decide"))
 _CONFIG: Final = re.compile(r"/array/([^/]{1,256})/config(\.js)?\Z")
+#: Milliseconds, up to four months.
+_WHOLE: Final = re.compile(r"[0-9]{1,10}\Z", re.ASCII)
 _NO_FLAGS: Final = {
     "flags": {},
     "featureFlags": {},
@@ -90,7 +92,7 @@ class PostHog(Plain):
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
         """Raises Refused when the project's key is not the door's."""
         config = _CONFIG.match(letter.path)
-        hold_to(config[1] if config else _key(_said(letter)), door, "api_key")
+        hold_to(config[1] if config else _key(_said(letter), door), door, "api_key")
 
     def plain_answer(self, letter: Letter, door: Door) -> Answer | None:  # noqa: ARG002 - the same at every door
         """No flags, and a configuration with nothing switched on."""
@@ -163,9 +165,9 @@ def _said(letter: Letter) -> bytes:
     return (loose.form_data(body) or body).strip()
 
 
-def _key(body: bytes) -> str | None:
+def _key(body: bytes, door: Door) -> str | None:
     for name in (b"api_key", b"token"):
-        if (said := loose.quick_key(body, name)) is not None:
+        if (said := loose.quick_key(body, name, door)) is not None:
             return said
     try:
         fields = Fields.of(loose.records_of(body, "", EVENTS_MAX)[0] if body[:1] == b"[" else body)
@@ -229,8 +231,8 @@ def _at_ms(fields: Fields, telling: Telling) -> int | None:
     """The event's time; browsers that cannot say one say how long ago it was."""
     at = loose.moment(fields, "timestamp")
     ago = loose.word(fields, "offset")
-    if at is None and ago is not None and ago.isdigit():
-        at = telling.received_at_ms - (telling.behind_ms or 0) - min(int(ago), 10**10)
+    if at is None and ago is not None and _WHOLE.match(ago):
+        at = telling.received_at_ms - (telling.behind_ms or 0) - int(ago)
     return at
 
 

@@ -114,9 +114,9 @@ class Segment(Plain):
 
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
         """Raises Refused when the write key is not the door's."""
-        hold_to(self._key(letter), door, "writeKey")
+        hold_to(self._key(letter, door), door, "writeKey")
 
-    def _key(self, letter: Letter) -> str | None:
+    def _key(self, letter: Letter, door: Door) -> str | None:
         """The write key: user name of Basic auth, part of the settings path, or ``writeKey`` of the body."""
         asked = _SETTINGS.match(letter.path)
         if asked:
@@ -124,7 +124,7 @@ class Segment(Plain):
         if (said := basic(letter.authorization)) is not None:
             return said
         try:
-            quick = quick_key(letter.body, b"writeKey")
+            quick = quick_key(letter.body, b"writeKey", door)
             return quick or Fields.of(letter.body).text("writeKey", 256)
         except (Refused, msgspec.MsgspecError, UnicodeDecodeError):
             return None

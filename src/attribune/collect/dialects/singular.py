@@ -6,7 +6,9 @@ Sources: Singular's web SDK on the wire, and the public reference of its server-
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable
+from decimal import Decimal
 from hashlib import sha1
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -15,7 +17,7 @@ import msgspec
 
 from attribune.collect.dialects import loose
 from attribune.collect.dialects.letter import Heard, Letter, Plain, Secret, hold_to
-from attribune.collect.fields import Fields, missing
+from attribune.collect.fields import TEXT_CHARACTERS_MAX, Fields, missing
 from attribune.collect.records import Telling, corrected, read_money
 from attribune.collect.refuse import Refused
 from attribune.collect.request import Answer, json_answer
@@ -69,6 +71,7 @@ _IDS: Final = {
     "oaid": "oaid",
     "asid": "app_set_id",
 }
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,18})?\Z", re.ASCII)
 _SHA1: Final = "&h="
 #: ``__PAGE_VISIT__`` looks like a macro.
 _LITERAL: Final = frozenset(("n",))
@@ -168,13 +171,15 @@ class _Said:
         at, unit_path = self._take("utime") or self._take("current_device_time"), "utime"
         self._at = loose.moment(Fields({unit_path: msgspec.Raw(_number(at))}), unit_path) if at else None  # fmt: skip
         lag = self._take("lag")
-        if self._at is not None and lag and lag.replace(".", "", 1).isdigit():
+        if self._at is not None and lag and _SECONDS.match(lag):
             # The SDK says how long the event has waited with it.
-            sent = self._at + int(float(lag) * 1000)
+            sent = self._at + int(Decimal(lag) * 1000)
             telling = corrected(telling, sent, "current_device_time")
         self._telling = telling
         self._seed = "&".join(f"{k}={v}" for k, v in sorted(self._query.items()))
         self._extra: dict[str, str] = {}
+        self._id = self._take_id("event_id")
+        self._app_version, self._sdk = self._take("app_v"), self._take("sdk")
         self._device = self._find_device()
         self._user = self._take_id("custom_user_id")
 
@@ -221,7 +226,7 @@ class _Said:
             return None  # the record beside it is refused for the same reason
 
     def _frame(self, kind: str) -> dict[str, Any]:
-        id_ = self._query.get("event_id") if kind == "sgl" else None
+        id_ = self._id if kind == "sgl" else None
         return loose.frame(
             self._telling,
             record=id_ or loose.known_by(kind, self._door, self._seed, self._at, self._telling),
@@ -231,13 +236,13 @@ class _Said:
             user=self._user,
             stated=(self._query.get("ip"), self._query.get("ua")),
             is_trusted=self._door.is_trusted,
-            app_version=self._query.get("app_v"),
-            sdk=self._query.get("sdk"),
+            app_version=self._app_version,
+            sdk=self._sdk,
         )
 
     def _open(self, frame: dict[str, Any]) -> Open:
         referrers: tuple[Referrer, ...] = ()
-        said = self._take("install_ref")
+        said = self._query.pop("install_ref", None)
         if said is not None:
             referrers = (Referrer(source=ReferrerSource.PLAY, value=said),)
         link = self._take("openuri") or self._take("web_page_url")
@@ -247,7 +252,7 @@ class _Said:
 
     def _arguments(self) -> dict[str, str]:
         """The event's attributes, which stand in the query as JSON or in the payload."""
-        said = self._take("e")
+        said = self._query.pop("e", None)
         if said is None and loose.is_text(self._payload, "e"):
             said = self._payload.text("e", BODY_BYTES_MAX)
         if said is not None and said.startswith("{"):
@@ -290,8 +295,11 @@ class _Said:
         )
 
     def _take(self, name: str) -> str | None:
-        value = self._query.pop(name, None)
-        return value if value is None or value.isprintable() else None
+        """A text on one line; what is none is left to the rest."""
+        value = self._query.get(name)
+        if value is None or len(value) > TEXT_CHARACTERS_MAX or not value.isprintable():
+            return None
+        return self._query.pop(name)
 
     def _take_id(self, name: str) -> str | None:
         return Fields({name: self._query.pop(name, None)}).identifier(name, self._most)

@@ -99,7 +99,7 @@ class Snowplow(Plain):
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
         """Raises Refused when the application id is not the door's key."""
         try:
-            key = loose.quick_key(letter.body, b"aid") or loose.word(
+            key = loose.quick_key(letter.body, b"aid", door) or loose.word(
                 Fields.of(_events(letter)[0]), "aid"
             )
         except (Refused, IndexError, msgspec.MsgspecError, UnicodeDecodeError):
