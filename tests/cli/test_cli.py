@@ -122,6 +122,7 @@ NOT_HERE = {
     ("door", "disable"),
     ("restore",),
     ("journal", "prune"),
+    ("journal", "scrub"),
     ("postback", "templates"),
     ("postback", "preview"),
     ("postback", "check"),

@@ -113,7 +113,7 @@ def test_segment(stage: Stage):
         """,
         "?attribune_click=018f0000-0000-7000-8000-000000000001&utm_source=acme",
     )
-    found = stage.records(before, 4)
+    found = stage.records(before, 6)  # each of three events mentions the click
     evidence = [record for record in found if isinstance(record, Evidence)]
     said = by_name(found)
     bought = said["Order Completed"]

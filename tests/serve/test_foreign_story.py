@@ -17,7 +17,7 @@ PHONE = {"user-agent": "Mozilla/5.0 (Linux; Android 15; Pixel 8) AppleWebKit/537
 OFFER = 'id = "theirs"\nevent = "install"\ncurrency = "EUR"\ncounts = "adjust"\n[[deal]]\nkind = "cpa"\namount = "2.50"\n'
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]:
     with RunningHouse(tmp_path_factory.mktemp("foreign") / "data") as running:
         running.cli("app", "add", "--name", "Game", "--platform", "android", "--store-id", "com.example.game")  # fmt: skip
