@@ -7,6 +7,7 @@ import pytest
 from attribute.tale import DAY_ZERO_MS, PRODUCT, House, read_tale, tell
 from attribute.test_role import role_at
 
+from attribune.attribute import forgetting
 from attribune.engines.memory import MemoryAnswers, MemoryStore
 from attribune.model import outcome as o
 from attribune.model.ids import forgotten
@@ -130,3 +131,12 @@ def test_a_customer_without_a_device_left_is_nobody() -> None:
     house = tell(read_tale(text))
     assert told_of(house, "first-phone") == set()
     assert told_of(house, "second-phone", "some-user") == {"second-phone", "some-user"}
+
+
+def test_no_more_devices_are_forgotten_at_once_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forgetting, "DEVICES_MAX", 1)
+    house = tell(read_tale(f"{LIFE}\nday 3 09:00 forget device=none-such user=the-user server"))
+    (noted,) = [x for x in house.outcomes() if isinstance(x, o.Noted) and x.forgets]
+    assert noted.forgets.devices == ("none-such",)

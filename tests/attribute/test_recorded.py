@@ -91,3 +91,15 @@ def test_a_replay_takes_what_stands_and_says_of_how_many_records() -> None:
     house = scrubbed(tell(read_tale(LIFE)))
     found = replay(bench(house), WhatIf(upto=house.journal.end()))
     assert (found.changed, found.differences, found.as_recorded) == (0, 0, 9)
+
+
+def test_a_record_told_twice_before_is_known_once() -> None:
+    twice = "day 0 09:50  event buy device=the-device id=same\n day 0 09:51  event buy device=the-device id=same"
+    tale = LIFE.replace("    day 0 10:00  forget", f"    {twice}\n    day 0 10:00  forget")
+    first = tell(read_tale(tale))
+    house = scrubbed(first)
+    role = house.attributor()
+    while role.step():
+        pass
+    assert role.state()["differences"] == 0
+    assert house.journal.end() == first.journal.end()

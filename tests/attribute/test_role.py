@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 from tale import DAY_ZERO_MS, PRODUCT, House, PlainEnricher, read_tale, tell
 
 from attribune.attribute.attributor import Attributor
@@ -12,6 +13,7 @@ from attribune.collect.links import read_touch
 from attribune.engines.memory import MemoryAnswers, MemoryStore
 from attribune.engines.system import MemoryClock
 from attribune.model.codec import encode
+from attribune.model.control import Change, Link
 from attribune.model.ids import (
     START,
     ConversionId,
@@ -74,6 +76,23 @@ def test_sdks_are_told_the_decision_and_its_correction() -> None:
     assert told["attribution"]["partner"] == "acme"
     assert told["attribution"]["is_organic"] is False
     assert told["attribution"]["click_at"] == DAY_ZERO_MS + 9 * 3_600_000
+
+
+def test_sdks_are_told_what_the_link_says_to_the_app() -> None:
+    told = read_tale("day 0 09:00 click acme/spring as c\nday 0 09:10 open")
+    links = [
+        (place, entry[1])
+        for place, entry in enumerate(told.entries)
+        if isinstance(entry[1], Change) and isinstance(entry[1].record, Link)
+    ]
+    for place, change in links:
+        link = replace(change.record, deep_link_data={"room": '"7"'})
+        told.entries[place] = (Topic.CONTROL, replace(change, record=link))
+    assert links
+    answer = msgspec.json.decode(tell(told).answers.get(PRODUCT, "d1"))
+    assert answer["deep_link_data"] == {"room": "7"}
+    assert answer["attribution"]["link"]
+    assert answer["attribution"]["touch"] == "click"
 
 
 def test_who_refuses_to_be_measured_is_answered_and_nothing_is_said_of_them() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger.books import Books, credit
 
+from attribune.ledger import desk
 from attribune.ledger.desk import CHAIN, KNOWN, STATEMENTS
 from attribune.ledger.numbers import converted, rounded
 from attribune.ledger.rates import Rates
@@ -149,6 +151,18 @@ def test_what_is_told_again_changes_nothing(deeds: list[tuple[Any, ...]], lots: 
     for record in outcomes:
         books.tell(record)
     assert standing(books) == before
+
+
+def test_ladders_that_were_put_away_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def after_eight() -> Any:
+        books = begun()
+        for number in range(1, 9):
+            told(books, ("install", number, "acme", f"2026-01-{number:02d}", 1))
+        return standing(books)
+
+    before = after_eight()
+    monkeypatch.setattr(desk, "_LADDERS_MAX", 0)
+    assert after_eight() == before
 
 
 @settings(max_examples=80, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from attribune.model import outcome as o
 from attribune.model import scrub
 from attribune.model.activity import Device, Platform, Referrer, ReferrerSource, Sender
 from attribune.model.delivery import Attempt, DeliveryState, SentRequest
+from attribune.model.fact import Fact, FactKind, Forgotten
 from attribune.model.ids import forgotten
 from attribune.model.money import money
 from attribune.model.policy import MatchMethod
@@ -138,3 +140,19 @@ def test_tellings_keep_what_they_came_to(request_: SentRequest | None) -> None:
     assert not named(left)
     assert (left.number, left.status, left.state) == (2, 200, DeliveryState.DELIVERED)
     assert (left.request is None) == (request_ is None)
+
+
+def test_rows_of_a_forgotten_person_keep_their_sums_and_lead_nowhere() -> None:
+    def row(**more: Any) -> Fact:
+        day = date(2026, 3, 1)
+        return Fact(
+            position=1, ordinal=0, kind=FactKind.CLICK, product="game", at_ms=1, received_at_ms=1, day=day, own_day=day,
+            about=1, handles=(1, 2), **more,
+        )  # fmt: skip
+
+    people = [Forgotten("other", ("d1",), ("t1",)), Forgotten("game", ("d1",), ("t1",))]
+    left = scrub.fact(row(device="d1", amount_minor=7), people)
+    assert (left.device, left.handles, left.amount_minor) == (forgotten("game", "d1"), (), 7)
+    assert scrub.fact(row(touch="t1"), people).handles == ()
+    for other in (row(device="d2", touch="t1"), row(touch="t2")):
+        assert scrub.fact(other, people) == other

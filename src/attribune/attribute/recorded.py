@@ -46,8 +46,8 @@ def take(turn: Turn, record: Record, stood: Iterable[Stood]) -> None:
 
 
 def _conversion(turn: Turn, outcome: Attribution, payload: bytes) -> None:
-    if outcome.device is not None:
-        turn.desk.put_conversion(outcome.device, outcome.conversion, payload)
+    assert outcome.device is not None, "a device made every conversion"
+    turn.desk.put_conversion(outcome.device, outcome.conversion, payload)
     before, now = outcome.previous, outcome.credit
     if before and (now is None or before.touch != now.touch):
         turn.desk.free_touch(before.touch, outcome.conversion)
