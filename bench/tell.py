@@ -217,6 +217,10 @@ class PostHouse:
         """How many of a partner's were told."""
         return self.outbox.counts().get(PostbackId(partner), {}).get(DeliveryState.DELIVERED, 0)
 
+    def journaled(self) -> int:
+        """How many were told, as the role itself counts: asking the outbox costs it as much as many deliveries."""
+        return int(self.role.state().get("counters", {}).get("delivered", 0))
+
     def close(self) -> None:
         """Stop, and remove everything."""
         self._stop.set()
@@ -250,8 +254,10 @@ def ours(port: int, count: int) -> dict[str, float]:
     house.decide("acme", range(count))
     begun = time.perf_counter()
     house.begin()
-    while house.delivered("acme") < count:
+    while house.journaled() < count:
         time.sleep(0.02)
+    while house.delivered("acme") < count:
+        time.sleep(0.005)
     took = time.perf_counter() - begun
     house.close()
     return {"per_s": count / took}

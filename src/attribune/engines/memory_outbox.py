@@ -105,7 +105,7 @@ class MemoryOutbox:
         return [row for row in self._of(postback) if row.since_ms <= until_ms][:limit]
 
     def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[Related]]:
-        """Every row of a postback about some subjects, in order."""
+        """Every row of a postback about some subjects, in order; nothing of a subject that has but one."""
         found: dict[str, list[Related]] = {}
         for row in self._rows.values():
             one = row.planned
@@ -114,7 +114,7 @@ class MemoryOutbox:
                     one.id, one.outcome_id, one.trigger, one.copy, row.state, row.tries
                 )
                 found.setdefault(one.subject, []).append(related)
-        return found
+        return {subject: rows for subject, rows in found.items() if len(rows) > 1}
 
     def conversions(self, wanted: Collection[ConversionId]) -> dict[ConversionId, int]:
         """When conversions happened that are known. Milliseconds, UTC."""

@@ -53,6 +53,12 @@ class SqlView:
 
     def __init__(self, view: View, url_or_path: str | Path, *, is_reader: bool = False) -> None:
         self._view = view
+        table = view.position.name
+        # Prepared once: building a statement costs more than running it.
+        self._moved = sa.text(
+            f"UPDATE {table} SET position = :position WHERE id = {_ONLY_ROW} AND position < :position"
+        )
+        self._stands = sa.text(f"SELECT position FROM {table}")
         #: Statements in the database's own words.
         self._compiled: dict[sa.TextClause, sa.Compiled] = {}
         text = str(url_or_path)
@@ -125,7 +131,7 @@ class SqlView:
 
     def position(self) -> Position:
         """Up to which entry the view is complete."""
-        rows = self.rows(sa.select(self._view.position.c.position))
+        rows = self.rows(self._stands)
         return Position(rows[0][0]) if rows else START
 
     def close(self) -> None:
@@ -154,11 +160,7 @@ class SqlView:
 
     def _move(self, connection: sa.Connection, position: Position) -> None:
         table = self._view.position
-        moved = connection.execute(
-            table.update()
-            .where(table.c.id == _ONLY_ROW, table.c.position < position)
-            .values(position=position)
-        )
+        moved = connection.execute(self._moved, {"position": position})
         if not moved.rowcount and not connection.execute(sa.select(table.c.id)).first():
             connection.execute(table.insert().values(id=_ONLY_ROW, position=position))
 

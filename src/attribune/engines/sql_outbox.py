@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -75,7 +76,7 @@ _by_device: Final = sa.Index(
     sqlite_where=_deliveries.c.state == _WAITING,
     postgresql_where=_deliveries.c.state == _WAITING,
 )
-_attempts: Final = sa.Table(
+sa.Table(
     "attempts",
     _tables,
     sa.Column("delivery", sa.Text, primary_key=True),
@@ -88,19 +89,19 @@ _attempts: Final = sa.Table(
     sa.Column("state", sa.SmallInteger, nullable=False),
     sa.Column("reason", sa.Text),
 )
-_conversions: Final = sa.Table(
+sa.Table(
     "conversions",
     _tables,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
 )
-_transactions: Final = sa.Table(
+sa.Table(
     "transactions",
     _tables,
     sa.Column("digest", sa.LargeBinary, primary_key=True),
     sa.Column("place", sa.BigInteger, nullable=False),
 )
-_not_sharing: Final = sa.Table(
+sa.Table(
     "not_sharing", _tables, sa.Column("digest", sa.LargeBinary, primary_key=True)
 )
 _VIEW: Final = View("outbox", position_table("outbox_position", _tables))
@@ -122,7 +123,28 @@ DUE_IN_ORDER: Final = sa.text(
     " AND b.state = 0 AND b.number < d.number)"
     " ORDER BY d.due_at_ms, d.number LIMIT :limit"
 )
+
+def _among(query: str) -> sa.TextClause:
+    """A question about many keys, ``:wanted``."""
+    return sa.text(query).bindparams(sa.bindparam("wanted", expanding=True))
+
+
 # Prepared once: building a statement costs more than running it.
+_ABOUT: Final = _among(
+    "SELECT d.subject, d.id, d.outcome_id, d.trigger, d.copy, d.state, d.tries FROM deliveries d"
+    " WHERE d.subject IN :wanted AND d.postback = :postback AND EXISTS (SELECT 1 FROM deliveries b"
+    " WHERE b.subject = d.subject AND b.postback = d.postback AND b.number <> d.number) ORDER BY d.number"
+)
+_CONVERSIONS: Final = _among("SELECT id, at_ms FROM conversions WHERE id IN :wanted")
+_TRANSACTIONS: Final = _among("SELECT digest, place FROM transactions WHERE digest IN :wanted")
+_NOT_SHARING: Final = _among("SELECT digest FROM not_sharing WHERE digest IN :wanted")
+_STATES_OF: Final = _among("SELECT id, state, tries FROM deliveries WHERE id IN :wanted")
+_ATTEMPTS: Final = _among(
+    "SELECT * FROM attempts WHERE delivery IN :wanted ORDER BY delivery, number"
+)
+_OF_THE_FORGOTTEN: Final = _among(
+    "SELECT id FROM deliveries WHERE id IN :wanted AND device LIKE 'forgotten:%'"
+)
 _plan: Final = sa.text(
     "INSERT INTO deliveries (id, postback, partner, product, device, outcome_id, revision, trigger, subject, copy, place, undoes,"
     " at_ms, state, tries, due_at_ms, since_ms) VALUES (:id, :postback, :partner, :product, :device, :outcome_id, :revision, :trigger,"
@@ -148,12 +170,10 @@ _forget_answers: Final = sa.text(
 )
 #: What came of a request that was under way when its person was forgotten.
 _forget_sent: Final = sa.text(
-    "UPDATE deliveries SET poll_url = NULL, method = '', url = '', body = ''"
-    " WHERE id = :delivery AND url <> '' AND device LIKE 'forgotten:%'"
+    "UPDATE deliveries SET poll_url = NULL, method = '', url = '', body = '' WHERE id = :delivery AND url <> ''"
 )
 _forget_came: Final = sa.text(
-    "UPDATE attempts SET answer = '', error = NULL"
-    " WHERE delivery IN (SELECT id FROM deliveries WHERE id = :delivery AND device LIKE 'forgotten:%')"
+    "UPDATE attempts SET answer = '', error = NULL WHERE delivery = :delivery"
 )
 _settled: Final = sa.text(
     "UPDATE deliveries SET state = :state, due_at_ms = 0, reason = :reason WHERE id = :delivery"
@@ -187,6 +207,10 @@ class SqlOutbox(SqlView):
         with self.writing(position) as connection:
             for statement, rows in _writes(page):
                 self.many(connection, statement, rows)
+            tried = [one.delivery for one in page.came if isinstance(one, Attempt)]
+            late = self._of_the_forgotten(connection, tried)
+            self.many(connection, _forget_sent, late)
+            self.many(connection, _forget_came, late)
 
     def due(
         self, postback: PostbackId, now_ms: int, limit: int, *, in_order: bool
@@ -217,48 +241,30 @@ class SqlOutbox(SqlView):
         return [_row(found) for found in self.rows(query)]
 
     def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[Related]]:
-        """Every row of a postback about some subjects, in order."""
-        c = _deliveries.c
+        """Every row of a postback about some subjects, in order; nothing of a subject that has but one."""
         found: dict[str, list[Related]] = {}
-        for subject, id_, outcome_id, trigger, copy, state, tries in self._found(
-            subjects,
-            lambda some: (
-                sa.select(c.subject, c.id, c.outcome_id, c.trigger, c.copy, c.state, c.tries)
-                .where(c.subject.in_(some), c.postback == postback)
-                .order_by(c.number)
-            ),
-        ):
+        rows = self._found(subjects, _ABOUT, {"postback": postback})
+        for subject, id_, outcome_id, trigger, copy, state, tries in rows:
             row = Related(id_, outcome_id, _TRIGGERS[trigger], copy, _STATES[state], tries)
             found.setdefault(subject, []).append(row)
         return found
 
     def conversions(self, wanted: Collection[ConversionId]) -> dict[ConversionId, int]:
         """When conversions happened that are known. Milliseconds, UTC."""
-        c = _conversions.c
-        return dict(
-            self._found(wanted, lambda some: sa.select(c.id, c.at_ms).where(c.id.in_(some)))
-        )
+        return {ConversionId(id_): at_ms for id_, at_ms in self._found(wanted, _CONVERSIONS)}
 
     def transactions(self, wanted: Collection[bytes]) -> dict[bytes, Position]:
         """Where the newest outcome of a transaction's event stands, of those that are known."""
-        c = _transactions.c
-        found = self._found(
-            wanted, lambda some: sa.select(c.digest, c.place).where(c.digest.in_(some))
-        )
+        found = self._found(wanted, _TRANSACTIONS)
         return {bytes(digest): Position(place) for digest, place in found}
 
     def not_sharing(self, wanted: Collection[bytes]) -> set[bytes]:
         """Those of some devices (by digest) whose people do not let partners be told."""
-        c = _not_sharing.c
-        found = self._found(wanted, lambda some: sa.select(c.digest).where(c.digest.in_(some)))
-        return {bytes(row[0]) for row in found}
+        return {bytes(digest) for (digest,) in self._found(wanted, _NOT_SHARING)}
 
     def states(self, wanted: Collection[DeliveryId]) -> dict[DeliveryId, tuple[DeliveryState, int]]:
         """The state of some deliveries and how often each was tried, of those that are known."""
-        c = _deliveries.c
-        found = self._found(
-            wanted, lambda some: sa.select(c.id, c.state, c.tries).where(c.id.in_(some))
-        )
+        found = self._found(wanted, _STATES_OF)
         return {DeliveryId(id_): (_STATES[state], tries) for id_, state, tries in found}
 
     def log(self, wanted: LogQuestion) -> list[Logged]:
@@ -268,14 +274,7 @@ class SqlOutbox(SqlView):
         rows = self.rows(query)
         attempts: dict[str, list[Attempt]] = {row.id: [] for row in rows}
         postbacks = {row.id: row.postback for row in rows}
-        c = _attempts.c
-        found = self._found(
-            list(attempts),
-            lambda some: (
-                sa.select(_attempts).where(c.delivery.in_(some)).order_by(c.delivery, c.number)
-            ),
-        )
-        for one in found:
+        for one in self._found(list(attempts), _ATTEMPTS):
             attempts[one.delivery].append(_read_attempt(one, postbacks[one.delivery]))
         return [Logged(number=row.number, row=_row(row), attempts=attempts[row.id]) for row in rows]
 
@@ -288,13 +287,29 @@ class SqlOutbox(SqlView):
             counts.setdefault(PostbackId(postback), {})[_STATES[state]] = count
         return counts
 
+    def _of_the_forgotten(
+        self, connection: sa.Connection, ids: list[DeliveryId]
+    ) -> list[tuple[str]]:
+        """Those of some deliveries whose person is forgotten."""
+        return [
+            (id_,)
+            for some in _chunks(ids)
+            for (id_,) in connection.execute(_OF_THE_FORGOTTEN, {"wanted": some})
+        ]
+
     def _found(
-        self, wanted: Collection[K], query: Callable[[list[K]], sa.Select[Any]]
+        self,
+        wanted: Collection[Any],
+        query: sa.TextClause,
+        values: Mapping[str, Any] = MappingProxyType({}),
     ) -> Iterator[Any]:
         """What a query finds of many keys, some at a time."""
-        keys = list(wanted)
-        for start in range(0, len(keys), _CHUNK):
-            yield from self.rows(query(keys[start : start + _CHUNK]))
+        for some in _chunks(list(wanted)):
+            yield from self.rows(query, {**values, "wanted": some})
+
+
+def _chunks(keys: list[K]) -> Iterator[list[K]]:
+    return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))
 
 
 def _conditions(wanted: LogQuestion) -> Iterator[sa.ColumnElement[bool]]:
@@ -326,9 +341,6 @@ def _writes(page: OutboxPage) -> Iterator[tuple[sa.TextClause, list[tuple[Any, .
     hashes = [(forgotten(*who), *who) for who in page.forgotten]
     yield _forget, hashes
     yield _forget_answers, [(product, hash_) for hash_, product, _ in hashes]
-    late = [(one.delivery,) for one in page.came if isinstance(one, Attempt)]
-    yield _forget_sent, late
-    yield _forget_came, late
     yield _again, [(at_ms, id_) for id_, at_ms in page.again.items()]
     yield _converted, list(page.conversions.items())
     yield _transacted, list(page.transactions.items())

@@ -52,7 +52,7 @@ class Outbox(Protocol):
         ...
 
     def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[Related]]:
-        """Every row of a postback about some subjects (see ``Planned.subject``), in order."""
+        """Every row of a postback about some subjects (see ``Planned.subject``), in order; nothing of a subject that has but one."""
         ...
 
     def conversions(self, wanted: Collection[ConversionId]) -> dict[ConversionId, int]:

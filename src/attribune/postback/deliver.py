@@ -25,6 +25,8 @@ CONNECT_WAIT_S: Final = 5.0
 #: Answers that mean *later*, beside those of 500 and more.
 _LATER: Final = frozenset({408, 425, 429})
 _CHUNK_BYTES: Final = 65_536
+#: What goes with every request, unless the request itself says otherwise.
+_HEADERS: Final = {"accept-encoding": "identity", "user-agent": "Attribune"}
 
 
 class Came(StrEnum):
@@ -58,13 +60,16 @@ def judge(answer: Answer, success: Success) -> Came:
     """What an answer means, by the partner's own words."""
     if answer.status is None:
         return Came.REFUSED if answer.is_final else Came.FAILED
-    body = answer.body.decode(errors="replace")
-    if success.repeated and re.search(success.repeated, body):
+    if success.repeated and re.search(success.repeated, _text(answer)):
         return Came.REPEATED
     if answer.status in success.status:
-        is_wanted = success.body is None or re.search(success.body, body)
+        is_wanted = success.body is None or re.search(success.body, _text(answer))
         return Came.DELIVERED if is_wanted else Came.REFUSED
     return Came.FAILED if answer.status >= 500 or answer.status in _LATER else Came.REFUSED
+
+
+def _text(answer: Answer) -> str:
+    return answer.body.decode(errors="replace")
 
 
 class Deliverer:
@@ -87,7 +92,12 @@ class Deliverer:
         connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=0)
         timeout = aiohttp.ClientTimeout(total=self._wait_s, sock_connect=CONNECT_WAIT_S)
         self._session = aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False, trust_env=False
+            headers=_HEADERS,
+            connector=connector,
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),  # what one partner sets is not carried on
+            auto_decompress=False,
+            trust_env=False,
         )
         return self
 
@@ -114,12 +124,11 @@ class Deliverer:
         host = url.host or ""
         if _is_address(host):  # these are not resolved
             check(host, host, self._allowed)
-        headers = {"accept-encoding": "identity", "user-agent": "Attribune", **request.headers}
         async with self._session.request(
             request.method,
             url,
             data=request.body or None,
-            headers=headers,
+            headers=request.headers,
             allow_redirects=False,
         ) as answer:
             return answer.status, await _read(answer), _retry_after_s(answer)

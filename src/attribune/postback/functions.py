@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
@@ -24,6 +25,8 @@ _HOUR_MS: Final = 3_600_000
 #: The directives that a time may be written with; all of them give digits or separators.
 _FORMAT: Final = re.compile(r"(?:%[YmdHMSfyj]|[-/.:_ TZ,]|%%)+\Z")
 _DIGITS_MAX: Final = 12
+#: Moments of which the words are remembered.
+_MOMENTS_KEPT: Final = 4096
 
 
 class Function(NamedTuple):
@@ -64,8 +67,15 @@ def _digest(name: str) -> _Deed:
     ).hexdigest()
 
 
-def _moment(value: Value) -> datetime:
-    return datetime.fromtimestamp(int(value) / 1000, UTC)
+def _moment(value: Value, how: str) -> str:
+    at_ms = int(value)
+    return _written(at_ms if "%f" in how else at_ms - at_ms % 1000, how)
+
+
+@lru_cache(maxsize=_MOMENTS_KEPT)
+def _written(at_ms: int, how: str) -> str:
+    """A moment in words; what is told together mostly happened within a few seconds."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime(how)
 
 
 def _rounded(value: Value, digits: str) -> Value:
@@ -115,7 +125,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "iso": Function(
         _MOMENTS,
         Shape.TEXT,
-        lambda v, _: _moment(v).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        lambda v, _: _moment(v, "%Y-%m-%dT%H:%M:%SZ"),
         "Such as 2026-03-01T12:00:00Z.",
     ),
     "hour": Function(
@@ -127,7 +137,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "format": Function(
         _MOMENTS,
         Shape.TEXT,
-        lambda v, how: _moment(v).strftime(how),
+        _moment,
         "As written, in UTC: format:%Y-%m-%d.",
         _FORMAT,
     ),

@@ -126,7 +126,8 @@ class Outgoings:
                 f"the event that it undoes, entry {one.undoes}, is no longer in the journal"
             )
         deed = _deed(row, outcome, spoken.postback)
-        values = {**telling(outcome, deed, looked).values, "delivery_id": one.id}
+        values = telling(outcome, deed, looked).values
+        values["delivery_id"] = one.id
         values = self._may_hear(values, deed, spoken)
 
         def made(prepared: Prepared) -> Request | Skipped:

@@ -169,12 +169,15 @@ def _values(
         "reason": outcome.cause.reason or outcome.cause.kind if outcome.cause else None,
     }
     values |= _of_kind(outcome, looked)
-    values |= _of_record(looked.record)
+    if looked.record is not None:
+        values |= _of_record(looked.record)
     if credit is None:
         return values
     values |= _of_credit(credit)
     touch = looked.touches.get(credit.touch)
-    return values | (_named("extra", touch.extra) if touch else {})
+    if touch is not None:
+        values |= _named("extra", touch.extra)
+    return values
 
 
 def _of_kind(outcome: Attribution | CreditedEvent, looked: Looked) -> dict[str, Value | None]:
@@ -217,9 +220,7 @@ def _of_credit(credit: Credit) -> dict[str, Value | None]:
     }
 
 
-def _of_record(record: Open | Event | None) -> dict[str, Value | None]:
-    if record is None:
-        return {}
+def _of_record(record: Open | Event) -> dict[str, Value | None]:
     values: dict[str, Value | None] = {"ip": record.ip, "user_agent": record.user_agent}
     device = record.device
     if device is not None:

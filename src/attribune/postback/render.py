@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus, urlsplit
 
@@ -26,6 +27,8 @@ from attribune.postback.template import Template, allowed, read
 
 #: Longest address that is sent; longer ones are refused by many servers.
 URL_CHARACTERS_MAX: Final = 8000
+#: Values of which the encoded form is remembered.
+_QUOTED_KEPT: Final = 4096
 _SETTING: Final = "setting."
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -374,12 +377,18 @@ def _named_in_query(field: _Field) -> _Field:
 
 def _in_path(value: str) -> str:
     """As one piece of a path: a value can neither add a piece nor climb."""
-    return quote(value, safe="") if value not in {".", ".."} else value.replace(".", "%2E")
+    return _quoted(value) if value not in {".", ".."} else value.replace(".", "%2E")
 
 
 def _in_query(value: str) -> str:
     # Most values are plain, and seeing that costs a tenth of quoting them.
-    return value if _PLAIN.match(value) else quote(value, safe="")
+    return value if _PLAIN.match(value) else _quoted(value)
+
+
+@lru_cache(maxsize=_QUOTED_KEPT)
+def _quoted(value: str) -> str:
+    """A value percent-encoded; names of campaigns come again and again."""
+    return quote(value, safe="")
 
 
 def _in_header(value: str) -> str:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from attribune.model.errors import Invalid
 from attribune.postback.dialects import BRANCH_LINK, SPEECH, Dialect, Speech
 from attribune.postback.functions import Function, Value, said, step
-from attribune.postback.macros import Macro, Reach, Shape, macro, reaches
+from attribune.postback.macros import Reach, Shape, macro, reaches
 
 #: Longest template, and the most macros in it.
 CHARACTERS_MAX: Final = 8192
@@ -25,13 +25,13 @@ Quote = Callable[[str], str]
 class _Choice(NamedTuple):
     """One macro and what its value goes through."""
 
-    macro: Macro
+    name: str
     steps: tuple[tuple[Function, str], ...]
     shape: Shape
 
     def value(self, values: Mapping[str, Value | None]) -> str | None:
         """What is said, or None when there is nothing."""
-        value = values.get(self.macro.name)
+        value = values.get(self.name)
         if value is None or value == "":
             return None
         for function, argument in self.steps:
@@ -69,6 +69,13 @@ class Template(NamedTuple):
 
     def fill(self, values: Mapping[str, Value | None], quote: Quote = str) -> Filled:
         """Put values in. What was written in the template stays as it is; only values are quoted."""
+        if len(self.parts) == 1:
+            # Most templates are one value, or none at all.
+            alone = self.parts[0]
+            if isinstance(alone, str):
+                return Filled(alone, ())
+            value = alone.value(values)
+            return Filled("", (alone.written,)) if value is None else Filled(quote(value), ())
         text: list[str] = []
         absent: list[str] = []
         for part in self.parts:
@@ -86,7 +93,7 @@ class Template(NamedTuple):
     def macros(self) -> frozenset[str]:
         """The names of all macros that it may use."""
         slots = (part for part in self.parts if isinstance(part, Slot))
-        return frozenset(choice.macro.name for slot in slots for choice in slot.choices)
+        return frozenset(choice.name for slot in slots for choice in slot.choices)
 
 
 def allowed(values: Mapping[str, Value | None], limit: Reach) -> dict[str, Value | None]:
@@ -148,7 +155,7 @@ def _choice(written: str, speech: Speech) -> _Choice:
         function = step(called.strip(), argument if colon else None, shape)
         steps.append((function, argument))
         shape = function.gives
-    return _Choice(found, tuple(steps), shape)
+    return _Choice(found.name, tuple(steps), shape)
 
 
 def _ours(name: str, speech: Speech) -> str:

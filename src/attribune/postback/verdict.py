@@ -23,7 +23,8 @@ def attempt(
     ``chance`` is 0 to 65,535.
     """
     row, one = outgoing.row, outgoing.row.planned
-    state, reason, next_at_ms, ask = _came(outgoing, answer, data, now_ms, chance)
+    came = judge(answer, data.success)
+    state, reason, next_at_ms, ask = _state(outgoing, answer, came, data, now_ms, chance)
     body = answer.body[: 4 * ANSWER_CHARACTERS_MAX].decode(errors="replace")
     made = Attempt(
         delivery=one.id,
@@ -40,16 +41,17 @@ def attempt(
         poll_url=ask,
         request=outgoing.shown,
     )
-    return made, judge(answer, data.success) is Came.FAILED
+    return made, came is Came.FAILED
 
 
-_Came = tuple[DeliveryState, str | None, int | None, str | None]
+_State = tuple[DeliveryState, str | None, int | None, str | None]
 
 
-def _came(outgoing: Outgoing, answer: Answer, data: PartnerData, now_ms: int, chance: int) -> _Came:
+def _state(
+    outgoing: Outgoing, answer: Answer, came: Came, data: PartnerData, now_ms: int, chance: int
+) -> _State:
     """State, reason, when it is sent again, and where the partner is asked later."""
     row = outgoing.row
-    came = judge(answer, data.success)
     if came is Came.FAILED:
         return _failed(row.since_ms, row.tries + 1, answer, now_ms, chance, row.poll_url)
     if came is Came.REFUSED:
@@ -66,7 +68,7 @@ def _came(outgoing: Outgoing, answer: Answer, data: PartnerData, now_ms: int, ch
     return DeliveryState.WAITING, "the partner decides later", now_ms + poll_wait_ms(0), ask
 
 
-def _decided(outgoing: Outgoing, body: str, poll: Poll, now_ms: int) -> _Came:
+def _decided(outgoing: Outgoing, body: str, poll: Poll, now_ms: int) -> _State:
     """What a partner that was asked says that it decided."""
     refused = re.search(poll.refused, body)
     if refused:
@@ -84,7 +86,7 @@ def _decided(outgoing: Outgoing, body: str, poll: Poll, now_ms: int) -> _Came:
 
 def _failed(
     since_ms: int, failures: int, answer: Answer, now_ms: int, chance: int, ask: str | None
-) -> _Came:
+) -> _State:
     why = answer.error or f"the partner answered {answer.status}"
     if now_ms - since_ms > GIVE_UP_MS:
         return DeliveryState.GAVE_UP, f"tried for 3 days; {why}", None, None
