@@ -53,12 +53,15 @@ class SqlView:
 
     def __init__(self, view: View, url_or_path: str | Path, *, is_reader: bool = False) -> None:
         self._view = view
-        table = view.position.name
-        # Prepared once: building a statement costs more than running it.
-        self._moved = sa.text(
-            f"UPDATE {table} SET position = :position WHERE id = {_ONLY_ROW} AND position < :position"
+        # Made once: making a statement costs more than running it.
+        table = view.position
+        given = sa.bindparam("given")
+        self._moved = (
+            table.update()
+            .where(table.c.id == _ONLY_ROW, table.c.position < given)
+            .values(position=given)
         )
-        self._stands = sa.text(f"SELECT position FROM {table}")
+        self._stands = sa.select(table.c.position)
         #: Statements in the database's own words.
         self._compiled: dict[sa.TextClause, sa.Compiled] = {}
         text = str(url_or_path)
@@ -160,7 +163,7 @@ class SqlView:
 
     def _move(self, connection: sa.Connection, position: Position) -> None:
         table = self._view.position
-        moved = connection.execute(self._moved, {"position": position})
+        moved = connection.execute(self._moved, {"given": position})
         if not moved.rowcount and not connection.execute(sa.select(table.c.id)).first():
             connection.execute(table.insert().values(id=_ONLY_ROW, position=position))
 

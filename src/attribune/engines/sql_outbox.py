@@ -101,9 +101,7 @@ sa.Table(
     sa.Column("digest", sa.LargeBinary, primary_key=True),
     sa.Column("place", sa.BigInteger, nullable=False),
 )
-sa.Table(
-    "not_sharing", _tables, sa.Column("digest", sa.LargeBinary, primary_key=True)
-)
+sa.Table("not_sharing", _tables, sa.Column("digest", sa.LargeBinary, primary_key=True))
 _VIEW: Final = View("outbox", position_table("outbox_position", _tables))
 
 # In statements written as text 0 is the state of what waits.
@@ -123,6 +121,7 @@ DUE_IN_ORDER: Final = sa.text(
     " AND b.state = 0 AND b.number < d.number)"
     " ORDER BY d.due_at_ms, d.number LIMIT :limit"
 )
+
 
 def _among(query: str) -> sa.TextClause:
     """A question about many keys, ``:wanted``."""
