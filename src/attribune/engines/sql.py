@@ -55,7 +55,7 @@ class SqlView:
         self._view = view
         # Made once: making a statement costs more than running it.
         table = view.position
-        given = sa.bindparam("given")
+        given: sa.BindParameter[int] = sa.bindparam("given")
         self._moved = (
             table.update()
             .where(table.c.id == _ONLY_ROW, table.c.position < given)
