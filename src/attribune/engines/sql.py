@@ -20,6 +20,9 @@ from attribune.model.ids import START, Position
 
 #: How long a reader or the writer waits for the file. Milliseconds.
 BUSY_MS: Final = 5000
+#: SQLite: memory for pages that the writer keeps, and pages in the log before they are written home.
+_CACHE_KIB: Final = 32_768
+_WAL_PAGES: Final = 8000
 _ONLY_ROW: Final = 1
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -207,6 +210,9 @@ class SqlView:
         else:
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = NORMAL")
+            # Keys are hashes, so a batch touches pages everywhere: keep them, and write each home seldom.
+            cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            cursor.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
             # What is deleted or replaced is overwritten with zeros: who is forgotten is not read in free pages.
             cursor.execute("PRAGMA secure_delete = ON")
         cursor.close()

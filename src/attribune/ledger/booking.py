@@ -76,26 +76,32 @@ class Booking(TakingBack):
         why = Why("expired", "not_qualified", at_ms)
         self._strip_offer(key, known, offer, why)
 
-    def _book(self, told: Told, fits: list[Fit]) -> None:
+    def _book(self, told: Told, fits: tuple[Fit, ...]) -> None:
         """Book an outcome of which nothing stands."""
-        priced = [self._priced(told, fit) for fit in fits]
         known = known_of(told)
-        if any(one is None for one in priced):
+        priced: list[Priced] = []
+        for fit in fits:
+            one = self._priced(told, fit)
+            if one is not None:
+                priced.append(one)
+        if len(priced) < len(fits):
             self._keep(told.key, replace(known, is_held=True))
             self._bear(told)
             return
-        self._keep(told.key, known)
+        asking = [one.fit.terms for one in priced if one.fit.terms.condition is not None]
+        if asking:
+            self._keep(told.key, known)
         booked: list[Booked] = []
         for one in priced:
-            assert one is not None, "looked at above"
             booked += self._grant(told, one)
-        # What it counts for as a deed was kept meanwhile.
-        standing = self._known(told.key)
-        assert standing is not None, "kept above"
-        self._keep(told.key, standing.with_booked((*standing.booked, *booked)))
-        for one in priced:
-            if one is not None and one.fit.terms.condition is not None:
-                self._look_again(told, one.fit.terms)
+        if asking:
+            # What it counts for as a deed was kept meanwhile.
+            standing = self._known(told.key)
+            assert standing is not None, "kept above"
+            known = standing
+        self._keep(told.key, known.with_booked(tuple(booked)))
+        for terms in asking:
+            self._look_again(told, terms)
         self._bear(told)
         self._undo_borne(told)
 
@@ -144,11 +150,7 @@ class Booking(TakingBack):
         if is_waiting:
             assert terms.condition is not None, "it waits for one"
             due = qualify.expires_ms(terms.condition, told.at_ms, self._desk.meta.now_ms)
-        about = about_told(told)._replace(
-            rate=priced.rate,
-            rate_day=told.day.isoformat() if priced.rate else "",
-            lost=priced.fit.lost,
-        )
+        about = about_told(told, priced.rate, priced.fit.lost)
         deal = terms.deals[number]
         grant = Grant(
             terms=terms,

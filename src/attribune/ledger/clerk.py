@@ -114,6 +114,8 @@ class Clerk:
         if not self._has_room(ladder, grant):
             return []
         own = self._earn(about, ladder, grant)
+        if not grant.terms.levels:
+            return [own]
         found = [own]
         above = ancestors(self._agreed.parents, grant.partner, len(grant.terms.levels))
         for level, partner in enumerate(above, 1):
@@ -183,7 +185,8 @@ class Clerk:
             is_waiting=grant.is_waiting,
         )
         line = self._write(about, booked, LineKind.EARN, first, state, grant.due_ms)
-        self._retier(about, booked, deltas[1:], Why("", "retier", about.at_ms))
+        if len(deltas) > 1:
+            self._retier(about, booked, deltas[1:], Why("", "retier", about.at_ms))
         return replace(booked, lines=(line,))
 
     def _reverse(self, about: About, booked: Booked, why: Why) -> None:

@@ -68,7 +68,7 @@ def is_same(told: Told, known: Known) -> bool:
     )
 
 
-def about_told(told: Told) -> About:
+def about_told(told: Told, rate: str, lost: tuple[str, ...]) -> About:
     """What a line says of an outcome that was just told."""
     return About(
         key=told.key,
@@ -79,6 +79,9 @@ def about_told(told: Told) -> About:
         revenue_minor=told.revenue_minor,
         revenue_currency=told.revenue_currency,
         transaction_id=told.transaction_id,
+        rate=rate,
+        rate_day=told.day.isoformat() if rate else "",
+        lost=lost,
     )
 
 
