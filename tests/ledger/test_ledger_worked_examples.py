@@ -35,6 +35,20 @@ def test_a_month_below_nothing_is_carried_over_or_forgotten(carry: str, owed: in
     assert books.problems() == []
 
 
+def test_what_comes_late_to_a_month_moves_the_one_that_carries_it() -> None:
+    """4,000 that are told late of March leave 6,000 to carry, so April's 15,000 pay 30 % of 9,000."""
+    books = Books()
+    books.offer(NGR.format(carry="revenue"))
+    books.event("march", "ngr", "-10000", at="2026-03-10")
+    books.event("april", "ngr", "15000", at="2026-04-10")
+    books.event("late", "ngr", "4000", at="2026-03-31", judged="2026-04-12")
+    assert books.earned() == 270_000
+    earned, moved = books.lines()[2:]
+    assert (earned.kind, earned.window, earned.amount_minor) == (LineKind.EARN, "2026-03", 0)
+    assert (moved.kind, moved.window, moved.amount_minor) == (LineKind.RETIER, "2026-04", 120_000)
+    assert books.problems() == []
+
+
 def test_what_is_carried_differs_when_the_percent_changes_between_months() -> None:
     """Carrying the base takes 30 % of it, carrying the commission what the month before left of it."""
     owed = {}

@@ -13,7 +13,6 @@ from attribune.ledger.told import Told
 from attribune.model.control import Change, Product
 from attribune.model.offer import OfferSet, RatesSet, Recruited
 
-
 #: Kinds of outcomes of which is remembered which offers fit; when there are more, all are looked up anew.
 _FITS_MAX: Final = 4096
 

@@ -75,10 +75,7 @@ def has_room(ladder: Ladder | None, window: str, share: Share) -> bool:
     """Whether a share may be added to a period without taking a slot beyond its most."""
     found = ladder.windows.get(window) if ladder is not None else None
     tally = _whole(found) if found is not None else {}
-    for slot, number in share:
-        if abs(tally.get(slot, 0) + number) > SLOT_MAX:
-            return False
-    return True
+    return all(abs(tally.get(slot, 0) + number) <= SLOT_MAX for slot, number in share)
 
 
 def total(deal: DealTerms, window: Window, carried: int = 0) -> int:
