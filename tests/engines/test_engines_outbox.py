@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +217,7 @@ def test_what_the_plan_remembers(open_outbox):
     outbox.fold(
         OutboxPage(
             conversions=many,
-            transactions={b"t1": Position(4)},
+            transactions={(b"t1", "e1"): Position(4), (b"t2", "e1"): Position(2)},
             sharing={b"d1": False, b"d2": True, b"d3": False},
         ),
         Position(5),
@@ -223,13 +225,14 @@ def test_what_the_plan_remembers(open_outbox):
     outbox.fold(
         OutboxPage(
             conversions={ConversionId("cv7"): 70},
-            transactions={b"t1": Position(6)},
+            transactions={(b"t1", "e1"): Position(6), (b"t1", "e2"): Position(5)},
             sharing={b"d3": True},
         ),
         Position(6),
     )
     assert outbox.conversions(list(many)) == many | {"cv7": 70}
-    assert outbox.transactions([b"t1", b"t2"]) == {b"t1": 6}
+    assert [outbox.bearing(one, 9) for one in (b"t1", b"t2", b"t3")] == [[5, 6], [2], []]
+    assert outbox.bearing(b"t1", 1) == [5]
     assert outbox.not_sharing([b"d1", b"d2", b"d3", b"d4"]) == {b"d1"}
 
 
@@ -244,6 +247,21 @@ def test_a_page_and_its_position_are_all_or_nothing(tmp_path: Path, monkeypatch)
         with pytest.raises(StoreUnavailable, match=r"the outbox .* disk I/O error"):
             outbox.fold(OutboxPage(planned=[planned("a")]), Position(2))
     assert (outbox.counts(), outbox.position()) == ({}, START)
+    outbox.close()
+
+
+def test_what_is_known_of_transactions_outlives_the_step_that_keeps_more_of_them(tmp_path: Path):
+    path = tmp_path / "outbox.db"
+    SqlOutbox(path).close()
+    with closing(sqlite3.connect(path)) as before, before:
+        before.execute("DROP TABLE transaction_events")
+        before.execute("CREATE TABLE transactions (digest BLOB PRIMARY KEY, place BIGINT NOT NULL)")
+        before.execute("INSERT INTO transactions VALUES (?, 4)", (b"t1",))
+        before.execute("UPDATE alembic_version SET version_num = '0001'")
+    outbox = SqlOutbox(path)
+    assert outbox.bearing(b"t1", 9) == [4]
+    outbox.fold(OutboxPage(transactions={(b"t1", "e1"): Position(6)}), Position(6))
+    assert outbox.bearing(b"t1", 9) == [4, 6]
     outbox.close()
 
 

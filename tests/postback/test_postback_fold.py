@@ -151,6 +151,37 @@ def test_the_newest_revision_of_a_transaction_is_what_a_refund_undoes() -> None:
     assert one.log()[-1].row.planned.undoes == second
 
 
+@pytest.mark.parametrize("in_one_page", [True, False])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_stranger_that_names_a_purchases_number_hides_no_refund(
+    in_one_page: bool, is_first: bool
+) -> None:
+    one = house()
+    bought = event("e1", transaction_id="t-1")
+    named = event(
+        "x1", name="level", transaction_id="t-1", device=DeviceId("stranger"), credit=None
+    )
+    for told in (named, bought) if is_first else (bought, named):
+        one.decide(told)
+        if not in_one_page:
+            one.fold()
+    one.decide(event("r1", name="refund", transaction_id="t-1"))
+    one.fold()
+    reversals = [row.row.planned for row in one.log() if row.row.planned.trigger == "reversal"]
+    assert [(row.partner, row.subject) for row in reversals] == [("acme", "e1")]
+
+
+def test_a_refund_takes_back_every_event_of_its_number() -> None:
+    one = house(postback(URL), postback(URL, id=PostbackId("all-1"), partner=None))
+    one.decide(event("e1", transaction_id="t-1"), event("e2", name="level", transaction_id="t-1"))
+    one.decide(event("r1", name="refund", transaction_id="t-1"))
+    one.fold()
+    rows = [row.row.planned for row in one.log() if row.row.planned.trigger == "reversal"]
+    told = {(row.postback, row.subject) for row in rows}
+    assert told == {(name, about) for name in ("acme-1", "all-1") for about in ("e1", "e2")}
+    assert len({row.id for row in rows}) == 4
+
+
 def test_reading_again_or_in_other_pieces_gives_the_same() -> None:
     one, other = house(), PostHouse(read_entries_max=1)
     for a_house in (one, other):

@@ -149,13 +149,24 @@ def test_a_refund_takes_back_the_event_that_it_names(name) -> None:
 
 def test_a_refund_that_moves_is_told_to_its_new_partner_only() -> None:
     """Who had the purchase is told that by the purchase's own correction."""
-    bought = event(record=RecordId("r0"), transaction_id="o1")
+
+    def bought(by: str | None) -> CreditedEvent:
+        brought = {"credit": credit(by)} if by else {}
+        return event(record=RecordId("r0"), transaction_id="o1", **brought)
+
     words = {"name": "refund", "transaction_id": "o1", "revision": 2}
     moved = event(credit=credit("new"), previous=credit("old"), **words)
-    assert told(moved, undone=bought) == [("new", Trigger.REVERSAL)]
-    assert told(event(previous=credit("old"), **words), undone=bought) == []
+    assert told(moved, undone=bought("new")) == [("new", Trigger.REVERSAL)]
+    assert told(event(previous=credit("old"), **words), undone=bought(None)) == []
     stays = event(credit=credit("old", "t9"), previous=credit("old"), **words)
-    assert told(stays, undone=bought) == []
+    assert told(stays, undone=bought("old")) == []
+
+
+def test_a_refund_is_told_to_who_had_the_purchase_whoever_is_credited_with_itself() -> None:
+    words = {"name": "refund", "transaction_id": "o1"}
+    bought = event(record=RecordId("r0"), transaction_id="o1", credit=credit("seller"))
+    for own in (credit("other"), None):
+        assert told(event(credit=own, **words), undone=bought) == [("seller", Trigger.REVERSAL)]
 
 
 def test_all_that_is_known_stands_under_its_macro() -> None:

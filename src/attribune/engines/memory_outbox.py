@@ -37,7 +37,7 @@ class MemoryOutbox:
         self._rows: dict[DeliveryId, OutboxRow] = {}
         self._attempts: dict[DeliveryId, list[Attempt]] = {}
         self._conversions: dict[ConversionId, int] = {}
-        self._transactions: dict[bytes, Position] = {}
+        self._transactions: dict[tuple[bytes, str], Position] = {}
         self._not_sharing: set[bytes] = set()
         self._position = START
 
@@ -120,9 +120,10 @@ class MemoryOutbox:
         """When conversions happened that are known. Milliseconds, UTC."""
         return {id_: self._conversions[id_] for id_ in wanted if id_ in self._conversions}
 
-    def transactions(self, wanted: Collection[bytes]) -> dict[bytes, Position]:
-        """Where the newest outcome of a transaction's event stands, of those that are known."""
-        return {one: self._transactions[one] for one in wanted if one in self._transactions}
+    def bearing(self, transaction: bytes, limit: int) -> list[Position]:
+        """Where the newest outcomes of up to ``limit`` events that bear a transaction (by digest) stand, in the journal's order."""
+        places = (place for (one, _), place in self._transactions.items() if one == transaction)
+        return sorted(places)[:limit]
 
     def not_sharing(self, wanted: Collection[bytes]) -> set[bytes]:
         """Those of some devices (by digest) whose people do not let partners be told."""

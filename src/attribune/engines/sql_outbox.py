@@ -96,9 +96,10 @@ sa.Table(
     sa.Column("at_ms", sa.BigInteger, nullable=False),
 )
 sa.Table(
-    "transactions",
+    "transaction_events",
     _tables,
     sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("record", sa.Text, primary_key=True),
     sa.Column("place", sa.BigInteger, nullable=False),
 )
 sa.Table("not_sharing", _tables, sa.Column("digest", sa.LargeBinary, primary_key=True))
@@ -135,7 +136,9 @@ _ABOUT: Final = _among(
     " WHERE b.subject = d.subject AND b.postback = d.postback AND b.number <> d.number) ORDER BY d.number"
 )
 _CONVERSIONS: Final = _among("SELECT id, at_ms FROM conversions WHERE id IN :wanted")
-_TRANSACTIONS: Final = _among("SELECT digest, place FROM transactions WHERE digest IN :wanted")
+_BEARING: Final = sa.text(
+    "SELECT place FROM transaction_events WHERE digest = :digest ORDER BY place LIMIT :limit"
+)
 _NOT_SHARING: Final = _among("SELECT digest FROM not_sharing WHERE digest IN :wanted")
 _STATES_OF: Final = _among("SELECT id, state, tries FROM deliveries WHERE id IN :wanted")
 _ATTEMPTS: Final = _among(
@@ -184,8 +187,8 @@ _converted: Final = sa.text(
     "INSERT INTO conversions (id, at_ms) VALUES (:id, :at_ms) ON CONFLICT (id) DO UPDATE SET at_ms = excluded.at_ms"
 )
 _transacted: Final = sa.text(
-    "INSERT INTO transactions (digest, place) VALUES (:digest, :place)"
-    " ON CONFLICT (digest) DO UPDATE SET place = excluded.place"
+    "INSERT INTO transaction_events (digest, record, place) VALUES (:digest, :record, :place)"
+    " ON CONFLICT (digest, record) DO UPDATE SET place = excluded.place"
 )
 _silence: Final = sa.text(
     "INSERT INTO not_sharing (digest) VALUES (:digest) ON CONFLICT (digest) DO NOTHING"
@@ -252,10 +255,10 @@ class SqlOutbox(SqlView):
         """When conversions happened that are known. Milliseconds, UTC."""
         return {ConversionId(id_): at_ms for id_, at_ms in self._found(wanted, _CONVERSIONS)}
 
-    def transactions(self, wanted: Collection[bytes]) -> dict[bytes, Position]:
-        """Where the newest outcome of a transaction's event stands, of those that are known."""
-        found = self._found(wanted, _TRANSACTIONS)
-        return {bytes(digest): Position(place) for digest, place in found}
+    def bearing(self, transaction: bytes, limit: int) -> list[Position]:
+        """Where the newest outcomes of up to ``limit`` events that bear a transaction (by digest) stand, in the journal's order."""
+        found = self.rows(_BEARING, {"digest": transaction, "limit": limit})
+        return [Position(place) for (place,) in found]
 
     def not_sharing(self, wanted: Collection[bytes]) -> set[bytes]:
         """Those of some devices (by digest) whose people do not let partners be told."""
@@ -342,7 +345,7 @@ def _writes(page: OutboxPage) -> Iterator[tuple[sa.TextClause, list[tuple[Any, .
     yield _forget_answers, [(product, hash_) for hash_, product, _ in hashes]
     yield _again, [(at_ms, id_) for id_, at_ms in page.again.items()]
     yield _converted, list(page.conversions.items())
-    yield _transacted, list(page.transactions.items())
+    yield _transacted, [(*bearer, place) for bearer, place in page.transactions.items()]
     yield _silence, [(digest,) for digest, shares in page.sharing.items() if not shares]
     yield _speak, [(digest,) for digest, shares in page.sharing.items() if shares]
 

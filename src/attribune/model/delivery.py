@@ -164,8 +164,8 @@ class OutboxPage(Struct, frozen=True, kw_only=True):
     again: dict[DeliveryId, int] = field(default_factory=dict)
     #: When conversions happened. Milliseconds, UTC.
     conversions: dict[ConversionId, int] = field(default_factory=dict)
-    #: Digest of a product's transaction → where the newest outcome of its event stands.
-    transactions: dict[bytes, Position] = field(default_factory=dict)
+    #: (Digest of a product's transaction, record of an event that bears it) → where the event's newest outcome stands.
+    transactions: dict[tuple[bytes, str], Position] = field(default_factory=dict)
     #: Digest of a product's device → whether its person lets partners be told.
     sharing: dict[bytes, bool] = field(default_factory=dict)
     #: Products' devices whose people were forgotten: what they were told with is emptied, and nothing more is told of them.

@@ -59,8 +59,8 @@ class Outbox(Protocol):
         """When conversions happened that are known. Milliseconds, UTC."""
         ...
 
-    def transactions(self, wanted: Collection[bytes]) -> dict[bytes, Position]:
-        """Where the newest outcome of a transaction's event stands, of those that are known."""
+    def bearing(self, transaction: bytes, limit: int) -> list[Position]:
+        """Where the newest outcomes of up to ``limit`` events that bear a transaction (by digest) stand, in the journal's order."""
         ...
 
     def not_sharing(self, wanted: Collection[bytes]) -> set[bytes]:

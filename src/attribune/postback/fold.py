@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from attribune.model.activity import Consent
 from attribune.model.codec import Record, decode
@@ -24,6 +25,8 @@ from attribune.postback.callbacks import callbacks
 from attribune.postback.looking import Looking
 from attribune.postback.plan import Deed, deed_for_all, deeds, first_trigger, outcome_id, takes_back
 
+#: Most events of one transaction that a refund takes back; what is more is a stranger's play.
+_BEARING_MAX: Final = 100
 #: What a consent's note calls it.
 _CONSENT = "consent"
 
@@ -107,18 +110,27 @@ class Fold:
     def _planned(
         self, place: Position, outcome: Attribution | CreditedEvent, page: OutboxPage
     ) -> Iterator[Planned]:
-        undoes = self._undoes(outcome, page)
-        undone = self._looking.outcome(undoes) if undoes is not None else None
-        if undone is not None and not takes_back(outcome, undone):
-            undoes = undone = None
-        is_undoing = undoes is not None
-        for deed in deeds(outcome, is_undoing=is_undoing):
+        undone = self._undone(outcome, page)
+        if not undone:
+            yield from self._told(place, outcome, None, None)
+        for undoes, one in undone:
+            yield from self._told(place, outcome, undoes, one)
+
+    def _told(
+        self,
+        place: Position,
+        outcome: Attribution | CreditedEvent,
+        undoes: Position | None,
+        undone: CreditedEvent | None,
+    ) -> Iterator[Planned]:
+        """Rows for what an outcome says, or for one of the events that it takes back."""
+        for deed in deeds(outcome, undone):
             assert deed.credit is not None, "only what is somebody's is told to a partner"
             for postback in self._postbacks.of(deed.credit.partner):
                 if _is_wanted(postback, deed, outcome, undone):
                     yield from self._rows(postback, deed, place, outcome, undoes, undone)
         for postback in self._postbacks.of(None):
-            deed = deed_for_all(outcome, is_undoing=is_undoing)
+            deed = deed_for_all(outcome, is_undoing=undone is not None)
             if _is_wanted(postback, deed, outcome, undone):
                 yield from self._rows(postback, deed, place, outcome, undoes, undone)
 
@@ -129,12 +141,12 @@ class Fold:
         place: Position,
         outcome: Attribution | CreditedEvent,
         undoes: Position | None,
-        undone: Attribution | CreditedEvent | None,
+        undone: CreditedEvent | None,
     ) -> Iterator[Planned]:
         about = outcome_id(outcome)
         for copy in range(self._copies(postback, deed, outcome)):
             yield Planned(
-                id=delivery_id(about, outcome.revision, deed, postback, copy),
+                id=delivery_id(about, outcome.revision, deed, postback, copy, undone),
                 postback=postback.id,
                 partner=deed.credit.partner if deed.credit else PartnerId(""),
                 product=outcome.product,
@@ -156,14 +168,26 @@ class Fold:
         touch = self._looking.touch(deed.credit) if deed.credit else None
         return len(callbacks(touch, deed.trigger, outcome, postback.events)) if touch else 0
 
-    def _undoes(self, outcome: Attribution | CreditedEvent, page: OutboxPage) -> Position | None:
-        """Where the event stands that a refund or chargeback undoes."""
+    def _undone(
+        self, outcome: Attribution | CreditedEvent, page: OutboxPage
+    ) -> list[tuple[Position, CreditedEvent]]:
+        """The events that a refund or chargeback undoes, oldest first, and where each stands.
+
+        All that bear its number, as the book does it: no stranger's event of the same number hides the purchase.
+        """
         if not isinstance(outcome, CreditedEvent) or outcome.name not in UNDOING:
-            return None
+            return []
         if outcome.transaction_id is None:
-            return None
+            return []
         key = transaction_digest(outcome.product, outcome.transaction_id)
-        return page.transactions.get(key) or self._outbox.transactions([key]).get(key)
+        places = self._outbox.bearing(key, _BEARING_MAX)
+        places += [place for (digest_, _), place in page.transactions.items() if digest_ == key]
+        found: dict[str, tuple[Position, CreditedEvent]] = {}
+        for place in sorted(places):
+            one = self._looking.outcome(place)
+            if isinstance(one, CreditedEvent) and takes_back(outcome, one):
+                found[one.record] = place, one  # as it was decided last
+        return list(found.values())
 
 
 def _forget(noted: Noted, page: OutboxPage) -> None:
@@ -172,9 +196,18 @@ def _forget(noted: Noted, page: OutboxPage) -> None:
         page.forgotten.append((noted.product, device))
 
 
-def delivery_id(about: str, revision: int, deed: Deed, postback: Postback, copy: int) -> DeliveryId:
-    """The same whenever the same is told: of (outcome, revision, trigger, postback)."""
+def delivery_id(
+    about: str,
+    revision: int,
+    deed: Deed,
+    postback: Postback,
+    copy: int,
+    undone: CreditedEvent | None,
+) -> DeliveryId:
+    """The same whenever the same is told: of (outcome, revision, trigger, postback), and of the event that is undone."""
     words = [about, str(revision), deed.trigger.value, postback.id]
+    if undone is not None:
+        words.append(undone.record)
     return DeliveryId(derived("dl", *words, *([str(copy)] if copy else [])))
 
 
@@ -205,4 +238,4 @@ def _remember(place: Position, outcome: Attribution | CreditedEvent, page: Outbo
         page.conversions[outcome.conversion] = outcome.at_ms
     elif outcome.transaction_id is not None and outcome.name not in UNDOING:
         key = transaction_digest(outcome.product, outcome.transaction_id)
-        page.transactions[key] = place
+        page.transactions[key, outcome.record] = place

@@ -125,7 +125,7 @@ class Outgoings:
             return Skipped(
                 f"the event that it undoes, entry {one.undoes}, is no longer in the journal"
             )
-        deed = _deed(row, outcome, spoken.postback)
+        deed = _deed(row, outcome, looked.undone, spoken.postback)
         values = telling(outcome, deed, looked).values
         values["delivery_id"] = one.id
         values = self._may_hear(values, deed, spoken)
@@ -220,15 +220,19 @@ def _was_told(row: Related) -> bool:
     return is_something and (row.state is DeliveryState.DELIVERED or row.tries > 0)
 
 
-def _deed(row: OutboxRow, outcome: Attribution | CreditedEvent, postback: Postback) -> Deed:
+def _deed(
+    row: OutboxRow,
+    outcome: Attribution | CreditedEvent,
+    undone: CreditedEvent | None,
+    postback: Postback,
+) -> Deed:
     """The deed that a row was planned of."""
     one = row.planned
-    is_undoing = one.undoes is not None
     if postback.partner is None:
-        return deed_for_all(outcome, is_undoing=is_undoing)
+        return deed_for_all(outcome, is_undoing=undone is not None)
     found = (
         deed
-        for deed in deeds(outcome, is_undoing=is_undoing)
+        for deed in deeds(outcome, undone)
         if deed.trigger is one.trigger and _whose(deed) == one.partner
     )
     return next(found)

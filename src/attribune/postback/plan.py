@@ -73,8 +73,7 @@ class Telling(NamedTuple):
 
 def tellings(outcome: Attribution | CreditedEvent, looked: Looked) -> list[Telling]:
     """What is to be told of an outcome; nothing when nobody is or was credited."""
-    is_undoing = looked.undone is not None
-    return [telling(outcome, deed, looked) for deed in deeds(outcome, is_undoing=is_undoing)]
+    return [telling(outcome, deed, looked) for deed in deeds(outcome, looked.undone)]
 
 
 def telling(outcome: Attribution | CreditedEvent, deed: Deed, looked: Looked) -> Telling:
@@ -100,14 +99,16 @@ def takes_back(outcome: Attribution | CreditedEvent, other: Attribution | Credit
     return not outcome.by_app or outcome.device == other.device
 
 
-def deeds(outcome: Attribution | CreditedEvent, *, is_undoing: bool) -> Iterator[Deed]:
-    """Who hears of an outcome, and as what; ``is_undoing`` of an event that takes back another that is known."""
+def deeds(
+    outcome: Attribution | CreditedEvent, undone: Attribution | CreditedEvent | None
+) -> Iterator[Deed]:
+    """Who hears of an outcome, and as what; ``undone`` is the event that it takes back, if it does and that is known."""
     credit, previous = outcome.credit, outcome.previous
     is_same = credit is not None and previous is not None and credit.partner == previous.partner
-    if is_undoing:
+    if undone is not None:
         # Who loses the event that it undoes hears of that, and needs no more.
-        if credit is not None and not is_same:
-            yield Deed(credit, Trigger.REVERSAL)
+        if undone.credit is not None and not is_same:
+            yield Deed(undone.credit, Trigger.REVERSAL)
         return
     if previous is not None and not is_same:
         yield Deed(previous, Trigger.REVERSAL)

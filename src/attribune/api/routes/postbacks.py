@@ -91,7 +91,8 @@ def preview(house: Here, data: JSONBody[PreviewRequest]) -> PreviewAnswer:
     previews = [
         _preview(telling, prepared)
         for outcome in found.outcomes
-        for telling in tellings(outcome, _looked(asked, outcome, found))
+        for undone in _undone(outcome, found.outcomes)
+        for telling in tellings(outcome, _looked(asked, outcome, found, undone))
     ]
     return PreviewAnswer(previews=previews)
 
@@ -116,7 +117,10 @@ def _preview(telling: Telling, prepared: Prepared) -> Preview:
 
 
 def _looked(
-    asked: explain.Sources, outcome: Attribution | CreditedEvent, found: explain.Decided
+    asked: explain.Sources,
+    outcome: Attribution | CreditedEvent,
+    found: explain.Decided,
+    undone: CreditedEvent | None,
 ) -> Looked:
     app = asked.directory.app(outcome.app)
     return Looked(
@@ -124,7 +128,7 @@ def _looked(
         touches=found.touches,
         store_id=app.store_id if app else None,
         conversion_at_ms=_conversion_at_ms(outcome.conversion, found.outcomes),
-        undone=_undone(outcome, found.outcomes),
+        undone=undone,
     )
 
 
@@ -145,12 +149,12 @@ def _conversion_at_ms(
 
 def _undone(
     outcome: Attribution | CreditedEvent, others: list[Attribution | CreditedEvent]
-) -> CreditedEvent | None:
-    """The event that a refund or chargeback undoes: the newest revision of the one with its transaction."""
+) -> list[CreditedEvent] | list[None]:
+    """The events that a refund or chargeback undoes, each as it was decided last: all that bear its transaction. None stands for none."""
     if not isinstance(outcome, CreditedEvent) or outcome.name not in UNDOING:
-        return None
-    found = [
-        one
+        return [None]
+    found = {
+        one.record: one
         for one in others
         if isinstance(one, CreditedEvent)
         and one.transaction_id is not None
@@ -158,8 +162,8 @@ def _undone(
         and one.product == outcome.product
         and one.name not in UNDOING
         and takes_back(outcome, one)
-    ]
-    return found[-1] if found else None
+    }
+    return list(found.values()) or [None]
 
 
 class PostbackAnswer(Struct, frozen=True):
