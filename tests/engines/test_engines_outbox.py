@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from attribune.engines import sql_outbox
 from attribune.engines.sql_outbox import SqlOutbox
 from attribune.model.delivery import (
+    Again,
     Attempt,
     DeliveryState,
     LogQuestion,
@@ -185,11 +186,26 @@ def test_a_person_can_have_it_sent_again(open_outbox):
     outbox = open_outbox()
     delivered = attempt("a", 1, DeliveryState.DELIVERED)
     outbox.fold(OutboxPage(planned=[planned("a")], came=[delivered]), Position(2))
-    outbox.fold(OutboxPage(again={DeliveryId("a"): 6000, DeliveryId("?"): 1}), Position(3))
+    wanted = [Again(DeliveryId("a"), 6000), Again(DeliveryId("?"), 1)]
+    outbox.fold(OutboxPage(came=wanted), Position(3))
     assert (due(outbox, 5999), due(outbox, 6000)) == ([], ["a"])
     (row,) = outbox.waiting(MINE, 6000, 9)
     assert row.tries == 1, "its attempts are counted on"
     assert outbox.waiting(MINE, 5999, 9) == [], "and it is tried since then"
+
+
+def test_what_was_told_after_a_person_wanted_it_again_stands(open_outbox):
+    outbox = open_outbox()
+    first, second = (attempt("a", n, DeliveryState.DELIVERED) for n in (1, 2))
+    came = [first, Again(DeliveryId("a"), 6000), second]
+    for page in (OutboxPage(planned=[planned("a")], came=came), OutboxPage(came=came)):
+        outbox.fold(
+            page, Position(2)
+        )  # the second time as after a commit of which nothing was heard
+    assert due(outbox, 9000) == []
+    (logged,) = outbox.log(LogQuestion())
+    assert (logged.row.state, logged.row.tries) == (DeliveryState.DELIVERED, 2)
+    assert [one.number for one in logged.attempts] == [1, 2]
 
 
 def test_the_log_is_asked_by_partner_state_outcome_and_page(open_outbox):

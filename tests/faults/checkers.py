@@ -6,14 +6,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from msgspec.structs import replace
+
 from attribune.attribute.attributor import Attributor
 from attribune.attribute.replay import Bench, WhatIf, replay
 from attribune.collect.links import read_touch
-from attribune.engines.memory import MemoryAnswers, MemoryFacts, MemoryStore
+from attribune.engines.memory import MemoryAnswers, MemoryFacts, MemoryStore, MemoryVault
 from attribune.engines.memory_book import MemoryBook
+from attribune.engines.memory_outbox import MemoryOutbox
+from attribune.engines.system import MemoryChance
 from attribune.model.activity import Claim, Consent, Event, Evidence, Open
 from attribune.model.codec import decode
 from attribune.model.control import Change, Link, Tick
+from attribune.model.delivery import DeliveryState, LogQuestion
 from attribune.model.ids import START, Position
 from attribune.model.outcome import (
     Attribution,
@@ -34,6 +39,8 @@ from attribune.report.placings import places
 from attribune.roles.attributor import AttributorRole
 from attribune.roles.base import settle
 from attribune.roles.bookkeeper import BookkeeperRole
+from attribune.roles.postbacker import PostbackerRole
+from attribune.roles.postbacker import World as Ends
 from attribune.roles.recorder import RecorderRole, audit_scope, lookups_for
 
 if TYPE_CHECKING:
@@ -47,6 +54,14 @@ _TYPES: Final[dict[type, str]] = {
     Evidence: "evidence",
     Claim: "claim",
 }
+#: Why a partner was rightly not told.
+_UNTOLD: Final = frozenset(
+    {
+        "what it takes back was never told",
+        "it was taken back before it was told",
+        "the person does not share, and the partner is then told nothing",
+    }
+)
 T = TypeVar("T")
 
 
@@ -266,6 +281,37 @@ def book_equals_a_rebuild(world: World) -> Iterator[str]:
     yield from (f"the book is off by {left} in {currency}" for currency, left in sums.items() if left)  # fmt: skip
 
 
+def outbox_equals_a_rebuild(world: World) -> Iterator[str]:
+    """What partners are to be told, and what came of it, is what the journal alone says; and a rebuild tells nobody."""
+    made, journal = MemoryOutbox(), world.disk["journal"]
+    silent = replace(world.settings, tells_partners=0)
+    ends = Ends(journal, Registry(), made, MemoryVault(), read_touch, world.clock, MemoryChance(0))
+    settle(PostbackerRole(ends, silent))
+    live = world.disk["outbox"]
+    for name in ("_rows", "_attempts", "_conversions", "_transactions"):
+        yield from _differ(f"outbox, {name[1:]}", getattr(live, name), getattr(made, name))
+
+
+def partners_were_told(world: World) -> Iterator[str]:
+    """Whatever a partner is to be told has arrived, or the log says why not; and nothing arrived that is not in it."""
+    logged = world.disk["outbox"].log(LogQuestion(rows_max=_ALL))
+    took = world.partners.took
+    for one in logged:
+        row, id_ = one.row, one.row.planned.id
+        if row.state is DeliveryState.WAITING:
+            yield f"delivery {id_} still waits: {row.reason}"
+        elif row.state is DeliveryState.DELIVERED:
+            if id_ not in took:
+                yield f"delivery {id_} is said to be told, and nobody took it"
+        elif row.reason not in _UNTOLD and "3 days" not in str(row.reason):
+            yield f"delivery {id_} was not told: {row.reason}"
+    known = {one.row.planned.id for one in logged}
+    yield from (f"a partner was told {id_}, which nobody planned" for id_ in took.keys() - known)
+    for id_, urls in took.items():
+        if len(set(urls)) > 1:
+            yield f"delivery {id_} was told in several ways"
+
+
 def _differ(view: str, live: dict[Any, Any], made: dict[Any, Any]) -> Iterator[str]:
     names = [name for name in {**live, **made} if live.get(name) != made.get(name)]
     if names:
@@ -376,6 +422,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     nothing_is_missed,
     views_equal_a_rebuild,
     book_equals_a_rebuild,
+    outbox_equals_a_rebuild,
+    partners_were_told,
     outcomes_equal_an_undisturbed_run,
     audit_is_clean,
 )

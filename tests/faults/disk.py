@@ -16,6 +16,7 @@ from attribune.engines.memory import (
     MemoryStore,
 )
 from attribune.engines.memory_book import MemoryBook
+from attribune.engines.memory_outbox import MemoryOutbox
 
 #: Of ten power cuts, one takes all that an unsynced engine holds; the others take its last few commits.
 _TAKES_ALL = 0.1
@@ -30,10 +31,10 @@ class Unsynced:
         self.engine = make()
         self._commits: list[tuple[str, tuple[Any, ...]]] = []
 
-    def do(self, verb: str, args: tuple[Any, ...]) -> Any:
+    def do(self, verb: str, args: tuple[Any, ...], words: dict[str, Any]) -> Any:
         if verb in WRITES:
             self._commits.append((verb, args))
-        return getattr(self.engine, verb)(*args)
+        return getattr(self.engine, verb)(*args, **words)
 
     def cut(self, chance: random.Random) -> None:
         lost = chance.randrange(_LAST_COMMITS)
@@ -53,8 +54,8 @@ class Synced:
     def __init__(self, make: Callable[[], Any]) -> None:
         self.engine = make()
 
-    def do(self, verb: str, args: tuple[Any, ...]) -> Any:
-        return getattr(self.engine, verb)(*args)
+    def do(self, verb: str, args: tuple[Any, ...], words: dict[str, Any]) -> Any:
+        return getattr(self.engine, verb)(*args, **words)
 
     def cut(self, chance: random.Random) -> None:
         """Nothing is lost."""
@@ -71,15 +72,16 @@ class Disk:
             "answers": Unsynced(MemoryAnswers),
             "registry": Unsynced(MemoryRegistryStore),
             "book": Unsynced(MemoryBook),
+            "outbox": Unsynced(MemoryOutbox),
         }
 
     def __getitem__(self, name: str) -> Any:
         """An engine itself, past all faults."""
         return self._engines[name].engine
 
-    def do(self, name: str, verb: str, args: tuple[Any, ...]) -> Any:
+    def do(self, name: str, verb: str, args: tuple[Any, ...], words: dict[str, Any]) -> Any:
         """Call an engine."""
-        return self._engines[name].do(verb, args)
+        return self._engines[name].do(verb, args, words)
 
     def cut(self, chance: random.Random) -> None:
         """The power goes: what was not synced may be lost, the last of it first."""

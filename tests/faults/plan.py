@@ -23,7 +23,7 @@ class Fault(StrEnum):
 
 
 #: Calls that change what an engine holds.
-WRITES: Final = frozenset({"append", "commit", "put", "add", "insert", "drop"})
+WRITES: Final = frozenset({"append", "commit", "put", "add", "insert", "drop", "fold"})
 #: What makes no difference at a call that changes nothing.
 _AFTER: Final = frozenset({Fault.UNCLEAR, Fault.KILL_AFTER, Fault.CUT_AFTER})
 

@@ -12,9 +12,11 @@ from attribune.attribute.transcript import Transcript
 from attribune.journal.buffer import CommitBuffer
 from attribune.model.position import Topic
 from attribune.ports import NOW
+from attribune.postback.dispatch import Desk as TellingDesk
 from attribune.registry.view import Versions
 from attribune.roles.attributor import AttributorRole
 from attribune.roles.bookkeeper import BookkeeperRole
+from attribune.roles.postbacker import PostbackerRole
 from attribune.roles.recorder import RecorderRole
 
 Plant = Callable[[], AbstractContextManager[Any]]
@@ -127,6 +129,39 @@ def bookkeeper_reaches_beyond_what_it_read() -> AbstractContextManager[Any]:
     return patch.object(BookkeeperRole, "_step", late)
 
 
+def postbacker_hands_out_what_is_not_read_back() -> AbstractContextManager[Any]:
+    """What came of a delivery is journaled, and its row is handed out again before that has been read back."""
+    keep = TellingDesk.journal
+
+    def hasty(self: Any, came: Any) -> None:
+        keep(self, came)
+        for one in came:
+            self.release(one.postback, [one.delivery])
+        self._hasty = bool(came)
+
+    catch_up = TellingDesk.catch_up
+
+    def later(self: Any) -> None:
+        if not getattr(self, "_hasty", False):
+            catch_up(self)
+        self._hasty = False
+
+    return patch.multiple(TellingDesk, journal=hasty, catch_up=later)
+
+
+def outbox_reaches_beyond_what_it_read() -> AbstractContextManager[Any]:
+    """The postbacker takes a look at the journal's end for having read up to it."""
+    look = PostbackerRole._next
+
+    def beyond(self: Any) -> Any:
+        page = look(self)
+        if page is not None and len(page.planned) + len(page.came) < 2:
+            self._position = max(self._position, self._journal.end())
+        return page
+
+    return patch.object(PostbackerRole, "_next", beyond)
+
+
 @contextmanager
 def _attributor_reads(read: Callable[..., Any]) -> Iterator[None]:
     """Let the attributor read the journal in another way while the block runs."""
@@ -160,4 +195,6 @@ PLANTED: Final[tuple[Plant, ...]] = (
     records_appended_again,
     answered_before_it_is_durable,
     bookkeeper_reaches_beyond_what_it_read,
+    postbacker_hands_out_what_is_not_read_back,
+    outbox_reaches_beyond_what_it_read,
 )

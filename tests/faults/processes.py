@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faults.network import Exchange, Lost, Reply
+from faults.partners import WorldDeliverer
 from faults.plan import WRITES, Fault
 
 from attribune.api.house import House
@@ -25,6 +26,8 @@ from attribune.registry.view import Registry
 from attribune.roles.attributor import AttributorRole
 from attribune.roles.bookkeeper import BookkeeperRole
 from attribune.roles.collector import CollectorRole
+from attribune.roles.postbacker import PostbackerRole
+from attribune.roles.postbacker import World as Ends
 from attribune.roles.recorder import RecorderRole, lookups_for
 from attribune.roles.registrar import RegistrarRole, load
 
@@ -38,6 +41,18 @@ VERBS = {
     "registry": ("history", "add", "position", "close"),
     "facts": ("insert", "position", "close"),
     "book": ("position", "states", "due", "next_due", "untaken", "commit", "close"),
+    "outbox": (
+        "fold",
+        "position",
+        "due",
+        "next_due_ms",
+        "waiting",
+        "about",
+        "conversions",
+        "bearing",
+        "not_sharing",
+        "close",
+    ),
 }
 
 
@@ -139,27 +154,29 @@ class Process:
         """This life's end of an engine."""
         return Handle(_Life(self), name)  # type: ignore[arg-type]  # as far as a handle goes
 
-    def call(self, name: str, verb: str, *args: Any) -> Any:
+    def call(self, name: str, verb: str, *args: Any, **words: Any) -> Any:
         """Call an engine; what the plan says happens to it."""
         world = self.world
         fault = world.plan.strike(name, verb)
         if fault is None:
             if verb in WRITES:
                 world.note(self.name, f"{name}.{verb}")
-            result = world.disk.do(name, verb, args)
+            result = world.disk.do(name, verb, args, words)
         else:
-            result = self._struck(fault, name, verb, args)
+            result = self._struck(fault, name, verb, args, words)
         if name == "journal" or verb in WRITES:
             world.interleave(self)
         return result
 
-    def _struck(self, fault: Fault, name: str, verb: str, args: tuple[Any, ...]) -> Any:
+    def _struck(
+        self, fault: Fault, name: str, verb: str, args: tuple[Any, ...], words: dict[str, Any]
+    ) -> Any:
         world = self.world
         world.note(self.name, f"{name}.{verb} {fault}")
         world.faults += 1
         result = None
         if fault in {Fault.UNCLEAR, Fault.KILL_AFTER, Fault.CUT_AFTER}:
-            result = world.disk.do(name, verb, args)
+            result = world.disk.do(name, verb, args, words)
         if fault in {Fault.FAIL, Fault.UNCLEAR}:
             raise self._fault(name, verb)
         if fault in {Fault.KILL_BEFORE, Fault.KILL_AFTER}:
@@ -182,13 +199,22 @@ class _Life:
         self._process = process
         self._life = process.starts
 
-    def call(self, name: str, verb: str, *args: Any) -> Any:
-        self._check()
-        result = self._process.call(name, verb, *args)
-        self._check()
+    @property
+    def world(self) -> World:
+        return self._process.world
+
+    @property
+    def name(self) -> str:
+        return self._process.name
+
+    def call(self, name: str, verb: str, *args: Any, **words: Any) -> Any:
+        self.check()
+        result = self._process.call(name, verb, *args, **words)
+        self.check()
         return result
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raises Killed when this life is over."""
         if not self._process.is_alive or self._process.starts != self._life:
             raise Killed
 
@@ -271,6 +297,38 @@ class WebProcess(Process):
         self.world.chance.shuffle(roles)
         for role in roles:
             role.run(Turns(self.world.chance.randint(1, 2)))  # type: ignore[arg-type]
+
+
+class PostbackerProcess(Process):
+    """The postbacker: the real role in the world's loop, with the world's partners in the place of HTTP."""
+
+    async def _live(self) -> None:
+        try:
+            self.open()
+            self.is_open = True
+            await self.role.serve(lambda: False)
+        except Killed:
+            pass
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it ends a process
+            self.fail(fault)
+
+    def open(self) -> None:
+        world, life = self.world, _Life(self)
+        ends = Ends(
+            journal=self.handle("journal"),
+            registry=Registry(),
+            outbox=self.handle("outbox"),
+            vault=MemoryVault(),
+            read_touch=read_touch,
+            clock=world.clock,
+            chance=world.tokens,
+            deliverer=partial(WorldDeliverer, world.partners, life),  # type: ignore[arg-type]  # it sends as one does
+        )
+        self.role = PostbackerRole(ends, world.settings)
+
+    def turn(self) -> bool:
+        """Its loop gives it its turns."""
+        return False
 
 
 class Collector(Process):

@@ -16,7 +16,7 @@ from faults.network import Asking, Lost, Reply
 from faults.town import AGENTS, APP_KEY, LINKS, PRODUCT, SERVER_KEY
 
 from attribune.attribute.presets import PRESETS
-from attribune.model.control import Change, Correct
+from attribune.model.control import Change, Correct, Redelivery
 from attribune.model.errors import AttribuneError, JournalUnavailable
 from attribune.model.ids import ConversionId, TouchId, derived
 from attribune.model.outcome import Attribution
@@ -246,10 +246,16 @@ class Operator(Sender):
         super().__init__(world, "operator")
 
     async def live(self) -> None:
-        deeds = (self._edit_link, self._correct, self._set_policy, self._add_link)
+        deeds = (
+            self._edit_link,
+            self._correct,
+            self._set_policy,
+            self._add_link,
+            self._redeliver,
+        )
         for _ in range(self.world.script.changes):
             await self.pause(0.4)
-            [deed] = self.chance.choices(deeds, (5, 3, 1, 1))
+            [deed] = self.chance.choices(deeds, (5, 3, 1, 1, 1))
             await self._insist(deed())
 
     async def _insist(self, deed: Callable[[Any], None]) -> None:
@@ -305,6 +311,16 @@ class Operator(Sender):
             with house.alone():
                 if record.id not in self.world.asked_corrections(house.journal):
                     house.journal_changes([Change(at_ms=house.clock.now_ms(), record=record)])
+
+        return deed
+
+    def _redeliver(self) -> Callable[[Any], None]:
+        took = list(self.world.partners.took)
+        ids = tuple(self.chance.sample(took, min(2, len(took))))
+        record = Redelivery(deliveries=ids, by="operator")
+
+        def deed(house: Any) -> None:
+            house.journal_changes([Change(at_ms=house.clock.now_ms(), record=record)])
 
         return deed
 

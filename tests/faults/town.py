@@ -7,11 +7,24 @@ from typing import Any, Final
 
 from attribune.ledger.offers import read
 from attribune.model.activity import Platform
-from attribune.model.control import App, Key, KeyKind, Link, Partner, PartnerKind, Product
-from attribune.model.ids import AppId, KeyId, LinkId, PartnerId, ProductId
+from attribune.model.control import (
+    App,
+    Key,
+    KeyKind,
+    Link,
+    Partner,
+    PartnerKind,
+    Postback,
+    Product,
+)
+from attribune.model.delivery import Trigger
+from attribune.model.ids import AppId, KeyId, LinkId, PartnerId, PostbackId, ProductId
 from attribune.model.offer import OfferSet, Rate, RatesSet
 from attribune.ports import UserAgent
+from attribune.postback.folders import find_shipped
 
+#: Acme is told of everything it brings, and of what is taken back; one hears of everybody's, in the order of each device.
+POSTBACKS: Final = (("acme-1", "acme", False), ("all-1", None, True))
 PRODUCT: Final = ProductId("game")
 APP_KEY, SERVER_KEY = "ak_game_12345678", "sk_game_12345678"
 LINKS: Final = ("spring", "brand", "back")
@@ -54,6 +67,20 @@ def _link(name: str, partner: str, **more: Any) -> Link:
     return Link(id=LinkId(name), product=PRODUCT, partner=PartnerId(partner), campaign=name, **more)
 
 
+def _postback(name: str, partner: str | None, *, in_order: bool) -> Postback:
+    url = f"https://{name}.example/pb?id={{delivery_id}}&what={{trigger}}&of={{record_id}}"
+    return Postback(
+        id=PostbackId(name),
+        partner=PartnerId(partner) if partner else None,
+        template="generic-get",
+        data=find_shipped("generic-get").text,
+        triggers=tuple(Trigger),
+        settings={"url": url},
+        concurrency=3,
+        in_order=in_order,
+    )
+
+
 REGISTERED: Final = (
     Product(id=PRODUCT, name="Game", timezone="America/New_York", currency="EUR"),
     App(
@@ -70,6 +97,7 @@ REGISTERED: Final = (
     _link("back", "zeta", is_retargeting=True),
     *(OfferSet(version=1, offer=read(text)) for text in OFFERS),
     RatesSet(rates=(Rate(day="2026-03-02", base="JPY", quote="EUR", rate="0.0060"),)),
+    *(_postback(name, partner, in_order=in_order) for name, partner, in_order in POSTBACKS),
     _key("k-app", APP_KEY, KeyKind.APP),
     _key("k-server", SERVER_KEY, KeyKind.SERVER),
 )

@@ -11,16 +11,18 @@ from hashlib import blake2b
 from faults.disk import Disk
 from faults.loop import VirtualLoop
 from faults.network import Network
+from faults.partners import Partners
 from faults.plan import NoFaults, Plan, RandomFaults
-from faults.processes import AttributorProcess, Collector, Process, WebProcess
+from faults.processes import AttributorProcess, Collector, PostbackerProcess, Process, WebProcess
 from faults.senders import Operator, Person
-from faults.town import REGISTERED, PlainEnricher
+from faults.town import POSTBACKS, REGISTERED, PlainEnricher
 
 from attribune.attribute.turn import Limits
 from attribune.engines.system import MemoryChance
 from attribune.model.codec import decode, encode
 from attribune.model.control import Change, Correct
-from attribune.model.ids import START
+from attribune.model.delivery import OutboxRow
+from attribune.model.ids import START, PostbackId
 from attribune.model.outcome import Attribution
 from attribune.model.position import Topic
 from attribune.settings import Settings
@@ -119,10 +121,12 @@ class World:
         collectors = [Collector(self, f"collector-{n + 1}") for n in range(self.script.collectors)]
         self.web = WebProcess(self, "web")
         self.attributor = AttributorProcess(self, "attributor")
-        self.processes: list[Process] = [*collectors, self.attributor, self.web]
+        self.partners = Partners(self)
+        self.postbacker = PostbackerProcess(self, "postbacker")
+        self.processes: list[Process] = [*collectors, self.attributor, self.web, self.postbacker]
         self.network.collectors = collectors
         if self._is_calm:
-            self.network.heal()
+            self._heal()
 
     def _draw_settings(self) -> Settings:
         """Small batches, so that there are many places to fail at."""
@@ -136,6 +140,7 @@ class World:
             attribution_wait_ms=50,
             held_events_max=chance.choice((2, 1000)),
             drain_ms=60_000,
+            postback_wait_ms=1000 if self._is_calm else chance.choice((20, 200)),
         )
 
     # --- running
@@ -171,9 +176,12 @@ class World:
         await asyncio.sleep(self.chance.random())
         weather.cancel()
         self.plan = NoFaults()
-        self.network.heal()
+        self._heal()
         await self._settle()
         await self._stop_collectors()
+        self.clock.set_ms += HOUR_MS
+        self.note("clock", "an hour later")
+        await self._settle()
         self.clock.set_ms += 4 * DAY_MS
         self.note("clock", "four days later")
         await self._settle()
@@ -204,7 +212,22 @@ class World:
             == end
             == web.recorder.position()
             == web.bookkeeper.position()
-        )
+            == self.postbacker.role.position()
+        ) and not self.untold()
+
+    def untold(self) -> list[OutboxRow]:
+        """What partners should have been told by now; what waits for something earlier, which is not due, is not."""
+        now_ms, outbox = self.clock.now_ms(), self.disk["outbox"]
+        return [
+            row
+            for name, _, in_order in POSTBACKS
+            for row in outbox.due(PostbackId(name), now_ms, 1, in_order=in_order)
+        ]
+
+    def _heal(self) -> None:
+        """Whoever is outside is well."""
+        self.network.heal()
+        self.partners.is_well = True
 
     async def _stop_collectors(self) -> None:
         for collector in self.network.collectors:

@@ -17,7 +17,7 @@ from posthouse import Heard, PostHouse, Receiver, credit, event, fine, install, 
 
 from attribune.model.control import Redelivery
 from attribune.model.delivery import Attempt, DeliveryState, Settled, Trigger
-from attribune.model.errors import JournalFull
+from attribune.model.errors import JournalFull, StoreUnavailable
 from attribune.model.ids import PartnerId, Position, PostbackId
 from attribune.model.outcome import Cause, Source
 from attribune.model.policy import DAY_MS
@@ -98,6 +98,25 @@ async def _slowly(_: Heard) -> web.StreamResponse:
 
 async def _too_many(_: Heard) -> web.StreamResponse:
     return web.Response(status=429, headers={"retry-after": "30"})
+
+
+@pytest.mark.parametrize("verb", ["due", "next_due_ms", "about", "not_sharing", "fold"])
+def test_what_the_outbox_failed_at_once_is_told_all_the_same(house, receiver, verb) -> None:
+    """Nothing is handed out that then lies nowhere."""
+    works, failed = getattr(house.outbox, verb), []
+
+    def fails_once(*args: Any, **words: Any) -> Any:
+        if not failed:
+            failed.append(verb)
+            raise StoreUnavailable("the disk is full")
+        return works(*args, **words)
+
+    house.outbox.__dict__[verb] = fails_once
+    house.decide(install())
+    house.begin()
+    house.until(all_delivered(house))
+    assert failed == [verb]
+    assert len(receiver.heard) == 1
 
 
 @pytest.mark.parametrize("ill", [_later, _reset, _too_many], ids=["fails", "resets", "throttles"])

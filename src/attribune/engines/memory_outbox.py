@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from attribune.model.delivery import (
     EMPTIED,
+    Again,
     Attempt,
     Delivery,
     DeliveryState,
@@ -58,16 +59,6 @@ class MemoryOutbox:
         for one in page.came:
             if isinstance(one, Attempt):
                 self._empty(one.delivery)
-        for id_, at_ms in page.again.items():
-            if id_ in self._rows:
-                self._rows[id_] = replace(
-                    self._rows[id_],
-                    state=DeliveryState.WAITING,
-                    due_at_ms=at_ms,
-                    since_ms=at_ms,
-                    reason=None,
-                    poll_url=None,
-                )
         self._conversions |= page.conversions
         self._transactions |= page.transactions
         for digest, shares in page.sharing.items():
@@ -180,15 +171,25 @@ class MemoryOutbox:
         came = self._attempts.get(id_, [])
         self._attempts[id_] = [replace(one, answer="", error=None) for one in came]
 
-    def _take(self, one: Delivery) -> None:
+    def _take(self, one: Delivery | Again) -> None:
         row = self._rows.get(one.delivery)
         if row is None:
             return
+        if isinstance(one, Again):
+            self._rows[one.delivery] = replace(
+                row,
+                state=DeliveryState.WAITING,
+                due_at_ms=one.at_ms,
+                since_ms=one.at_ms,
+                reason=None,
+                poll_url=None,
+            )
+            return
         if isinstance(one, Attempt):
             # As the log keeps it: without what was sent, and where it is asked again.
-            self._attempts.setdefault(one.delivery, []).append(
-                replace(one, request=None, poll_url=None, next_at_ms=None)
-            )
+            kept = self._attempts.setdefault(one.delivery, [])
+            if one.number not in {other.number for other in kept}:
+                kept.append(replace(one, request=None, poll_url=None, next_at_ms=None))
             row = replace(
                 row,
                 tries=one.number,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -12,6 +12,7 @@ from msgspec.structs import astuple
 
 from attribune.engines.sql import SqlView, View, position_table
 from attribune.model.delivery import (
+    Again,
     Attempt,
     Delivery,
     DeliveryState,
@@ -334,32 +335,28 @@ def _writes(page: OutboxPage) -> Iterator[tuple[sa.TextClause, list[tuple[Any, .
     """What is executed, in this order: a row is planned before anything comes of it."""
     yield _plan, list(map(astuple, page.planned))
     yield _attempt, [_of_attempt(one) for one in page.came if isinstance(one, Attempt)]
-    for is_attempt, run in _runs(page.came):
-        yield (
-            (_tried, list(map(_of_tried, run)))
-            if is_attempt
-            else (_settled, list(map(_of_settled, run)))
-        )
+    for run in _runs(page.came):
+        statement, values = _STEPS[type(run[0])]
+        yield statement, list(map(values, run))
     hashes = [(forgotten(*who), *who) for who in page.forgotten]
     yield _forget, hashes
     yield _forget_answers, [(product, hash_) for hash_, product, _ in hashes]
-    yield _again, [(at_ms, id_) for id_, at_ms in page.again.items()]
     yield _converted, list(page.conversions.items())
     yield _transacted, [(*bearer, place) for bearer, place in page.transactions.items()]
     yield _silence, [(digest,) for digest, shares in page.sharing.items() if not shares]
     yield _speak, [(digest,) for digest, shares in page.sharing.items() if shares]
 
 
-def _runs(came: Iterable[Delivery]) -> Iterator[tuple[bool, list[Any]]]:
+def _runs(came: Iterable[Delivery | Again]) -> Iterator[list[Any]]:
     """What came, in its order, in runs of one kind, so that each run is one call."""
     run: list[Any] = []
     for one in came:
         if run and type(run[0]) is not type(one):
-            yield isinstance(run[0], Attempt), run
+            yield run
             run = []
         run.append(one)
     if run:
-        yield isinstance(run[0], Attempt), run
+        yield run
 
 
 def _of_attempt(one: Attempt) -> tuple[Any, ...]:
@@ -378,6 +375,14 @@ def _of_tried(one: Attempt) -> tuple[Any, ...]:
 
 def _of_settled(one: Settled) -> tuple[Any, ...]:
     return _NUMBER[one.state], one.reason, one.delivery
+
+
+#: What each kind of news changes in its delivery's row.
+_STEPS: Final[dict[type, tuple[sa.TextClause, Callable[[Any], tuple[Any, ...]]]]] = {
+    Attempt: (_tried, _of_tried),
+    Settled: (_settled, _of_settled),
+    Again: (_again, lambda one: (one.at_ms, one.delivery)),
+}
 
 
 def _row(found: Any) -> OutboxRow:

@@ -98,6 +98,13 @@ class Settled(Struct, frozen=True, kw_only=True, tag="settled", omit_defaults=Tr
 Delivery = Attempt | Settled
 
 
+class Again(NamedTuple):
+    """A delivery that a person wants to be sent again, and since when. Milliseconds, UTC."""
+
+    delivery: DeliveryId
+    at_ms: int
+
+
 class Planned(Struct, frozen=True, kw_only=True):
     """One thing to tell by one postback, as the plan makes it of an outcome."""
 
@@ -158,10 +165,8 @@ class OutboxPage(Struct, frozen=True, kw_only=True):
     """What some entries of the journal change in the outbox."""
 
     planned: list[Planned] = field(default_factory=list)
-    #: In the journal's order.
-    came: list[Delivery] = field(default_factory=list)
-    #: Deliveries that a person wants to be sent again → since when. Milliseconds, UTC.
-    again: dict[DeliveryId, int] = field(default_factory=dict)
+    #: In the journal's order, in which the last says what stands.
+    came: list[Delivery | Again] = field(default_factory=list)
     #: When conversions happened. Milliseconds, UTC.
     conversions: dict[ConversionId, int] = field(default_factory=dict)
     #: (Digest of a product's transaction, record of an event that bears it) → where the event's newest outcome stands.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from functools import lru_cache
@@ -132,6 +133,9 @@ class Deliverer:
             allow_redirects=False,
         ) as answer:
             return answer.status, await _read(answer), _retry_after_s(answer)
+
+
+MakeDeliverer = Callable[[AbstractSet[str]], Deliverer]
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

@@ -16,11 +16,12 @@ import structlog
 
 from attribune.model.codec import encode
 from attribune.model.control import Postback
-from attribune.model.delivery import Attempt, Delivery, DeliveryState, OutboxPage, Settled
+from attribune.model.delivery import Again, Attempt, Delivery, DeliveryState, OutboxPage, Settled
 from attribune.model.errors import Invalid, JournalUnavailable, StoreUnavailable, VaultLocked
 from attribune.model.ids import DeliveryId, Position, PostbackId
 from attribune.model.position import Topic
-from attribune.ports import Chance, Clock, Directory, Journal, Outbox, Vault
+from attribune.ports import Clock, Directory, Journal, Outbox, Vault
+from attribune.postback.breaker import Breaker
 from attribune.postback.lane import Lane
 from attribune.postback.outgoing import Outgoing, Outgoings, Spoken, settled, spoken
 from attribune.postback.schedule import GIVE_UP_MS
@@ -98,10 +99,11 @@ class Desk:
 
     def _stir(self, page: OutboxPage) -> None:
         """Something of these postbacks has come, so more may be due."""
-        if page.again:
-            self._quiet_until_ms.clear()
         for one in (*page.planned, *page.came):
-            self._quiet_until_ms.pop(one.postback, None)
+            if isinstance(one, Again):  # whose it is, the outbox knows
+                self._quiet_until_ms.clear()
+            else:
+                self._quiet_until_ms.pop(one.postback, None)
 
     def is_quiet(self, postback: PostbackId) -> bool:
         """Whether nothing can be due."""
@@ -122,12 +124,13 @@ class Desk:
         free = [row for row in rows if row.planned.id not in held][:room]
         found = self._outgoings.of(free, spoken_, now_ms)
         self.journal([one for one in found if isinstance(one, Settled)])
-        going = [one for one in found if isinstance(one, Outgoing)]
-        held.update(dict.fromkeys((one.row.planned.id for one in going), None))
         if len(rows) < limit:
             next_ms = self._outbox.next_due_ms(postback.id) or now_ms + _QUIET_MS
             # What is due and was not given waits for something that is told of it when it comes.
             self._quiet_until_ms[postback.id] = next_ms if next_ms > now_ms else now_ms + _QUIET_MS
+        going = [one for one in found if isinstance(one, Outgoing)]
+        # Last of all: what is held and was not given, since something failed here, would wait for ever.
+        held.update(dict.fromkeys((one.row.planned.id for one in going), None))
         return going
 
     def give_up(self, postback: Postback) -> int:
@@ -149,18 +152,19 @@ class Dispatcher:
         desk: Desk,
         directory: Directory,
         vault: Vault,
-        clock: Clock,
-        chance: Chance,
+        lane: Callable[[Spoken, Callable[[Attempt], None], Breaker | None], Lane],
         *,
         wait_s: float,
         drain_s: float,
     ) -> None:
-        """Take the parts; ``wait_s`` is how often is looked for what is due, ``drain_s`` how long requests may end at a stop."""
+        """Take the parts; ``lane`` makes one of a postback, who hears of its attempts, and where its breaker stands.
+
+        ``wait_s`` is how often is looked for what is due, ``drain_s`` how long requests may end at a stop.
+        """
         self._desk = desk
         self._directory = directory
         self._vault = vault
-        self._clock = clock
-        self._chance = chance
+        self._lane = lane
         self._wait_s = wait_s
         self._drain_s = drain_s
         self._lanes: dict[PostbackId, Lane] = {}
@@ -276,7 +280,7 @@ class Dispatcher:
             self.faults[postback.id] = postback, fault.message
             return
         breaker = before.breaker if before else None
-        lane = Lane(ready, self._clock, self._chance, self._came, breaker)
+        lane = self._lane(ready, self._came, breaker)
         await lane.open()
         self._lanes[postback.id] = lane
 

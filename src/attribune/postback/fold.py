@@ -8,7 +8,7 @@ from typing import Final
 from attribune.model.activity import Consent
 from attribune.model.codec import Record, decode
 from attribune.model.control import Change, Postback, Redelivery
-from attribune.model.delivery import Attempt, OutboxPage, Planned, Settled, Trigger
+from attribune.model.delivery import Again, Attempt, OutboxPage, Planned, Settled, Trigger
 from attribune.model.ids import (
     DeliveryId,
     DeviceId,
@@ -93,7 +93,7 @@ class Fold:
         if isinstance(change.record, Postback):
             self._postbacks.changed()
         elif isinstance(change.record, Redelivery):
-            page.again.update(dict.fromkeys(change.record.deliveries, change.at_ms))
+            page.came.extend(Again(id_, change.at_ms) for id_ in change.record.deliveries)
 
     def _consent(self, noted: Noted, page: OutboxPage) -> None:
         """Whether a person lets partners be told, as they said last."""

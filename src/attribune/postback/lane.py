@@ -16,7 +16,7 @@ from attribune.model.delivery import Attempt
 from attribune.model.ids import DeliveryId
 from attribune.ports import Chance, Clock
 from attribune.postback.breaker import Breaker
-from attribune.postback.deliver import Deliverer
+from attribune.postback.deliver import MakeDeliverer
 from attribune.postback.outgoing import Outgoing, Spoken
 from attribune.postback.render import Request
 from attribune.postback.verdict import attempt
@@ -40,18 +40,23 @@ class Lane:
     def __init__(
         self,
         spoken: Spoken,
+        finished: Callable[[Attempt], None],
+        breaker: Breaker | None,
+        *,
         clock: Clock,
         chance: Chance,
-        finished: Callable[[Attempt], None],
-        breaker: Breaker | None = None,
+        deliverer: MakeDeliverer,
     ) -> None:
-        """Take the postback and who hears of each attempt; the breaker goes on where an earlier lane of it stood."""
+        """Take the postback and who hears of each attempt; the breaker goes on where an earlier lane of it stood.
+
+        ``deliverer`` makes what sends, of the hosts that may lead anywhere.
+        """
         self.spoken = spoken
         self.breaker = breaker or Breaker()
         self._clock = clock
         self._chance = chance
         self._finished = finished
-        self._deliverer = Deliverer(frozenset(spoken.postback.allowed_hosts))
+        self._deliverer = deliverer(frozenset(spoken.postback.allowed_hosts))
         self._queue: deque[Outgoing] = deque()
         self._sending: dict[asyncio.Task[None], DeliveryId] = {}
         #: A mistake of ours in sending; whoever runs the lane raises it.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import uvloop
@@ -17,8 +19,10 @@ from attribune.model.delivery import OutboxPage
 from attribune.model.ids import Position
 from attribune.pipeline import TELL
 from attribune.ports import Chance, Clock, Journal, Outbox, Vault
+from attribune.postback.deliver import Deliverer, MakeDeliverer
 from attribune.postback.dispatch import Desk, Dispatcher
 from attribune.postback.fold import Fold
+from attribune.postback.lane import Lane
 from attribune.postback.looking import Looking, ReadTouch
 from attribune.postback.outgoing import Outgoings
 from attribune.registry.view import Registry
@@ -42,6 +46,8 @@ class World(NamedTuple):
     read_touch: ReadTouch
     clock: Clock
     chance: Chance
+    #: Makes what sends.
+    deliverer: MakeDeliverer = Deliverer
 
 
 class PostbackerRole:
@@ -86,6 +92,11 @@ class PostbackerRole:
                 stop.wait(self._settings.postback_wait_ms / 1000)
 
     def _tell(self, stop: threading.Event) -> None:
+        with seldom_gc(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self.serve(stop.is_set))
+
+    async def serve(self, is_stopping: Callable[[], bool]) -> None:
+        """Tell partners in the running loop until told to stop."""
         settings, world = self._settings, self._world
         desk = self._desk = Desk(
             self._journal, self._outbox, self._outgoings, world.clock, self._next
@@ -94,13 +105,11 @@ class PostbackerRole:
             desk,
             self._registry,
             world.vault,
-            world.clock,
-            world.chance,
+            partial(Lane, clock=world.clock, chance=world.chance, deliverer=world.deliverer),
             wait_s=settings.postback_wait_ms / 1000,
             drain_s=settings.drain_ms / 1000 * _DRAIN_SHARE,
         )
-        with seldom_gc(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._dispatcher.run(stop.is_set))
+        await self._dispatcher.run(is_stopping)
 
     def state(self) -> dict[str, Any]:
         """Where the role stands."""

@@ -117,7 +117,7 @@ def _told(parts: Parts) -> Told:
             registry.apply(position, record)
         fold.add(position, record, page)
         planned = [one.id for one in page.planned]
-        for kept in (page.planned, page.came, page.again, page.conversions, page.sharing):
+        for kept in (page.planned, page.came, page.conversions, page.sharing):
             kept.clear()
         return planned
 
