@@ -28,9 +28,9 @@ def _quiet() -> Iterator[None]:
 
 
 def run(*arguments: str, **environment: str) -> str:
-    """Live worlds in a process of their own, on one core; what it says when all went well."""
+    """Live worlds in processes of their own, on all cores; what they say when all went well."""
     done = subprocess.run(
-        [sys.executable, str(_RUN), "--jobs", "1", *arguments],
+        [sys.executable, str(_RUN), *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
