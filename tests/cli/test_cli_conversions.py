@@ -55,6 +55,22 @@ def test_a_file_is_taken_in_once(data: Path, tmp_path: Path, capfd) -> None:
     assert told(capfd, "audit", "--data", data)["ok"] is True
 
 
+def test_a_file_read_again_leaves_the_journal_as_it_is(data: Path, tmp_path: Path, capfd) -> None:
+    file = tmp_path / "adjust.csv"
+    rows = [line(n) for n in range(20)]
+    file.write_text(HEADER + "".join(rows) + line(99, kind="click"))
+    first = imported(capfd, data, file)
+    assert (first["accepted"], first["refused"]) == (20, 1)
+    told(capfd, "report", "--data", data, "--metrics", "installs")  # every view is up to date
+    end = told(capfd, "status", "--data", data)["status"]["journal_end"]
+    again = imported(capfd, data, file)
+    assert again == {"read": 21, "accepted": 0, "duplicate": 20, "refused": 1, "reasons": first["reasons"]}  # fmt: skip
+    assert told(capfd, "status", "--data", data)["status"]["journal_end"] == end
+    file.write_text(HEADER + "".join(rows) + line(100))
+    assert imported(capfd, data, file)["accepted"] == 1
+    assert told(capfd, "audit", "--data", data)["ok"] is True
+
+
 def test_an_import_that_was_cut_off_is_run_again(data: Path, tmp_path: Path, capfd) -> None:
     half, whole = tmp_path / "half.csv", tmp_path / "whole.csv"
     half.write_text(HEADER + "".join(line(n) for n in range(5)))
@@ -175,7 +191,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_requests_have_a_limit() -> None:
-    rows = [{"a": "x" * 300_000}] * 5
+    rows = [{"a": "x" * 1_000_000}] * 5
     assert [len(some) for some in conversion_files.chunks(iter(rows))] == [3, 2]
-    many = [{"a": "x"}] * 2500
-    assert [len(some) for some in conversion_files.chunks(iter(many))] == [1000, 1000, 500]
+    escaped = [{"a": "\u00e4" * 200_000}] * 5  # six bytes each as they are sent
+    assert [len(some) for some in conversion_files.chunks(iter(escaped))] == [2, 2, 1]
+    many = [{"a": "x"}] * 4500
+    assert [len(some) for some in conversion_files.chunks(iter(many))] == [2000, 2000, 500]
