@@ -163,6 +163,7 @@ def test_a_refund_of_ours_takes_back_nothing_of_theirs() -> None:
         {"kind": ForeignKind.SESSION},
         {"kind": ForeignKind.UNINSTALL},
         {"kind": ForeignKind.REJECTED},
+        {"kind": ForeignKind.REJECTED, "transaction_id": "of nothing known"},
         {"partner": None, "credited_by": None, "source": ForeignSource.ORGANIC},
         {"partner": PartnerId("zeta")},
         {"at_ms": NOW_MS - NEWS_MS - 1},
