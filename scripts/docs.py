@@ -27,7 +27,7 @@ from attribune.collect.means import Counters
 from attribune.model.errors import AttribuneError
 from attribune.model.outcome import LossReason
 from attribune.model.refusal import RefusalReason
-from attribune.report.export import COLUMNS, EXPORTS
+from attribune.report.export import COLUMNS, EXPORTS, FOREIGN_COLUMNS
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by `make docs`. Change the code that it comes from, not this page. -->"
@@ -296,10 +296,13 @@ def export_page() -> str:
     kinds = [
         (f"`{name}`", ", ".join(f"`{kind}`" for kind in kinds)) for name, kinds in EXPORTS.items()
     ]
-    rows = [(f"`{c.name}`", f"{c.type}".replace("_", " "), markdown(c.help)) for c in COLUMNS]
+    own, theirs = (
+        [(f"`{c.name}`", f"{c.type}".replace("_", " "), markdown(c.help)) for c in columns]
+        for columns in (COLUMNS, FOREIGN_COLUMNS)
+    )
     return page(
         "Exports",
-        "`attribune export` and `GET /api/export/touches`, `installs`, `events` give every row **as it stands now**: what a "
+        "`attribune export` and `GET /api/export/touches`, `installs`, `events`, `foreign_conversions` give every row **as it stands now**: what a "
         "correction took away is not there, what it gave is, and `revision` says how often it was decided. They are "
         "read from the facts, where corrections have been carried out, and not from the journal.",
         "`--from` and `--to` are days of the product, in its time zone, both included, and mean the day on which something "
@@ -309,7 +312,12 @@ def export_page() -> str:
         "`revision` when it was corrected. Order: product, booked day, kind, then as the journal had it.",
         table(("export", "kinds"), kinds),
         "## Columns",
-        table(("column", "type", "meaning"), rows),
+        table(("column", "type", "meaning"), own),
+        "## Columns of foreign_conversions",
+        "What [other measurement partners](../guides/listen-to-other-mmps.md) told, once each: duplicates are not among them. "
+        "`network`, `credited_by`, `touch_at`, `installed_at`, `method_said` and `transaction_id` are read from the journal, and "
+        "absent where it has been pruned.",
+        table(("column", "type", "meaning"), theirs),
         "Advertising ids, user ids and keys are not in the facts and so in no export.",
         "## Formats",
         "* **csv**: a head, then rows; nothing is an empty cell. Anybody may write names into a tracking link, and a "

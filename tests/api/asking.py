@@ -47,6 +47,9 @@ class StillKeeper:
     def settle(self) -> None:
         pass
 
+    def settle_decisions(self) -> None:
+        pass
+
     def settle_outbox(self) -> None:
         pass
 

@@ -55,6 +55,47 @@ def test_a_file_is_taken_in_once(data: Path, tmp_path: Path, capfd) -> None:
     assert told(capfd, "audit", "--data", data)["ok"] is True
 
 
+def test_a_file_read_again_leaves_the_journal_as_it_is(data: Path, tmp_path: Path, capfd) -> None:
+    file = tmp_path / "adjust.csv"
+    rows = [line(n) for n in range(20)]
+    file.write_text(HEADER + "".join(rows) + line(99, kind="click"))
+    first = imported(capfd, data, file)
+    assert (first["accepted"], first["refused"]) == (20, 1)
+    told(capfd, "report", "--data", data, "--metrics", "installs")  # every view is up to date
+    end = told(capfd, "status", "--data", data)["status"]["journal_end"]
+    again = imported(capfd, data, file)
+    assert again == {"read": 21, "accepted": 0, "duplicate": 20, "refused": 1, "reasons": first["reasons"]}  # fmt: skip
+    assert told(capfd, "status", "--data", data)["status"]["journal_end"] == end
+    file.write_text(HEADER + "".join(rows) + line(100))
+    assert imported(capfd, data, file)["accepted"] == 1
+    assert told(capfd, "audit", "--data", data)["ok"] is True
+
+
+def test_foreign_conversions_are_exported_with_their_own_words(data: Path, tmp_path: Path, capfd) -> None:  # fmt: skip
+    file, out = tmp_path / "adjust.csv", tmp_path / "out.ndjson"
+    head = HEADER.replace("\n", ",{event_name},{revenue_float},{currency},{installed_at}\n")
+    buy = [line(n, "event").replace("\n", f",buy,1.{n:02},EUR,{NOON_S}\n") for n in range(8)]
+    installs = [line(n, network=name).replace("\n", ",,,,\n") for n, name in enumerate(("Acme", "Nova"))]  # fmt: skip
+    file.write_text(head + "".join([*buy, *buy, *installs]))
+    assert imported(capfd, data, file)["accepted"] == 10
+    days = ("--from", "2026-01-01", "--to", "2026-12-31")
+    for format_ in ("csv", "parquet", "ndjson"):
+        said = told(capfd, "export", "foreign_conversions", "--data", data, *days, "--out", out, "--format", format_)  # fmt: skip
+        assert said["export"]["rows"] == 10
+    rows = [json.loads(one) for one in out.read_text().splitlines()]
+    report = told(capfd, "report", "--data", data, "--metrics", "foreign_installs,foreign_events,foreign_revenue", "--by", "partner")  # fmt: skip
+    totals = report["totals"]
+    kinds = [row["kind"] for row in rows]
+    assert (kinds.count("foreign_install"), kinds.count("foreign_event")) == (2, 8)
+    assert (totals["foreign_installs"], totals["foreign_events"]) == (2, 8)
+    assert totals["foreign_revenue"] == {"EUR": f"{sum(row['amount_minor'] for row in rows) / 100:.2f}"}  # fmt: skip
+    assert {(row["network"], row["partner"], row["credited_by"]) for row in rows} == {("Acme", "acme", "name"), ("Nova", None, None)}  # fmt: skip
+    bought = next(row for row in rows if row["kind"] == "foreign_event")
+    assert (bought["vendor"], bought["source"], bought["event"]) == ("adjust", "attributed", "buy")
+    assert bought["installed_at"] == "2026-03-01T12:00:00.000+00:00"
+    assert told(capfd, "export", "installs", "--data", data, *days, "--out", out)["export"]["rows"] == 0  # fmt: skip
+
+
 def test_an_import_that_was_cut_off_is_run_again(data: Path, tmp_path: Path, capfd) -> None:
     half, whole = tmp_path / "half.csv", tmp_path / "whole.csv"
     half.write_text(HEADER + "".join(line(n) for n in range(5)))
@@ -175,7 +216,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_requests_have_a_limit() -> None:
-    rows = [{"a": "x" * 300_000}] * 5
+    rows = [{"a": "x" * 1_000_000}] * 5
     assert [len(some) for some in conversion_files.chunks(iter(rows))] == [3, 2]
-    many = [{"a": "x"}] * 2500
-    assert [len(some) for some in conversion_files.chunks(iter(many))] == [1000, 1000, 500]
+    escaped = [{"a": "\u00e4" * 200_000}] * 5  # six bytes each as they are sent
+    assert [len(some) for some in conversion_files.chunks(iter(escaped))] == [2, 2, 1]
+    many = [{"a": "x"}] * 4500
+    assert [len(some) for some in conversion_files.chunks(iter(many))] == [2000, 2000, 500]

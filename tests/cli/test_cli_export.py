@@ -119,7 +119,8 @@ def test_the_three_formats_hold_the_same_rows(served, tmp_path, what: str, count
 
 @pytest.mark.server
 def test_the_rows_are_those_that_the_report_counts(served) -> None:
-    touches, installs, events = (rows_of(served, what) for what in What)
+    touches, installs, events, foreign = (rows_of(served, what) for what in What)
+    assert foreign == []
     assert sum(row["campaign"] == FORMULA for row in touches) == 7
     assert sorted((row["source"], row["campaign"]) for row in installs) == [
         ("attributed", FORMULA),

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from attribune.engines import fact_columns
 from attribune.engines.clickhouse_facts import ClickhouseFacts
 from attribune.engines.memory import MemoryFacts
 from attribune.model.errors import FolderTooNew, Invalid, StoreUnavailable
-from attribune.model.fact import Fact, FactKind, Measure, Question, Sum, Trace
-from attribune.model.ids import START, Position, ProductId
+from attribune.model.fact import Fact, FactKind, Measure, Question, Sum, Told, Trace
+from attribune.model.ids import START, Position, ProductId, RecordId
 
 CLICKS = Measure(name="clicks", kinds=(FactKind.CLICK,))
 INSTALLS = Measure(name="installs", kinds=(FactKind.INSTALL,))
@@ -246,6 +246,44 @@ def test_a_handle_leads_to_rows_in_order(facts):
     assert facts.trace(7, 2) == rows[:2]
     assert facts.trace(2**64 - 1, 10) == rows[:1]
     assert facts.trace(6, 10) == []
+
+
+def test_records_that_were_told_are_known_by_kind_product_and_time(facts):
+    theirs = FactKind.FOREIGN_INSTALL
+    facts.insert(
+        [
+            fact(1, theirs, record="fc_1"),
+            fact(2, theirs, record="fc_2"),
+            fact(3, theirs, record="fc_3", product=ProductId("other")),
+            fact(4, FactKind.REFUSED, record="fc_4"),
+            fact(5, theirs, record=None),
+        ]
+    )
+    wanted = Told(
+        product=ProductId("game"),
+        kinds=(theirs, FactKind.FOREIGN_EVENT),
+        records=tuple(RecordId(f"fc_{n}") for n in range(1, 6)),
+    )
+    noon = 1_772_366_400_000
+    assert facts.told(wanted) == {"fc_1", "fc_2"}
+    assert facts.told(replace(wanted, since_ms=noon + 2, until_ms=noon + 2)) == {"fc_2"}
+    assert facts.told(replace(wanted, until_ms=noon + 1)) == {"fc_1"}
+    assert facts.told(replace(wanted, records=())) == set()
+
+
+def test_a_folder_made_before_its_rows_knew_their_times_finds_them(clickhouse):
+    """The index is of later parts only; what lies in older ones is found without it."""
+    clickhouse._writer.command("ALTER TABLE facts DROP INDEX times_seen")
+    clickhouse.insert([fact(1, FactKind.FOREIGN_INSTALL, record="fc_1")])
+    clickhouse._prepare()
+    clickhouse.insert([fact(2, FactKind.FOREIGN_INSTALL, record="fc_2")])
+    wanted = Told(
+        product=ProductId("game"),
+        kinds=(FactKind.FOREIGN_INSTALL,),
+        records=(RecordId("fc_1"), RecordId("fc_2")),
+        since_ms=1_772_366_400_000,
+    )
+    assert clickhouse.told(wanted) == {"fc_1", "fc_2"}
 
 
 def test_cleared_facts_are_gone(facts):

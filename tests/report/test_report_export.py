@@ -11,7 +11,8 @@ from report.test_report_whole_way import RealHouse
 
 from attribune.model.errors import Invalid
 from attribune.model.fact import Fact
-from attribune.report.export import COLUMNS, EXPORTS, NAMES, ExportRequest, ask
+from attribune.model.outcome import ForeignCredited
+from attribune.report.export import EXPORTS, FOREIGN, ExportRequest, ask, columns_of
 from attribune.report.query import ReportRequest
 from attribune.report.query import ask as report
 
@@ -24,7 +25,7 @@ def exported(facts: Any, what: str, **words: Any) -> list[dict[str, Any]]:
     while True:
         page = ask(facts, ExportRequest(what=what, after=after, **(ALL | words)))
         total = page.rows_total if total is None else total
-        rows += [dict(zip(NAMES, row, strict=True)) for row in page.rows]
+        rows += [dict(zip(page.columns, row, strict=True)) for row in page.rows]
         if page.next is None:
             assert len(rows) == total
             return rows
@@ -81,7 +82,7 @@ def test_a_cursor_that_we_did_not_give_is_named(after: str) -> None:
 
 def test_wrong_names_and_days_are_named() -> None:
     facts = RealHouse(0).facts
-    with pytest.raises(Invalid, match="choose from touches, installs, events"):
+    with pytest.raises(Invalid, match="choose from touches, installs, events, foreign_conversions"):
         ask(facts, ExportRequest(what="luck", **ALL))
     with pytest.raises(Invalid, match="lies after the last"):
         ask(
@@ -92,9 +93,19 @@ def test_wrong_names_and_days_are_named() -> None:
 
 
 def test_every_column_of_the_facts_is_exported_or_says_why_not() -> None:
-    ways = {"at": "at_ms", "received_at": "received_at_ms", "place": "about"}
-    shown = {ways.get(name, name) for name in NAMES}
-    # Ours, hashes, of refusals, and of other measurement partners, whose words no export holds.
-    inner = {"position", "ordinal", "sign", "handles", "reason", "vendor"}
-    assert shown | inner == set(Fact.__struct_fields__)
-    assert len(COLUMNS) == len(set(NAMES))
+    ways = {
+        "at": "at_ms",
+        "received_at": "received_at_ms",
+        "place": "about",
+        "rejected_because": "reason",
+    }
+    names = {what: [column.name for column in columns_of(what)] for what in EXPORTS}
+    assert all(len(one) == len(set(one)) for one in names.values())
+    shown = {ways.get(name, name) for one in names.values() for name in one}
+    # Ours, and hashes.
+    inner = {"position", "ordinal", "sign", "handles"}
+    # What only the outcome of a foreign conversion says.
+    told = set(names[FOREIGN]) - set(ways) - set(Fact.__struct_fields__)
+    assert (shown - told) | inner == set(Fact.__struct_fields__)
+    words = set(ForeignCredited.__struct_fields__)
+    assert all(name in words or f"{name}_ms" in words for name in told)

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from house import RunningHouse, http
+from house import RunningHouse, http, wait_for
+from serve.hearing import Partner
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 
@@ -91,6 +92,52 @@ def test_adjust_decides_and_we_look(house: RunningHouse) -> None:
     assert sorted((one["partner"], one["amount_minor"]) for one in lines) == [("acme", 250), ("zeta", 250)]  # fmt: skip
     audit = house.cli("audit")
     assert audit["ok"] is True, [one for one in audit["checks"] if not one["ok"]]
+
+
+def test_the_partner_hears_of_what_adjust_decided_exactly_once(house: RunningHouse, tmp_path: Path) -> None:  # fmt: skip
+    partner = Partner()
+    try:
+        told = ("--template", "generic-get", "--trigger", "install", "--trigger", "event", "--trigger", "reversal", "--allow-host", "127.0.0.1")  # fmt: skip
+        words = (
+            f"{partner.url}?c={{partner_click_id}}&t={{trigger}}&e={{event}}&x={{transaction_id}}"
+        )
+        theirs = house.cli("postback", "add", "--partner", "acme", "--counts", "adjust", *told, "--set", f"url={words}")["postback"]  # fmt: skip
+        ours = house.cli("postback", "add", "--partner", "acme", *told, "--set", f"url={words}&own=1")["postback"]  # fmt: skip
+        assert (theirs["counts"], ours["counts"]) == ("adjust", "own")
+        link = house.cli("link", "add", "--app", "game-android", "--partner", "acme")["link"]
+        click(house, link["click_url"], "n-7")
+        door = house.cli("door", "add", "--app", "game-android", "--dialect", "adjust-callback")["door"]  # fmt: skip
+        now = int(time.time())
+        device = {"key": door["key"], "adid": "adid-7", "click_id": "n-7", "network_name": "Network of Adjust"}  # fmt: skip
+        install = {"activity_kind": "install", "created_at": str(now - 60)}
+        buy = {"activity_kind": "event", "created_at": str(now - 30), "event_name": "buy", "order_id": "o-1"}  # fmt: skip
+        for said in (install, buy, install, buy):
+            assert http("GET", f"{door['url']}?{urlencode({**device, **said})}").status == 200
+        wait_for(lambda: len(partner.heard) == 2)
+        file = tmp_path / "adjust.csv"
+        file.write_text(f"{{activity_kind}},{{created_at}},{{adid}},{{click_id}}\ninstall,{now - 60},adid-7,n-7\ninstall,{now - 86400 * 30},adid-8,n-7\n")  # fmt: skip
+        brought = house.cli("import", "conversions", str(file), "--app", "game-android", "--from", "adjust")  # fmt: skip
+        assert (brought["accepted"], brought["duplicate"]) == (1, 1)
+        no = {"activity_kind": "event", "created_at": str(now), "event_name": "refund", "order_id": "o-1"}  # fmt: skip
+        assert http("GET", f"{door['url']}?{urlencode({**device, **no})}").json()["accepted"] == 1
+        wait_for(lambda: len(partner.heard) == 3)
+        house.settle()
+        house.cli("rebuild", "outbox")
+        time.sleep(1)
+        assert partner.heard == [
+            "/pb?c=n-7&t=install",
+            "/pb?c=n-7&t=event&e=buy&x=o-1",
+            "/pb?c=n-7&t=reversal&e=buy&x=o-1",
+        ]
+        log = house.cli("postback", "log", "--partner", "acme")["rows"]
+        assert [row["postback"] for row in log] == [theirs["id"]] * 3
+        stories = house.cli("explain", "adid-7")["stories"]
+        told_of = [one["trigger"] for story in stories for one in story["deliveries"]]
+        assert sorted(told_of) == ["event", "install", "reversal"]
+        audit = house.cli("audit")
+        assert audit["ok"] is True, [one for one in audit["checks"] if not one["ok"]]
+    finally:
+        partner.stop()
 
 
 def test_a_file_says_again_what_the_door_heard(house: RunningHouse, tmp_path: Path) -> None:

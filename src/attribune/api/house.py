@@ -36,6 +36,10 @@ class Keeper(Protocol):
         """Bring every view up to the journal's end when this process holds the folder alone; else roles do it."""
         ...
 
+    def settle_decisions(self) -> None:
+        """The same for what is decided alone; the other views follow when much waits for them."""
+        ...
+
     def settle_outbox(self) -> None:
         """The same for what partners are to be told; nobody is told for it."""
         ...

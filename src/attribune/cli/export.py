@@ -1,4 +1,4 @@
-"""``attribune export``: touches, installs or events as rows, of any size."""
+"""``attribune export``: touches, installs, events or foreign conversions as rows, of any size."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from attribune.cli.client import Client, connect
 from attribune.cli.failure import Failed
 from attribune.cli.options import Data, Json, MaybeApp, MaybeProduct
 from attribune.model.errors import Invalid, StoreUnavailable
+from attribune.report.export import columns_of
 
 #: How often a page is asked for again while others export.
 _BUSY_TRIES: Final = 120
@@ -30,6 +31,7 @@ class What(StrEnum):
     TOUCHES = "touches"
     INSTALLS = "installs"
     EVENTS = "events"
+    FOREIGN_CONVERSIONS = "foreign_conversions"
 
 
 def register(commands: typer.Typer) -> None:
@@ -41,7 +43,10 @@ def register(commands: typer.Typer) -> None:
 
 def export(
     data: Data,
-    what: Annotated[What, typer.Argument(help="touches, installs (all conversions) or events.")],
+    what: Annotated[
+        What,
+        typer.Argument(help="touches, installs (all conversions), events or foreign_conversions."),
+    ],
     first_day: Annotated[str, typer.Option("--from", help="First day, such as 2026-03-01.")],
     last_day: Annotated[str, typer.Option("--to", help="Last day, included.")],
     format_: Annotated[
@@ -66,7 +71,7 @@ def export(
         task = bar.add_task(f"exporting {what}", total=first["rows_total"])
         with _target(out) as file:
             written = 0
-            with row_files.writer(format_, file) as write:
+            with row_files.writer(format_, file, columns_of(what)) as write:
                 for page in _first_and(first, pages):
                     write(page["rows"])
                     written += len(page["rows"])

@@ -13,6 +13,7 @@ from attribune.cli.pairs import pairs
 from attribune.cli.postback_try import Events, Given, Hosts
 from attribune.model.delivery import DeliveryState, Trigger
 from attribune.model.errors import Invalid
+from attribune.model.offer import Counts
 
 commands = typer.Typer(
     name="postback", help="Postbacks: what partners are told, and how.", no_args_is_help=True
@@ -54,6 +55,10 @@ def add(
     app: Annotated[
         list[str] | None, typer.Option(help="Only outcomes of this app; may be given again.")
     ] = None,
+    counts: Annotated[
+        Counts,
+        typer.Option(help="Whose decisions are told of: own, or those that a vendor told us."),
+    ] = Counts.OWN,
     allow_host: Hosts = None,
     callback_host: Annotated[
         list[str] | None,
@@ -85,6 +90,7 @@ def add(
         "events": pairs(events, "event"),
         "only_events": only_events,
         "apps": app or [],
+        "counts": counts,
         "allowed_hosts": allow_host or [],
         "callback_hosts": callback_host or [],
         "sign": sign,
@@ -112,10 +118,21 @@ def list_(
         answer = house.pages("/api/postbacks", "postbacks", {"partner": partner})
     if json_:
         return show.as_json(answer)
-    columns = ("id", "partner", "template", "told of", "state", "waiting", "delivered", "gave up")
+    columns = (
+        "id",
+        "partner",
+        "template",
+        "told of",
+        "counts",
+        "state",
+        "waiting",
+        "delivered",
+        "gave up",
+    )
     rows = (
         [
             *(row["id"], row["partner"] or "all", row["template"], ", ".join(row["triggers"])),
+            row["counts"],
             row["state"],
             *(row["deliveries"][name] for name in ("waiting", "delivered", "gave_up")),
         ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
 
 from attribune.model.errors import Conflict, Invalid
-from attribune.report.export import COLUMNS, NAMES
+from attribune.report.export import Column
 
 Rows: TypeAlias = Sequence[Sequence[Any]]
 Write: TypeAlias = Callable[[Rows], None]
@@ -37,22 +37,23 @@ def harmless(value: Any) -> Any:
 
 
 @contextmanager
-def writer(format_: Format, file: IO[bytes]) -> Iterator[Write]:
-    """Takes pages of rows while the block runs."""
+def writer(format_: Format, file: IO[bytes], columns: Sequence[Column]) -> Iterator[Write]:
+    """Takes pages of rows of some columns while the block runs."""
+    names = [column.name for column in columns]
     if format_ is Format.PARQUET:
-        with _parquet(file) as write:
+        with _parquet(file, columns) as write:
             yield write
     else:
-        yield _csv(file) if format_ is Format.CSV else _ndjson(file)
+        yield _csv(file, names) if format_ is Format.CSV else _ndjson(file, names)
 
 
-def _csv(file: IO[bytes]) -> Write:
+def _csv(file: IO[bytes], names: Sequence[str]) -> Write:
     def write(rows: Rows) -> None:
         text = io.StringIO()
         csv.writer(text).writerows([_cell(value) for value in row] for row in rows)
         file.write(text.getvalue().encode())
 
-    write([NAMES])
+    write([names])
     return write
 
 
@@ -62,17 +63,17 @@ def _cell(value: Any) -> Any:
     return "" if value is None else harmless(value)
 
 
-def _ndjson(file: IO[bytes]) -> Write:
+def _ndjson(file: IO[bytes], names: Sequence[str]) -> Write:
     def write(rows: Rows) -> None:
         for row in rows:
-            line = json.dumps(dict(zip(NAMES, row, strict=True)), ensure_ascii=False)
+            line = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
             file.write(line.encode() + b"\n")
 
     return write
 
 
 @contextmanager
-def _parquet(file: IO[bytes]) -> Iterator[Write]:
+def _parquet(file: IO[bytes], wanted: Sequence[Column]) -> Iterator[Write]:
     import pyarrow as pa  # noqa: PLC0415  # only who writes Parquet pays for it
     from pyarrow import parquet  # noqa: PLC0415  # the same
 
@@ -83,15 +84,15 @@ def _parquet(file: IO[bytes]) -> Iterator[Write]:
         "day": pa.date32(),
         "moment": pa.timestamp("ms", tz="UTC"),
     }
-    schema = pa.schema([(column.name, types[column.type]) for column in COLUMNS])
-    read = [_READ.get(column.type) for column in COLUMNS]
+    schema = pa.schema([(column.name, types[column.type]) for column in wanted])
+    read = [_READ.get(column.type) for column in wanted]
     with parquet.ParquetWriter(file, schema, compression="zstd") as out:
 
         def write(rows: Rows) -> None:
             if not rows:
                 return
             columns = [
-                [turn(value) if turn else value for value in values]
+                [turn(value) if turn and value is not None else value for value in values]
                 for turn, values in zip(read, zip(*rows, strict=True), strict=True)
             ]
             out.write_table(pa.table(columns, schema=schema))

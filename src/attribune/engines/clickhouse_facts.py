@@ -29,9 +29,18 @@ from attribune.model.fact import (
     Selection,
     Standing,
     Sum,
+    Told,
     Trace,
 )
-from attribune.model.ids import START, DeviceId, Position, ProductId, TouchId, forgotten
+from attribune.model.ids import (
+    START,
+    DeviceId,
+    Position,
+    ProductId,
+    RecordId,
+    TouchId,
+    forgotten,
+)
 
 FORMAT: Final = 1
 #: Rows of one insert; ClickHouse would cut a larger one into parts.
@@ -40,10 +49,13 @@ INSERT_ROWS_MAX: Final = 1_000_000
 _MARK: Final = "attribune facts "
 _NAMES: Final = tuple(COLUMNS)
 _row = attrgetter(*_NAMES)
+#: Rows of one import lie together as its file had them, which is by time for most.
+_TIMES: Final = "times_seen at_ms TYPE minmax GRANULARITY 1"
 _TABLE: Final = f"""
 CREATE TABLE IF NOT EXISTS facts (
     {", ".join(f"{name} {column.type}" for name, column in COLUMNS.items())},
-    INDEX handles_seen handles TYPE bloom_filter(0.01) GRANULARITY 1
+    INDEX handles_seen handles TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX {_TIMES}
 )
 ENGINE = MergeTree
 ORDER BY (product, day, kind, position, ordinal)
@@ -187,6 +199,10 @@ class ClickhouseFacts:
         ]
         return Standing(kept, place if len(facts) == rows_max else None)
 
+    def told(self, wanted: Told) -> set[RecordId]:
+        """Which records of some have rows."""
+        return {RecordId(record) for (record,) in self._select(*fact_rows.told(wanted))}
+
     def count_standing(self, wanted: Selection) -> int:
         """How many rows stand: the sum of their signs."""
         ((rows,),) = self._select(*fact_rows.counted(wanted))
@@ -250,6 +266,7 @@ class ClickhouseFacts:
         self._writer.command(_TABLE)
         # Folders made before rows had it; what is there already is our own word.
         self._writer.command(f"ALTER TABLE facts ADD COLUMN IF NOT EXISTS vendor {_VENDOR}")
+        self._writer.command(f"ALTER TABLE facts ADD INDEX IF NOT EXISTS {_TIMES}")
         comment = str(
             self._writer.command(
                 "SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = 'facts'"

@@ -6,11 +6,11 @@ successor too, so a row stands when nothing behind its own entry takes it away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from attribune.engines.fact_columns import COLUMNS
-from attribune.model.fact import Fact, FactKind, RowPlace, Selection
+from attribune.model.fact import Fact, FactKind, RowPlace, Selection, Told
 
 #: Hashes lead a person to a row, and say nothing to anybody else.
 NAMES: Final = tuple(name for name in COLUMNS if name != "handles")
@@ -48,6 +48,19 @@ def counted(wanted: Selection) -> Statement:
     return f"SELECT sum(toInt64(sign)) FROM facts WHERE {where}", parameters  # noqa: S608 - the same
 
 
+def told(wanted: Told) -> Statement:
+    """Which records of some have rows."""
+    said = (
+        ("product = {product:String}", "product", wanted.product),
+        ("kind IN {kinds:Array(String)}", "kinds", [str(kind) for kind in wanted.kinds]),
+        ("at_ms >= {since:Int64}", "since", wanted.since_ms),
+        ("at_ms <= {until:Int64}", "until", wanted.until_ms),
+        ("record IN {records:Array(String)}", "records", list(wanted.records)),
+    )
+    where, parameters = _held(said)
+    return f"SELECT DISTINCT record FROM facts WHERE {where}", parameters  # noqa: S608 - the same
+
+
 def fact_of(row: Sequence[Any]) -> Fact:
     """A row of ``page``."""
     words = dict(zip(NAMES, row, strict=True))
@@ -79,5 +92,10 @@ def _where(wanted: Selection) -> Statement:
         ("product = {product:String}", "product", wanted.product),
         ("app = {app:String}", "app", wanted.app),
     )
+    return _held(said)
+
+
+def _held(said: Iterable[tuple[str, str, Any]]) -> Statement:
+    """The conditions whose values are given."""
     held = [(condition, name, value) for condition, name, value in said if value is not None]
     return " AND ".join(condition for condition, _, _ in held), {n: v for _, n, v in held}

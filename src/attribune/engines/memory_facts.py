@@ -21,9 +21,10 @@ from attribune.model.fact import (
     Selection,
     Standing,
     Sum,
+    Told,
     Trace,
 )
-from attribune.model.ids import START, Position
+from attribune.model.ids import START, Position, RecordId
 
 Group: TypeAlias = tuple[str | date | None, ...]
 
@@ -75,6 +76,19 @@ class MemoryFacts:
         next_ = _place(page[-1]) if len(page) == rows_max else None
         kept = [f for f in page if f.position >= taken.get(_subject(f), 0)]
         return Standing([replace(f, handles=()) for f in kept], next_)
+
+    def told(self, wanted: Told) -> set[RecordId]:
+        """Which records of some have rows."""
+        records = set(wanted.records)
+        return {
+            RecordId(fact.record)
+            for fact in self._facts
+            if fact.record in records
+            and fact.product == wanted.product
+            and fact.kind in wanted.kinds
+            and (wanted.since_ms is None or fact.at_ms >= wanted.since_ms)
+            and (wanted.until_ms is None or fact.at_ms <= wanted.until_ms)
+        }
 
     def count_standing(self, wanted: Selection) -> int:
         """How many rows stand: the sum of their signs."""

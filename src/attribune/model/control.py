@@ -22,7 +22,7 @@ from attribune.model.ids import (
     ProductId,
     TouchId,
 )
-from attribune.model.offer import LedgerRecord
+from attribune.model.offer import Counts, LedgerRecord
 from attribune.model.policy import Policy
 
 
@@ -249,6 +249,8 @@ class Postback(Struct, frozen=True, kw_only=True, tag="postback", omit_defaults=
     only_events: tuple[str, ...] = ()
     #: Only outcomes of these apps; none is all.
     apps: tuple[AppId, ...] = ()
+    #: Whose decisions are told of: ours, or a vendor's.
+    counts: Counts = Counts.OWN
     #: Hosts that need not be of the public internet.
     allowed_hosts: tuple[str, ...] = ()
     #: Hosts that a callback address on a click may lead to; with them, those addresses are called in place of the data's own.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct, field
 
-from attribune.model.ids import DeviceId, Position, ProductId, TouchId
+from attribune.model.ids import DeviceId, Position, ProductId, RecordId, TouchId
 
 
 class FactKind(StrEnum):
@@ -40,6 +40,14 @@ class FactKind(StrEnum):
     REFUSED = "refused"
     #: Taken note of (consent, evidence, a claim, a late touch, an event that waits). No metric counts it; it leads explain from a handle.
     NOTE = "note"
+
+
+#: What other measurement partners told of.
+FOREIGN_KINDS: Final = (
+    FactKind.FOREIGN_INSTALL,
+    FactKind.FOREIGN_EVENT,
+    FactKind.FOREIGN_OTHER,
+)
 
 
 class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -143,6 +151,17 @@ class Selection(Struct, frozen=True, kw_only=True):
     #: Days of the product on which it happened, both ends included.
     first_day: date
     last_day: date
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """Which records are asked for: whether rows of these kinds about them stand among those of a product."""
+
+    product: ProductId
+    kinds: tuple[FactKind, ...]
+    records: tuple[RecordId, ...]
+    #: When they happened, both ends included; None is any time. Milliseconds, UTC.
+    since_ms: int | None = None
+    until_ms: int | None = None
 
 
 class RowPlace(NamedTuple):

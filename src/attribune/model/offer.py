@@ -15,7 +15,7 @@ from attribune.model.book import PayoutItem
 
 
 class Counts(StrEnum):
-    """Whose decisions an offer pays for: one source, so that no conversion is paid for twice under one offer."""
+    """Whose decisions an offer pays for or a postback tells of: one source, so that nothing is paid or told twice under one."""
 
     #: Ours.
     OWN = "own"

@@ -13,12 +13,14 @@ from attribune.model.fact import (
     Selection,
     Standing,
     Sum,
+    Told,
     Trace,
 )
 from attribune.model.ids import (
     DeviceId,
     Position,
     ProductId,
+    RecordId,
 )
 from attribune.model.unmeasured import NOT_MEASURED as NOT_MEASURED  # noqa: PLC0414 - doors find it here
 
@@ -135,6 +137,10 @@ class Facts(Protocol):
 
     def standing(self, wanted: Selection, after: RowPlace | None, rows_max: int) -> Standing:
         """A page of the rows that stand, ordered by ``RowPlace``, made of at most ``rows_max`` rows behind a place."""
+        ...
+
+    def told(self, wanted: Told) -> set[RecordId]:
+        """Which records of some have rows."""
         ...
 
     def count_standing(self, wanted: Selection) -> int:

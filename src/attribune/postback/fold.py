@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from attribune.model.activity import Consent
+from attribune.model.activity import Consent, ForeignKind
 from attribune.model.codec import Record, decode
 from attribune.model.control import Change, Postback, Redelivery
 from attribune.model.delivery import Again, Attempt, OutboxPage, Planned, Settled, Trigger
@@ -18,10 +18,12 @@ from attribune.model.ids import (
     derived,
     digest,
 )
-from attribune.model.outcome import UNDOING, Attribution, CreditedEvent, Noted
+from attribune.model.offer import Counts
+from attribune.model.outcome import UNDOING, Attribution, CreditedEvent, ForeignCredited, Noted
 from attribune.model.position import Topic
 from attribune.ports import Directory, Journal, Outbox
 from attribune.postback.callbacks import callbacks
+from attribune.postback.elsewhere import counts_of, is_news, of_undone, transaction_key
 from attribune.postback.looking import Looking
 from attribune.postback.plan import Deed, deed_for_all, deeds, first_trigger, outcome_id, takes_back
 
@@ -47,21 +49,28 @@ class Postbacks:
     def __init__(self, directory: Directory) -> None:
         """Look when first asked."""
         self._directory = directory
-        self._by_partner: Mapping[PartnerId | None, list[Postback]] | None = None
+        self._found: Mapping[Counts, Mapping[PartnerId | None, list[Postback]]] | None = None
 
     def changed(self) -> None:
         """Look again."""
-        self._by_partner = None
+        self._found = None
 
-    def of(self, partner: PartnerId | None) -> list[Postback]:
-        """Those that tell of a partner's outcomes alone; None gives those that tell of everybody's."""
-        if self._by_partner is None:
-            found: dict[PartnerId | None, list[Postback]] = {}
+    def of(self, partner: PartnerId | None, counts: Counts = Counts.OWN) -> list[Postback]:
+        """Those that tell of a partner's outcomes alone, by whose decisions; None gives those that tell of everybody's."""
+        return list(self._by_counts().get(counts, {}).get(partner, ()))
+
+    def tells_of(self, counts: Counts) -> bool:
+        """Whether any postback tells of such decisions."""
+        return counts in self._by_counts()
+
+    def _by_counts(self) -> Mapping[Counts, Mapping[PartnerId | None, list[Postback]]]:
+        if self._found is None:
+            found: dict[Counts, dict[PartnerId | None, list[Postback]]] = {}
             for one in self._directory.every_postback():
                 if not one.is_ended:
-                    found.setdefault(one.partner, []).append(one)
-            self._by_partner = found
-        return list(self._by_partner.get(partner, ()))
+                    found.setdefault(one.counts, {}).setdefault(one.partner, []).append(one)
+            self._found = found
+        return self._found
 
 
 class Fold:
@@ -86,8 +95,24 @@ class Fold:
             self._consent(record, page)
             _forget(record, page)
         elif isinstance(record, Attribution | CreditedEvent):
-            page.planned.extend(self._planned(place, record, page))
-            _remember(place, record, page)
+            key = _transaction_key(record)
+            page.planned.extend(self._planned(place, record, self._undone(record, key, page)))
+            _remember(place, record, key, page)
+        elif isinstance(record, ForeignCredited) and self._postbacks.tells_of(counts_of(record)):
+            self._foreign(place, record, page)
+
+    def _foreign(self, place: Position, record: ForeignCredited, page: OutboxPage) -> None:
+        """What another measurement partner decided, for the postbacks that count it and for no other."""
+        outcome = self._looking.foreign(record)
+        if outcome is None:
+            return
+        key = transaction_key(record)
+        undone = self._undone(outcome, key, page)
+        if record.kind is ForeignKind.REJECTED and not undone:
+            return  # what it rejects was told to nobody
+        page.planned.extend(self._planned(place, outcome, undone, counts_of(record)))
+        if isinstance(outcome, CreditedEvent):
+            _remember(place, outcome, key, page)
 
     def _change(self, change: Change, page: OutboxPage) -> None:
         if isinstance(change.record, Postback):
@@ -108,13 +133,16 @@ class Fold:
             page.sharing[device_digest(noted.product, noted.device)] = said
 
     def _planned(
-        self, place: Position, outcome: Attribution | CreditedEvent, page: OutboxPage
+        self,
+        place: Position,
+        outcome: Attribution | CreditedEvent,
+        undone: list[tuple[Position, CreditedEvent]],
+        counts: Counts = Counts.OWN,
     ) -> Iterator[Planned]:
-        undone = self._undone(outcome, page)
         if not undone:
-            yield from self._told(place, outcome, None, None)
+            yield from self._told(place, outcome, None, None, counts)
         for undoes, one in undone:
-            yield from self._told(place, outcome, undoes, one)
+            yield from self._told(place, outcome, undoes, one, counts)
 
     def _told(
         self,
@@ -122,14 +150,19 @@ class Fold:
         outcome: Attribution | CreditedEvent,
         undoes: Position | None,
         undone: CreditedEvent | None,
+        counts: Counts,
     ) -> Iterator[Planned]:
         """Rows for what an outcome says, or for one of the events that it takes back."""
+        if counts is not Counts.OWN:
+            if not is_news(undone or outcome):
+                return
+            outcome = of_undone(outcome, undone) if undone else outcome
         for deed in deeds(outcome, undone):
             assert deed.credit is not None, "only what is somebody's is told to a partner"
-            for postback in self._postbacks.of(deed.credit.partner):
+            for postback in self._postbacks.of(deed.credit.partner, counts):
                 if _is_wanted(postback, deed, outcome, undone):
                     yield from self._rows(postback, deed, place, outcome, undoes, undone)
-        for postback in self._postbacks.of(None):
+        for postback in self._postbacks.of(None, counts):
             deed = deed_for_all(outcome, is_undoing=undone is not None)
             if _is_wanted(postback, deed, outcome, undone):
                 yield from self._rows(postback, deed, place, outcome, undoes, undone)
@@ -169,17 +202,14 @@ class Fold:
         return len(callbacks(touch, deed.trigger, outcome, postback.events)) if touch else 0
 
     def _undone(
-        self, outcome: Attribution | CreditedEvent, page: OutboxPage
+        self, outcome: Attribution | CreditedEvent, key: bytes | None, page: OutboxPage
     ) -> list[tuple[Position, CreditedEvent]]:
         """The events that a refund or chargeback undoes, oldest first, and where each stands.
 
         All that bear its number, as the book does it: no stranger's event of the same number hides the purchase.
         """
-        if not isinstance(outcome, CreditedEvent) or outcome.name not in UNDOING:
+        if not isinstance(outcome, CreditedEvent) or outcome.name not in UNDOING or key is None:
             return []
-        if outcome.transaction_id is None:
-            return []
-        key = transaction_digest(outcome.product, outcome.transaction_id)
         places = self._outbox.bearing(key, _BEARING_MAX)
         places += [place for (digest_, _), place in page.transactions.items() if digest_ == key]
         found: dict[str, tuple[Position, CreditedEvent]] = {}
@@ -232,10 +262,18 @@ def _is_wanted(
     return True
 
 
-def _remember(place: Position, outcome: Attribution | CreditedEvent, page: OutboxPage) -> None:
+def _transaction_key(outcome: Attribution | CreditedEvent) -> bytes | None:
+    """What the event of an outcome's transaction is found by."""
+    if not isinstance(outcome, CreditedEvent) or outcome.transaction_id is None:
+        return None
+    return transaction_digest(outcome.product, outcome.transaction_id)
+
+
+def _remember(
+    place: Position, outcome: Attribution | CreditedEvent, key: bytes | None, page: OutboxPage
+) -> None:
     """What later outcomes of the same device or transaction are told with."""
     if isinstance(outcome, Attribution):
         page.conversions[outcome.conversion] = outcome.at_ms
-    elif outcome.transaction_id is not None and outcome.name not in UNDOING:
-        key = transaction_digest(outcome.product, outcome.transaction_id)
+    elif key is not None and outcome.name not in UNDOING:
         page.transactions[key, outcome.record] = place

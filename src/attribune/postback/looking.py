@@ -6,16 +6,17 @@ from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Final
 
-from attribune.model.activity import Event, Open
+from attribune.model.activity import Event, ForeignConversion, Open
 from attribune.model.codec import decode
 from attribune.model.control import Link
 from attribune.model.delivery import OutboxRow
 from attribune.model.ids import Position, TouchId, time_of
-from attribune.model.outcome import Attribution, Credit, CreditedEvent
+from attribune.model.outcome import Attribution, Credit, CreditedEvent, ForeignCredited
 from attribune.model.policy import MatchMethod
 from attribune.model.position import Entry, Topic
 from attribune.model.touch import LinkHit, Touch
 from attribune.ports import Directory, Journal, Outbox
+from attribune.postback.elsewhere import as_own
 from attribune.postback.plan import Looked
 from attribune.postback.render import Needs
 
@@ -47,7 +48,17 @@ class Looking:
     def outcome(self, place: Position) -> Attribution | CreditedEvent | None:
         """The outcome at a place. Raises JournalDamaged, JournalUnavailable."""
         entry = self._journal.get(Topic.OUTCOMES, place)
-        return _outcome(entry) if entry else None
+        return self._outcome(entry) if entry else None
+
+    def foreign(self, outcome: ForeignCredited) -> Attribution | CreditedEvent | None:
+        """What another measurement partner decided as an outcome of ours; None of what is not told."""
+        return as_own(outcome, self._touch(outcome.touch) if outcome.touch else None)
+
+    def _outcome(self, entry: Entry) -> Attribution | CreditedEvent | None:
+        record = decode(entry)
+        if isinstance(record, ForeignCredited):
+            return self.foreign(record)
+        return record if isinstance(record, Attribution | CreditedEvent) else None
 
     def outcomes(self, places: Collection[Position]) -> dict[Position, Attribution | CreditedEvent]:
         """The outcomes at some places, as far as they are kept. Raises as ``outcome`` does.
@@ -58,7 +69,7 @@ class Looking:
             return {}
         wanted = set(places)
         entries = self._walked(wanted)
-        found = {place: _outcome(entry) for place, entry in entries.items()}
+        found = {place: self._outcome(entry) for place, entry in entries.items()}
         found.update((place, self.outcome(place)) for place in wanted - found.keys())
         return {place: record for place, record in found.items() if record is not None}
 
@@ -81,7 +92,8 @@ class Looking:
         app = self._directory.app(outcome.app)
         touches = {}
         if needs.touch:
-            credits_ = [one for one in (outcome.credit, outcome.previous) if one is not None]
+            said = (outcome.credit, outcome.previous, undone.credit if undone else None)
+            credits_ = [one for one in said if one is not None]
             found = ((credit.touch, self.touch(credit)) for credit in credits_)
             touches = {name: touch for name, touch in found if touch is not None}
         return Looked(
@@ -96,10 +108,10 @@ class Looking:
         """The touch that is credited; a network's claim is none of ours."""
         return None if credit.method is MatchMethod.CLAIM else self._touch(credit.touch)
 
-    def _record(self, place: Position) -> Open | Event | None:
+    def _record(self, place: Position) -> Open | Event | ForeignConversion | None:
         entry = self._journal.get(Topic.ACTIVITY, place)
         record = decode(entry) if entry else None
-        return record if isinstance(record, Open | Event) else None
+        return record if isinstance(record, Open | Event | ForeignConversion) else None
 
     def _conversion_at_ms(self, outcome: Attribution | CreditedEvent) -> int | None:
         if outcome.conversion is None:
@@ -160,11 +172,6 @@ class Looking:
             link = self._directory.link(record.link, entry.position)
             return self._read_touch(record, link) if link else None
         return record if isinstance(record, Touch) and record.id == wanted else None
-
-
-def _outcome(entry: Entry) -> Attribution | CreditedEvent | None:
-    record = decode(entry)
-    return record if isinstance(record, Attribution | CreditedEvent) else None
 
 
 def _time(entry: Entry) -> int | None:

@@ -16,9 +16,11 @@ from attribune.model.delivery import (
     Trigger,
 )
 from attribune.model.ids import PartnerId, is_forgotten
+from attribune.model.offer import Counts
 from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.ports import Directory, Outbox, Vault
 from attribune.postback.callbacks import callbacks
+from attribune.postback.elsewhere import of_undone
 from attribune.postback.fold import device_digest
 from attribune.postback.functions import Value
 from attribune.postback.looking import Looking
@@ -125,6 +127,8 @@ class Outgoings:
             return Skipped(
                 f"the event that it undoes, entry {one.undoes}, is no longer in the journal"
             )
+        if looked.undone is not None and spoken.postback.counts is not Counts.OWN:
+            outcome = of_undone(outcome, looked.undone)
         deed = _deed(row, outcome, looked.undone, spoken.postback)
         values = telling(outcome, deed, looked).values
         values["delivery_id"] = one.id

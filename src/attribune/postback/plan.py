@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from attribune.model.activity import Event, Open
+from attribune.model.activity import Event, ForeignConversion, Open
 from attribune.model.delivery import Trigger
 from attribune.model.ids import PartnerId, TouchId
 from attribune.model.outcome import (
@@ -40,8 +40,8 @@ _IDS: Final = ("gaid", "idfa", "idfv", "android_id", "oaid", "app_set_id")
 class Looked(NamedTuple):
     """What an outcome does not carry itself."""
 
-    #: The open or event that the outcome is about; None when it has been pruned.
-    record: Open | Event | None = None
+    #: The open, event or foreign conversion that the outcome is about; None when it has been pruned.
+    record: Open | Event | ForeignConversion | None = None
     #: The touches that are credited, or were before, by id.
     touches: Mapping[TouchId, Touch] = MappingProxyType({})
     store_id: str | None = None
@@ -221,12 +221,14 @@ def _of_credit(credit: Credit) -> dict[str, Value | None]:
     }
 
 
-def _of_record(record: Open | Event) -> dict[str, Value | None]:
+def _of_record(record: Open | Event | ForeignConversion) -> dict[str, Value | None]:
     values: dict[str, Value | None] = {"ip": record.ip, "user_agent": record.user_agent}
     device = record.device
     if device is not None:
         values |= {"model": device.model, "language": device.locale}
         values |= {name: device.ids.get(name) for name in _IDS}
+    if isinstance(record, ForeignConversion):
+        values |= {name: record.ids.get(name) for name in _IDS}
     if isinstance(record, Event):
         values |= _named("param", {name: _plain(text) for name, text in record.params.items()})
     return values

@@ -77,6 +77,7 @@ def _made(
         events=want.events,
         only_events=want.only_events,
         apps=_apps(registry, want.apps),
+        counts=want.counts,
         allowed_hosts=checked.allowed_hosts,
         callback_hosts=checked.callback_hosts,
         in_order=want.in_order,

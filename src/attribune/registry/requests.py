@@ -7,6 +7,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from attribune.model.activity import Platform
 from attribune.model.control import KeyKind, PartnerKind, Scope
 from attribune.model.delivery import Trigger
+from attribune.model.offer import Counts
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,6 +144,8 @@ class AddPostback(Request, frozen=True, kw_only=True):
     only_events: tuple[str, ...] = ()
     #: Only these apps, by id or name.
     apps: tuple[str, ...] = ()
+    #: Whose decisions are told of: ours, or a vendor's.
+    counts: Counts = Counts.OWN
     #: Hosts that need not be of the public internet.
     allowed_hosts: tuple[str, ...] = ()
     #: Hosts that addresses on clicks may lead to.

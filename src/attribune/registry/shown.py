@@ -134,6 +134,8 @@ class PostbackShown(Struct, frozen=True, kw_only=True):
     events: dict[str, str]
     only_events: tuple[str, ...]
     apps: tuple[str, ...]
+    #: Whose decisions are told of: ``own``, or a vendor's.
+    counts: str
     allowed_hosts: tuple[str, ...]
     callback_hosts: tuple[str, ...]
     is_signing: bool
@@ -284,6 +286,7 @@ def postback(record: Postback, signing_secret: str | UnsetType = UNSET) -> Postb
         events=record.events,
         only_events=record.only_events,
         apps=record.apps,
+        counts=record.counts.value,
         allowed_hosts=record.allowed_hosts,
         callback_hosts=record.callback_hosts,
         is_signing=record.sealed_signing_secret is not None,

@@ -286,7 +286,8 @@ def add_deliveries(
     """Put what partners were told at the story of what it was about; ``asked`` gives the newest first."""
     of: dict[str, Story] = {}
     for story in stories:
-        about = (story.conversion, story.record, *(event.id for event in story.events))
+        records = (*(event.id for event in story.events), *(one.record for one in story.foreign))
+        about = (story.conversion, story.record, *records)
         of.update(dict.fromkeys(filter(None, about), story))
     for logged in reversed(asked(of.keys()) if of else ()):
         of[logged.row.planned.outcome_id].deliveries.append(delivery(logged))
@@ -302,6 +303,7 @@ def add_booked(
             continue
         events = [story.record, *(event.id for event in story.events)]
         names = [("conversion", story.conversion), *(("event", id_) for id_ in events)]
+        names += [("foreign", one.record) for one in story.foreign]
         of.update({outcome_key(story.product, kind, id_): story for kind, id_ in names if id_})
     for kept in asked(of.keys()) if of else ():
         of[kept.line.outcome].booked.append(line(kept))

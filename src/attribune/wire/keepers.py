@@ -49,6 +49,8 @@ _OF_CHILDREN: Final = {
 #: How long an answer waits for the views to reach the journal's end.
 _SETTLE_WAIT_S: Final = 5.0
 _SETTLE_POLL_S: Final = 0.01
+#: Entries that may wait for the other views while only decisions are asked for.
+_LAG_MAX: Final = 10_000
 
 
 def _keys_used_at_ms(parts: Parts) -> dict[str, int]:
@@ -81,6 +83,12 @@ class OfflineKeeper:
     def settle(self) -> None:
         """Bring every view up to the journal's end."""
         settle(self._registrar, self._attributor, self._recorder, self._bookkeeper)
+
+    def settle_decisions(self) -> None:
+        """Decide up to the journal's end; bring the other views there when they lag far behind."""
+        settle(self._registrar, self._attributor)
+        if self._parts.journal.end() - self._recorder.position() > _LAG_MAX:
+            self.settle()
 
     def settle_outbox(self) -> None:
         """Bring the outbox up to the journal's end."""
@@ -227,6 +235,9 @@ class ServingKeeper:
         end = self._parts.journal.end()  # what was decided of it stands behind it
         while self._slowest() < end and time.monotonic() < give_up:
             time.sleep(_SETTLE_POLL_S)
+
+    def settle_decisions(self) -> None:
+        """Nothing: who needs a decision waits for it in the journal."""
 
     def settle_outbox(self) -> None:
         """Wait a moment for the postbacker to have taken in what is decided of what stands in the journal now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -17,19 +17,22 @@ from attribune.api.house import House
 from attribune.collect.refuse import About as RefusedAbout
 from attribune.collect.refuse import Head, Keeper, Refused
 from attribune.collect.vendors import Hearing, read_row
-from attribune.model.activity import Sender, Vendor
-from attribune.model.codec import Record, decode
+from attribune.model.activity import ForeignConversion, Sender, Vendor
+from attribune.model.codec import decode
 from attribune.model.errors import Invalid, StoreUnavailable
-from attribune.model.ids import Position
+from attribune.model.fact import FOREIGN_KINDS, FactKind, Told
+from attribune.model.ids import Position, RecordId, derived
 from attribune.model.outcome import ForeignCredited, RefusedRecord
 from attribune.model.position import Topic
-from attribune.model.refusal import RefusalReason
+from attribune.model.refusal import Refusal, RefusalReason
 from attribune.registry import find
 from attribune.registry.doors import checked_maps
 from attribune.registry.requests import Request as Body
 
 #: Rows of one request; a file comes in many.
 ROWS_MAX: Final = 2000
+#: Records with one id happened in one second.
+_SAME_ID_MS: Final = 1000
 #: How long the attributor may take to say which rows it knew already.
 _JUDGED_WAIT_S: Final = 120.0
 _POLL_S: Final = 0.02
@@ -92,6 +95,60 @@ def import_conversions(house: Here, data: JSONBody[ImportConversions]) -> Conver
         body_bytes_max=house.settings.refused_body_bytes_max,
         bytes_per_s_max=BODY_BYTES_MAX,  # what an operator is to mend must be whole
     )
+    heard = [_heard(one, data.vendor, hearing, keeper) for one in enumerate(data.rows)]
+    known = _told_before(house, hearing, heard)
+    new = [one for one in heard if one.id not in known]
+    places = house.journal_together([(one.topic, one.record) for one in new])
+    refused = {one.number: one.refused for one in heard if one.refused is not None}
+    told = {
+        place: one.number for place, one in zip(places, new, strict=True) if one.refused is None
+    }
+    duplicates = len(heard) - len(refused) - len(told)
+    for place, reason in _judged(house, told).items():
+        if reason is RefusalReason.REPEATED_RECORD:
+            duplicates += 1
+        elif reason is not None:
+            refused[told[place]] = Refused(reason, "refused behind the door")
+    return ConversionsAnswer(
+        ConversionsImported(
+            read=len(heard),
+            accepted=len(heard) - duplicates - len(refused),
+            duplicate=duplicates,
+            refused=len(refused),
+            reasons=dict(Counter(str(one.reason) for one in refused.values())),
+            rows=tuple(_row(index, refused[index]) for index in sorted(refused)),
+        )
+    )
+
+
+class _Heard(NamedTuple):
+    """A row as it is journaled."""
+
+    number: int
+    topic: Topic
+    record: ForeignConversion | Refusal
+    #: The same whenever the same row is told.
+    id: RecordId
+    #: Why it is not used.
+    refused: Refused | None = None
+
+
+def _heard(
+    said: tuple[int, dict[str, str]], vendor: Vendor, hearing: Hearing, keeper: Keeper
+) -> _Heard:
+    """What a row by its number tells."""
+    number, row = said
+    verdict = read_row(vendor, row, hearing)
+    if not isinstance(verdict, Refused):
+        return _Heard(number, Topic.ACTIVITY, verdict, verdict.id)
+    raw = msgspec.json.encode(row)
+    why = (str(vendor), hearing.app.id, str(verdict.reason), verdict.param or "", raw.decode())
+    about = RefusedAbout(
+        product=hearing.product.id,
+        app=hearing.app.id,
+        record_type="foreign",
+        record_id=RecordId(derived("fr", *why)),
+    )
     head = Head(
         method="POST",
         path=_PATH,
@@ -101,44 +158,41 @@ def import_conversions(house: Here, data: JSONBody[ImportConversions]) -> Conver
         ip=None,
         user_agent=None,
     )
-    about = RefusedAbout(product=hearing.product.id, app=hearing.app.id, record_type="foreign")
-    records: list[tuple[Topic, Record]] = []
-    refused: list[RefusedRow] = []
-    for index, row in enumerate(data.rows):
-        verdict = read_row(data.vendor, row, hearing)
-        if isinstance(verdict, Refused):
-            raw = msgspec.json.encode(row)
-            records.append((Topic.REFUSED, keeper.refusal(head, verdict, raw, about)))
-            refused.append(_row(index, str(verdict.reason), verdict.param, verdict.message))
-        else:
-            records.append((Topic.ACTIVITY, verdict))
-    places = house.journal_together(records)
-    duplicates = 0
-    told = {
-        place: index
-        for index, (place, (topic, _)) in enumerate(zip(places, records, strict=True))
-        if topic is Topic.ACTIVITY
-    }
-    for place, reason in _judged(house, told).items():
-        if reason is RefusalReason.REPEATED_RECORD:
-            duplicates += 1
-        elif reason is not None:
-            refused.append(_row(told[place], str(reason), None, "refused behind the door"))
-    reasons = Counter(row.reason for row in refused)
-    return ConversionsAnswer(
-        ConversionsImported(
-            read=len(data.rows),
-            accepted=len(told) - duplicates - (len(refused) - (len(records) - len(told))),
-            duplicate=duplicates,
-            refused=len(refused),
-            reasons=dict(reasons),
-            rows=tuple(sorted(refused, key=lambda row: row.index)),
+    refusal = keeper.refusal(head, verdict, raw, about)
+    assert about.record_id is not None, "it was just made"
+    return _Heard(number, Topic.REFUSED, refusal, about.record_id, verdict)
+
+
+def _told_before(house: House, hearing: Hearing, heard: list[_Heard]) -> set[RecordId]:
+    """Which rows have reached the facts already, so that they need not be journaled again.
+
+    The facts may lag behind: what they do not know yet is journaled, and the attributor says that it is a duplicate. Only rows
+    that nobody else can bring about are looked at.
+    """
+    conversions = [one.record for one in heard if isinstance(one.record, ForeignConversion)]
+    refused = tuple(one.id for one in heard if one.refused is not None)
+    product = hearing.product.id
+    known: set[RecordId] = set()
+    if conversions:
+        times = [record.occurred_at_ms for record in conversions]
+        wanted = Told(
+            product=product,
+            kinds=FOREIGN_KINDS,
+            records=tuple(record.id for record in conversions),
+            since_ms=min(times) - _SAME_ID_MS,
+            until_ms=max(times) + _SAME_ID_MS,
         )
+        known |= house.facts().told(wanted)
+    if refused:
+        wanted = Told(product=product, kinds=(FactKind.REFUSED,), records=refused)
+        known |= house.facts().told(wanted)
+    return known
+
+
+def _row(index: int, refused: Refused) -> RefusedRow:
+    return RefusedRow(
+        index=index, reason=str(refused.reason), param=refused.param, message=refused.message
     )
-
-
-def _row(index: int, reason: str, param: str | None, message: str) -> RefusedRow:
-    return RefusedRow(index=index, reason=reason, param=param, message=message)
 
 
 def _hearing(house: House, data: ImportConversions) -> Hearing:
@@ -171,7 +225,7 @@ def _judged(house: House, told: dict[Position, int]) -> dict[Position, RefusalRe
     """What the attributor made of conversions, by their places: None, or why it refused. Raises StoreUnavailable when it is not there."""
     if not told:
         return {}
-    house.keeper.settle()
+    house.keeper.settle_decisions()
     found: dict[Position, RefusalReason | None] = {}
     after = min(told)
     give_up = time.monotonic() + _JUDGED_WAIT_S

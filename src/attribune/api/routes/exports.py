@@ -30,7 +30,7 @@ def export_page(
     product: FromQuery[str | None] = None,
     after: Annotated[str | None, QueryParameter(description="``next`` of the page before.")] = None,
 ) -> export.ExportPage:
-    """Touches, installs or events as they stand now. Ask on with ``next``, and the same words, until it is null."""
+    """Touches, installs, events or foreign conversions as they stand now. Ask on with ``next``, and the same words, until it is null."""
     registry = house.up_to_date()
     asked = export.ExportRequest(
         what=what,
@@ -51,7 +51,7 @@ def _one_of_few(house: House, asked: export.ExportRequest) -> export.ExportPage:
     try:
         if asked.after is None:
             house.keeper.settle()
-        return export.ask(house.facts(), asked, lag=house.keeper.lag())
+        return export.ask(house.facts(), asked, lag=house.keeper.lag(), journal=house.journal)
     finally:
         pages.release()
 

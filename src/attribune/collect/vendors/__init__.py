@@ -49,8 +49,7 @@ def read_row(
     reader = READERS[vendor]
     named: dict[str, str] = {}
     for column, value in said.items():
-        name = reader.name_of(column)
-        if value.strip() and not named.get(name):
+        if value and not value.isspace() and not named.get(name := reader.name_of(column)):
             named[name] = value
     try:
         return reader.read(Row(named), hearing)

@@ -7,6 +7,7 @@ Push API in words.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from attribune.collect.vendors.hearing import (
@@ -99,6 +100,9 @@ _TITLES: Final = {
     "reengagement_window": "af_reengagement_window",
 } | {f"sub_param_{n}": f"af_sub{n}" for n in range(1, 6)}
 
+#: A longer name is no column's.
+_TITLE_CHARACTERS_MAX: Final = 128
+
 #: ``event_type`` of the Push API → ours.
 _TYPES: Final = {
     "install": ForeignKind.INSTALL,
@@ -158,6 +162,11 @@ def read(row: Row, hearing: Hearing) -> ForeignConversion:
 
 def name_of(column: str) -> str:
     """The field of a column: ``Attributed Touch Time`` is ``attributed_touch_time``, ``Adset`` is ``af_adset``."""
+    return _name_of(column) if len(column) <= _TITLE_CHARACTERS_MAX else column.lower()
+
+
+@lru_cache(maxsize=4096)  # every row has the same columns
+def _name_of(column: str) -> str:
     name = column.strip().strip('"()').lower().replace(" ", "_").replace("-", "_")
     return _TITLES.get(name, name)
 

@@ -37,6 +37,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTHING: Final = frozenset(
     ("n/a", "null", "(null)", "nil", "undefined", "def", "(not set)", "-", "dummy", "[]", "{}")
 )
+_NOTHING_CHARACTERS_MAX: Final = max(map(len, _NOTHING))
 #: Placeholders that nobody filled, in every vendor's spelling: {idfa||gps_adid}, {cl?Network}, {{app_id}}, ${(path)!},
 #: [user_id], <#if …>.
 _PLACEHOLDER: Final = re.compile(
@@ -112,7 +113,9 @@ def says_nothing(value: str, name: str = "") -> bool:
 
     Some links send a field's own name where there is no value (``device_id=device_id``).
     """
-    if is_absent(value) or value.lower() in _NOTHING or value == name:
+    if is_absent(value) or value == name:
+        return True
+    if len(value) <= _NOTHING_CHARACTERS_MAX and value.lower() in _NOTHING:
         return True
     return value[0] in "{$[<" and _PLACEHOLDER.match(value) is not None
 
