@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from front import GAME, registry
 from attribune.collect.dialects import DIALECTS, Letter
 from attribune.collect.records import Telling
 from attribune.collect.speaker import Speaker
-from attribune.collect.verdict import Kept
+from attribune.collect.verdict import Judged, Kept
 from attribune.model.activity import Consent, Event, Open, Sender
 from attribune.model.control import Door
 from attribune.settings import Settings
@@ -23,6 +24,14 @@ DIRECTORY = registry()
 
 def read(dialect: str, path: str, said: Any, **door: Any) -> list[Any]:
     """The records that a letter tells at a door, or why it tells none."""
+    path, _, query = path.partition("?")
+    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+    judged = judged_by(dialect, Letter("POST", path, query, body=body), **door)
+    return [v.record if isinstance(v, Kept) else v for v, _ in judged]
+
+
+def judged_by(dialect: str, letter: Letter, **door: Any) -> Iterable[Judged]:
+    """What a dialect makes of a letter at a door."""
     at = Door(id="d", app="game-android", dialect=dialect, sha256="", **door)
     telling = Telling(
         speaker=Speaker(
@@ -35,11 +44,7 @@ def read(dialect: str, path: str, said: Any, **door: Any) -> list[Any]:
         user_agent="analytics/1",
         dialect=dialect,
     )
-    path, _, query = path.partition("?")
-    body = said if isinstance(said, bytes) else json.dumps(said).encode()
-    letter = Letter("POST", path, query, body=body)
-    judged = DIALECTS[dialect].read(letter, telling, at)
-    return [v.record if isinstance(v, Kept) else v for v, _ in judged]
+    return DIALECTS[dialect].read(letter, telling, at)
 
 
 def track(context: Any, **more: Any) -> dict[str, Any]:
@@ -147,3 +152,17 @@ def test_ga4s_consent_is_about_sharing(said: dict[str, Any], sharing: bool | Non
     *consents, event = read("ga4", "/mp/collect?api_secret=k", body)
     assert isinstance(event, Event)
     assert [one.sharing for one in consents] == ([] if sharing is None else [sharing])
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "said"),
+    [
+        ("posthog", "/batch/", {"batch": [{"event": "$opt_in", "properties": {"$device_id": "d1"}}]}),
+        ("posthog", "/capture/", {"event": "$opt_in", "properties": {"$device_id": "d1"}}),
+        ("mixpanel", "/track", [{"event": "$opt_in", "properties": {"$device_id": "d1"}}]),
+    ],
+)  # fmt: skip
+def test_who_opts_in_again_is_measured_again(dialect: str, path: str, said: Any) -> None:
+    consent, event = read(dialect, path, said)
+    assert (consent.measurement, consent.sharing, consent.device.id) == (True, None, "d1")
+    assert event.name == "$opt_in"

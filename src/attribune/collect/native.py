@@ -32,7 +32,6 @@ from attribune.model.position import Topic
 from attribune.model.refusal import RefusalReason
 from attribune.model.touch import Touch, TouchKind, TouchOrigin
 
-
 #: Partners whom one consent may name.
 PARTNERS_MAX: Final = 64
 

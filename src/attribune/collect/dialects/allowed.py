@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from attribune.collect.dialects.loose import is_text
 from attribune.collect.fields import Fields
-from attribune.collect.verdict import Kept
+from attribune.collect.verdict import Judged, Kept
 from attribune.model.activity import Consent, Event, Open
 from attribune.model.control import Door
 from attribune.model.ids import RecordId, derived
@@ -24,6 +23,8 @@ CATEGORIES: Final = {
     "advertising": "sharing",
     "datasharing": "sharing",
 }
+#: What PostHog's and Mixpanel's libraries tell when a person opts in.
+OPT_IN: Final = "$opt_in"
 
 
 def choices_in(context: Fields, door: Door) -> dict[str, bool]:
@@ -62,7 +63,21 @@ def consent_with(kept: Kept, choices: dict[str, bool]) -> Kept | None:
         measurement=choices.get("measurement"),
         sharing=choices.get("sharing"),
     )
-    return Kept(Topic.ACTIVITY, consent)
+    return Kept(Topic.ACTIVITY, consent, is_beside=True)
+
+
+def with_opt_ins(judged: Iterable[Judged]) -> Iterable[Judged]:
+    """The same, with a consent before each event by which a library says that the person lets it measure again.
+
+    That they do not is said by silence: the library sends nothing more.
+    """
+    for each in judged:
+        verdict = each.verdict
+        if isinstance(verdict, Kept) and getattr(verdict.record, "name", "") == OPT_IN:
+            consent = consent_with(verdict, {"measurement": True})
+            if consent is not None:
+                yield Judged(consent, each.raw)
+        yield each
 
 
 def _preferences(context: Fields) -> Iterable[tuple[str, bool]]:

@@ -27,7 +27,7 @@ def with_landings(judged: Iterable[Judged]) -> Iterator[Judged]:
         if _MARK in each.raw and isinstance(verdict, Kept) and isinstance(verdict.record, Event):
             found = _evidence(verdict.record)
             if found is not None:
-                yield Judged(Kept(Topic.ACTIVITY, found), each.raw)
+                yield Judged(Kept(Topic.ACTIVITY, found, is_beside=True), each.raw)
         yield each
 
 
