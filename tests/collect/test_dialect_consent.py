@@ -62,6 +62,7 @@ def preferences(**said: Any) -> dict[str, Any]:
         (preferences(Analytics=True, Advertising=False, Functional=False), (True, False)),
         (preferences(Advertising=True, DataSharing=True), (None, True)),
         (preferences(Advertising=True, DataSharing=False), (None, False)),
+        (preferences(Advertising=False, DataSharing=True), (None, False)),
         (preferences(C0002=False, C0004=True), (False, True)),
         # What a door maps stands above what a word means elsewhere.
         (preferences(analytics=False, Marketing=False), (False, False)),
