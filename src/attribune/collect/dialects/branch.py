@@ -71,7 +71,7 @@ FIELDS: Final = {
     "event_data.transaction_id": "transaction_id",
     "event_data, custom_data, content_items, customer_event_alias, metadata": "params",
     "cpp_level": "measurement and sharing: FULL both, REDUCED and MINIMAL measurement alone, NONE no measurement",
-    "tracking_disabled": "measurement, reversed",
+    "tracking_disabled of true": "measurement: false; false says nothing",
     "dma_ad_user_data, disable_ad_network_callouts": "sharing",
     "data, channel, feature, stage, tags of a link": "deep_link_data",
     "campaign, data.~campaign of a link": "campaign",

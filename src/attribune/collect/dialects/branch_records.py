@@ -191,11 +191,10 @@ class Message:
         said = {**self._peek(self._said), **self._peek(self._fields)}
         level = said.get("cpp_level", b"").decode("utf-8", "replace").strip('"').upper()
         measurement, sharing = _LEVELS.get(level, (None, None))
-        disabled = said.get("tracking_disabled")
-        if disabled in _YES:
+        if (
+            said.get("tracking_disabled") in _YES
+        ):  # no is what pages say by default, and nobody's word
             measurement, sharing = False, None
-        elif disabled in _NO and measurement is None:
-            measurement = True  # a page says so at each open, and so when it was taken back
         ads = said.get("dma_ad_user_data")
         if ads in _YES | _NO and said.get(_EEA) not in _NO:
             sharing = sharing is not False and ads in _YES
