@@ -127,7 +127,7 @@ def singular(town: Town, device: str, gaid: str) -> Person:
         words = {"a": KEY, "p": "Android", "sdid": device, "aifa": gaid, "event_id": f"{device}-{time.time_ns()}", **said}  # fmt: skip
         assert http("GET", f"{town.doors['singular']}{path}?{urlencode(words)}").status == 200
 
-    def share(may: bool) -> None:  # noqa: FBT001 - said so everywhere
+    def share(may: bool) -> None:
         options = json.dumps({"limit_data_sharing": not may})
         tell("/api/v1/evt", n="choice", data_sharing_options=options)
 
