@@ -166,3 +166,28 @@ def test_what_is_found_beside_an_event_is_not_counted(
     else:
         assert [one["index"] for one in answer["failed_records"]] == [1]
         assert answer["num_records_imported"] == 1
+
+
+@pytest.mark.parametrize("second", ["d1", "d2"])
+def test_a_click_that_a_batch_mentions_often_is_evidence_once_for_each_device(second: str) -> None:
+    link = "https://game.example/?attribune_click=019b0000-0000-7000-8000-000000000000"
+    sent = [{"event_type": "page", "device_id": device, "event_properties": {"url": link}} for device in ("d1", second, second)]  # fmt: skip
+    letter = Letter("POST", "/2/httpapi", body=json.dumps({"events": sent}).encode())
+    found = [type(v.record).__name__ for v, _ in with_landings(judged_by("amplitude", letter))]
+    assert found.count("Evidence") == len({"d1", second})
+    assert (found[0], found.count("Event")) == ("Evidence", 3)
+
+
+# --- Snowplow
+
+
+def test_snowplow_keeps_the_schema_of_an_event_and_takes_posts_at_paths_of_ones_own() -> None:
+    schema = "iglu:com.acme/bought/jsonschema/2-0-1"
+    said = {"schema": "iglu:x/unstruct_event/jsonschema/1-0-0", "data": {"schema": schema, "data": {"n": 1}}}  # fmt: skip
+    event = {"e": "ue", "eid": "1", "duid": "d1", "ue_pr": json.dumps(said)}
+    for path in ("/com.snowplowanalytics.snowplow/tp2", "/com.acme/track"):
+        (found,) = read("snowplow", path, {"schema": "x", "data": [event]})
+        assert (found.name, found.extra["ue.schema"]) == ("bought", f'"{schema}"')
+    for path in ("/", "/track", "/a/b/c", "/a/b c"):
+        with pytest.raises(Refused):
+            read("snowplow", path, {"schema": "x", "data": [event]})
