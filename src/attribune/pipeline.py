@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from attribune.attribute import (
     attributor,
+    consent,
     corrections,
     foreign,
     forgetting,
@@ -61,7 +62,7 @@ ATTRIBUTE: Final = Stage(
         lifecycle.open_,
         lifecycle.event,
         lifecycle.evidence_,
-        lifecycle.consent,
+        consent.consent,
         lifecycle.known,
         forgetting.forget,
         foreign.judge,

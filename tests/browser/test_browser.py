@@ -185,6 +185,23 @@ def test_nothing_is_kept_or_sent_before_a_consent_that_is_required(shop: Shop, v
     assert refusals == ["no_consent"]
 
 
+def test_a_refusal_without_a_net_is_told_as_soon_as_there_is_one(shop: Shop, visitor: Person):
+    visitor.goes(f"{shop.server.origin}/")
+    visitor.has_told_all()
+    device = visitor.device()
+    visitor.offline(True)
+    visitor.says("consent", {"measurement": False})
+    assert "id" not in visitor.store()
+    visitor.offline(False)
+
+    def is_refused() -> bool:
+        name = f"later-{time.time_ns()}"
+        shop.tell(shop.server_key, id=name, name="later", device={"id": device})
+        return "no_consent" in [one["reason"] for one in told_of(shop, device, "refused")]
+
+    wait_for(is_refused, 15, "the refusal was not told")
+
+
 def test_a_refusal_is_remembered_without_an_id(shop: Shop, visitor: Person):
     visitor.goes(f"{shop.server.origin}/")
     visitor.has_told_all()

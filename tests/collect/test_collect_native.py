@@ -169,6 +169,9 @@ def test_consent_evidence_and_claim():
     )
     assert isinstance(consent, Consent)
     assert (consent.measurement, consent.sharing, consent.tcf) == (False, None, "x")
+    choice = read({"type": "consent", "id": "d", "device": DEVICE, "partners": {"acme": False, "zeta": None}})  # fmt: skip
+    assert isinstance(choice, Consent)
+    assert (choice.measurement, choice.partners) == (None, {"acme": False})
     evidence = read({"type": "evidence", "id": "v", "device": DEVICE, "link_opened": "https://x"})
     assert isinstance(evidence, Evidence)
     said = {"type": "claim", "id": "m", "device": DEVICE, "partner": "acme", "touch_at": NOW - 5, "kind": "impression", "campaign": "c"}  # fmt: skip
@@ -405,6 +408,10 @@ def test_sent_at_corrects_the_senders_clock():
         (an_event(revenue={"amount": "5", "currency": "eur"}), "unknown_currency", "revenue.currency"),
         ({"type": "consent", "id": "c", "device": DEVICE}, "missing_field", "measurement"),
         ({"type": "consent", "id": "c", "device": DEVICE, "measurement": "no"}, "wrong_type", "measurement"),
+        ({"type": "consent", "id": "c", "device": DEVICE, "partners": {}}, "missing_field", "measurement"),
+        ({"type": "consent", "id": "c", "device": DEVICE, "partners": {"acme": "no"}}, "wrong_type", "partners.acme"),
+        ({"type": "consent", "id": "c", "device": DEVICE, "partners": {"a\n": False}}, "bad_id", "partners"),
+        ({"type": "consent", "id": "c", "device": DEVICE, "partners": dict.fromkeys(map(str, range(65)), False)}, "too_large", "partners"),
         ({"type": "evidence", "id": "c", "device": DEVICE}, "missing_field", "referrers"),
         (an_open(x="y" * 70_000), "too_large", None),
     ],

@@ -379,7 +379,7 @@ def test_the_web_sdk_encodes_the_sign_between_name_and_value():
     )
     verdict = judged(Letter("POST", "/third_party_sharing", body=body.encode()))
     one = verdict.record
-    assert (one.sharing, one.device.platform) == (True, "web")
+    assert (one.sharing, one.device.platform) == (False, "web"), "all may not hear of installs"
     assert json.loads(one.extra["granular_third_party_sharing_options"]) == {"google_dma": {"eea": "1"}}  # fmt: skip
     assert json.loads(one.extra["partner_sharing_settings"]) == {"all": {"install": False}}
 
@@ -387,6 +387,26 @@ def test_the_web_sdk_encodes_the_sign_between_name_and_value():
 def test_what_is_said_of_single_partners_only_changes_nothing_for_all():
     one = record("/third_party_sharing", {**ANDROID, "partner_sharing_settings": '{"x":{"all":false}}'})  # fmt: skip
     assert (one.sharing, one.extra["partner_sharing_settings"]) == (None, '{"x":{"all":false}}')
+
+
+@pytest.mark.parametrize(
+    ("settings", "sharing", "partners"),
+    [
+        ({"x": {"all": False}}, None, {"x": False}),
+        ({"x": {"install": True, "event": False}}, None, {"x": False}),
+        ({"x": {"all": True}, "facebook": {"session": False}}, None, {"x": True, "meta": False}),
+        ({"x": {"sdk_click": False}}, None, {}),
+        ({"x": {"uninstall": False, "install": True}}, None, {"x": True}),
+        ({"all": {"all": False}, "x": {"all": True}}, False, {"x": True}),
+        ({"all": {"all": True}}, True, {}),
+        ({"x": {"all": "false"}, "y": {"all": 7}, "z": True}, None, {"x": False}),
+        ([{"x": {"all": False}}], None, {}),
+    ],
+)
+def test_what_is_said_of_single_partners(settings: Any, sharing: bool | None, partners: dict[str, bool]):  # fmt: skip
+    said = {**ANDROID, "partner_sharing_settings": json.dumps(settings)}
+    one = record("/third_party_sharing", said, door(maps={"network:facebook": "meta"}))
+    assert (one.sharing, one.partners) == (sharing, partners)
 
 
 def test_the_wish_to_be_forgotten():

@@ -374,8 +374,9 @@ def test_pages_and_dismissals_are_events() -> None:
         ({"cpp_level": "FULL"}, (True, True)),
         ({"cpp_level": "reduced"}, (True, False)),
         ({"cpp_level": "MINIMAL"}, (True, False)),
-        ({"cpp_level": "NONE"}, (False, False)),
-        ({"tracking_disabled": True}, (False, False)),
+        ({"cpp_level": "NONE"}, (False, None)),
+        ({"tracking_disabled": True}, (False, None)),
+        ({"tracking_disabled": False, "cpp_level": "NONE"}, (False, None)),
         ({"dma_eea": True, "dma_ad_user_data": False}, (None, False)),
         ({"dma_eea": True, "dma_ad_user_data": True}, (None, True)),
         ({"cpp_level": "REDUCED", "dma_ad_user_data": True}, (True, False)),
@@ -393,7 +394,7 @@ def test_consent_is_told_before_what_it_stands_with(said: Any, wanted: Any) -> N
     assert (consent.measurement, consent.sharing) == wanted
 
 
-@pytest.mark.parametrize("said", [{}, {"tracking_disabled": False}, {"lat_val": 1}, {"dma_eea": True}, {"dma_eea": False, "dma_ad_user_data": False}])  # fmt: skip
+@pytest.mark.parametrize("said", [{}, {"tracking_disabled": False}, {"disable_ad_network_callouts": False}, {"lat_val": 1}, {"dma_eea": True}, {"dma_eea": False, "dma_ad_user_data": False}])  # fmt: skip
 def test_what_allows_and_forbids_nothing_is_no_consent(said: Any) -> None:
     assert [type(one) for one in read(letter("/v1/open", **{**INSTALL, **said}))] == [Open]
 

@@ -212,7 +212,14 @@ def test_an_outbox_that_is_new_begins_where_the_journal_does() -> None:
 # --- consent
 
 
-def say_consent(one: PostHouse, **words: bool) -> None:
+def say_consent(
+    one: PostHouse,
+    *,
+    shares: bool | None = None,
+    partners: dict[str, bool] | None = None,
+    **words: bool,
+) -> None:
+    """A consent, and what the attributor noted of it; without ``shares`` as version 0.1.0 noted it."""
     device = Device(id=DeviceId("d1"), platform=Platform.ANDROID)
     record = Consent(
         id=RecordId("c"),
@@ -233,6 +240,8 @@ def say_consent(one: PostHouse, **words: bool) -> None:
         record=RecordId("c"),
         record_type="consent",
         device=DeviceId("d1"),
+        shares=shares,
+        partners=partners or {},
     )
     one.decide(noted)
 
@@ -247,13 +256,26 @@ def say_consent(one: PostHouse, **words: bool) -> None:
         ([{"measurement": True}], False),
     ],
 )
-def test_what_a_person_allows_is_remembered_as_said_last(said: list[dict], is_silent: bool) -> None:
+def test_what_a_person_allows_is_read_from_what_was_said_where_no_note_says_it(
+    said: list[dict], is_silent: bool
+) -> None:
     one = house()
     for words in said:
         say_consent(one, **words)
     one.fold()
     key = device_digest(ProductId("game"), DeviceId("d1"))
     assert one.outbox.not_sharing([key]) == ({key} if is_silent else set())
+
+
+def test_a_note_of_what_is_in_force_stands_above_what_its_record_says() -> None:
+    one = house()
+    key = device_digest(ProductId("game"), DeviceId("d1"))
+    say_consent(one, sharing=True, shares=False)
+    one.fold()
+    assert one.outbox.not_sharing([key]) == {key}
+    say_consent(one, measurement=True, shares=True)
+    one.fold()
+    assert one.outbox.not_sharing([key]) == set()
 
 
 # --- callbacks

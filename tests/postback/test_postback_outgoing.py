@@ -67,6 +67,21 @@ def test_who_withdraws_before_it_is_told_is_heeded() -> None:
     assert "does not share" in found.reason
 
 
+def test_of_who_does_not_share_with_one_partner_the_others_hear_all_the_same() -> None:
+    zeta = postback(URL, id=PostbackId("zeta-1"), partner=PartnerId("zeta"))
+    house = PostHouse(postback(URL), zeta, everything())
+    say_consent(house, shares=True, partners={"acme": False, "unknown": False})
+    house.decide(install(), install("d2"), event("e1", "d1", credit=credit("zeta")))
+    silent = "the person does not share, and the partner is then told nothing"
+    told = ["acme-click&d=d1", "acme-click&d=d2", "zeta-click&d=d1"]
+    everybodys = [f"https://acme.example/pb?c={one}&s=attributed&p={one[:4]}" for one in told]
+    assert urls(house) == [silent, everybodys[1], everybodys[2], *everybodys]
+    say_consent(house, shares=True, partners={"acme": True})
+    assert urls(house) == [everybodys[0], everybodys[1], everybodys[2], *everybodys]
+    say_consent(house, shares=False, partners={"acme": True})
+    assert urls(house)[0] == silent, "a no to sharing stands above a yes to one"
+
+
 def everything(data: str | None = None) -> Any:
     words = {"id": PostbackId("all-1"), "partner": None}
     return postback(URL, **words, **({"data": data} if data else {}))

@@ -301,6 +301,7 @@ class House:
     def noted(
         self, kind: type = Consent, record: str = "c1", at_ms: int = T0, **words: Any
     ) -> Noted:
+        found = {name: words.pop(name) for name in ("shares", "partners") if name in words}
         about = self.said(kind, record, at_ms=at_ms, **words)
         name = {Consent: "consent", Evidence: "evidence"}[kind]
         return self.decide(
@@ -314,6 +315,7 @@ class House:
                 device="d1",
                 app="droid",
                 at_ms=at_ms,
+                **found,
             )
         )
 

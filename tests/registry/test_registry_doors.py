@@ -50,6 +50,7 @@ def test_a_door_may_be_told_from_when_installations_are_new(desk: Desk) -> None:
         ({"maps": {"installed:after": "2026-12-01"}}, "maps"),
         ({"maps": {"installed:before": "yesterday"}}, "maps"),
         ({"maps": {"installed:before": "20261201"}}, "maps"),
+        ({"maps": {"consent:C0002": "marketing"}}, "maps"),
     ],
 )
 def test_a_door_that_cannot_be_is_refused(desk: Desk, words: dict, param: str) -> None:

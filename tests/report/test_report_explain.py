@@ -335,6 +335,8 @@ def test_people_read_all_that_belongs_to_a_story(house: House) -> None:
     house.event("e1", install)
     house.repeated("e1")
     house.noted(Consent, at_ms=T0 + 5 * HOUR_MS)
+    said = {"shares": True, "partners": {"zeta": False}}
+    house.noted(Consent, "c2", at_ms=T0 + 5 * HOUR_MS, **said)
     house.late(install, T0 + 6 * HOUR_MS)
     text = plain(only(house, "d1"))
     for words in (
@@ -343,6 +345,7 @@ def test_people_read_all_that_belongs_to_a_story(house: House) -> None:
         "open (organic)",
         "event e1 not used: repeated_record",
         "consent c1",
+        "consent c2 (partners may be told; zeta: no)",
     ):
         assert words in text
     hit = house.click()

@@ -20,6 +20,13 @@ class Partner:
                 self.send_header("content-length", "0")
                 self.end_headers()
 
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                heard.append(f"{self.path} {body.decode()}")
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from attribune.attribute import aside, foreign, forgetting, lifecycle, say, waiting
+from attribune.attribute import aside, consent, foreign, forgetting, lifecycle, say, waiting
 from attribune.attribute.answer import answer
 from attribune.attribute.corrections import correct
 from attribune.attribute.desk import Desk
@@ -230,7 +230,7 @@ def _place(turn: Turn, record: Own, entry: Entry) -> None:
         case Evidence() | Claim():
             lifecycle.evidence_(turn, record, entry.position)
         case Consent():
-            lifecycle.consent(turn, record, entry.position)
+            consent.consent(turn, record, entry.position)
         case Forget():
             forgetting.forget(turn, record, entry.position)
         case _:  # a known device: the types let nothing else come here

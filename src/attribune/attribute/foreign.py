@@ -90,7 +90,7 @@ def credited(turn: Turn, record: ForeignConversion) -> Found | None:
         return Found(touch.partner, CreditedBy.CLICK_ID, touch)
     if record.mapped_partner is not None:
         return Found(record.mapped_partner, CreditedBy.MAP)
-    partner = _by_name(turn, record.network)
+    partner = partner_named(turn, record.network)
     return Found(partner, CreditedBy.NAME) if partner else None
 
 
@@ -117,22 +117,27 @@ def _by_click(turn: Turn, record: ForeignConversion) -> Touch | None:
         for name in turn.desk.touches_by(key, since_ms, turn.now_ms, _SAME_CLICK_MAX)
     )
     found = [one[1] for one in filed if one is not None]
-    meant = record.mapped_partner or _by_name(turn, record.network)
+    meant = record.mapped_partner or partner_named(turn, record.network)
     fitting = [touch for touch in found if touch.partner == meant] or found
     return fitting[0] if len({touch.partner for touch in fitting}) == 1 else None
 
 
-def _by_name(turn: Turn, network: str | None) -> PartnerId | None:
+def partner_named(turn: Turn, network: str | None) -> PartnerId | None:
     """The partner whose id or name a network bears, as far as the id reads like the name."""
     if not network:
         return None
     plain = network.strip().lower()
     for word in (network, plain, plain.removesuffix(_INTEGRATED)):
-        for name in (word, _NO_SLUG.sub("-", word.lower()).strip("-")):
+        for name in (word, readable(word)):
             found = turn.directory.partner(PartnerId(name), turn.position) if name else None
             if found is not None:
                 return found.id
     return None
+
+
+def readable(name: str) -> str:
+    """A partner's name as its id reads."""
+    return _NO_SLUG.sub("-", name.lower()).strip("-")
 
 
 def _device(turn: Turn, record: ForeignConversion, touch: TouchId | None) -> DeviceId | None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from attribune.attribute import say
+from attribune.attribute import say, waiting
 from attribune.attribute.desk import (
     ADDRESS,
     CREDITED,
@@ -35,9 +35,8 @@ from attribune.attribute.keys import (
 from attribune.attribute.standin import stand_in
 from attribune.attribute.state import DeviceState
 from attribune.attribute.turn import Turn
-from attribune.attribute.waiting import of_device
-from attribune.model.activity import Activity, Forget, Platform, Sender
-from attribune.model.codec import decode, encode
+from attribune.model.activity import Activity, Event, Forget, Platform, Sender
+from attribune.model.codec import encode
 from attribune.model.ids import (
     AppId,
     DeviceId,
@@ -51,7 +50,6 @@ from attribune.model.ids import (
 )
 from attribune.model.outcome import Forgets, Noted
 from attribune.model.policy import DAY_MS
-from attribune.model.position import Entry, Topic
 from attribune.model.refusal import RefusalReason
 from attribune.model.scrub import without_person
 from attribune.model.touch import Touch
@@ -186,7 +184,7 @@ def _forget_device(turn: Turn, record: Forget, device: DeviceId) -> None:
     state = desk.device(product, device) or DeviceState(
         product=product, device=device, app=record.app, platform=record.device.platform
     )
-    _refuse_held(turn, product, device)
+    waiting.drop(turn, waiting.of_device(product, device), _refuse_held)
     partition = device_digest(product, device)
     for word in desk.known_by(product, device):
         _forget_word(turn, product, device, *word)
@@ -228,14 +226,9 @@ def _tombstone(
     )
 
 
-def _refuse_held(turn: Turn, product: ProductId, device: DeviceId) -> None:
+def _refuse_held(turn: Turn, event: Event, about: Position) -> None:
     """What waits for the device is not credited any more."""
-    waits_for = of_device(product, device)
-    for position, held in turn.desk.held(waits_for):
-        event = decode(Entry(position, Topic.ACTIVITY, held.payload))
-        turn.desk.let_go(waits_for, position, held.due_ms)
-        left = nameless(event)  # type: ignore[arg-type]  # only events are held
-        say.refuse(turn, left, position, RefusalReason.FORGOTTEN)
+    say.refuse(turn, nameless(event), about, RefusalReason.FORGOTTEN)
 
 
 def _forget_word(turn: Turn, product: ProductId, device: DeviceId, kind: str, value: str) -> None:

@@ -18,13 +18,19 @@ from attribune.attribute.desk import PersonSeen
 from attribune.attribute.installation import Past, Verdict, judge, past
 from attribune.attribute.keys import PERSON_IDS, network
 from attribune.attribute.returns import Return, judge_return
-from attribune.attribute.state import DeviceState, Dossier, Standing, installation, seen
+from attribune.attribute.state import (
+    DeviceState,
+    Dossier,
+    Standing,
+    installation,
+    new_device,
+    seen,
+)
 from attribune.attribute.turn import Turn
 from attribune.attribute.waiting import hold, of_device, of_user, release
 from attribune.model.activity import (
     Activity,
     Claim,
-    Consent,
     Device,
     Event,
     Evidence,
@@ -112,20 +118,6 @@ def _sign(record: Evidence | Claim, about: Position, at_ms: int) -> Return:
         return Return(record=record, about=about, at_ms=at_ms, claims=(record,), by_open=False)
     touches = evidence.touches_in(record.referrers, record.link_opened)
     return Return(record=record, about=about, at_ms=at_ms, touches=touches, by_open=False)
-
-
-def consent(turn: Turn, record: Consent, about: Position) -> None:
-    """Take note of what a person allows; with it may change what an SDK is told that asks for the attribution."""
-    state = _state(turn, record, record.device)
-    say.note(turn, record, about)
-    turn.touched.add((state.product, state.device))
-    turn.desk.put_device(
-        msgspec.structs.replace(
-            state,
-            measurement=state.measurement if record.measurement is None else record.measurement,
-            sharing=state.sharing if record.sharing is None else record.sharing,
-        )
-    )
 
 
 def known(turn: Turn, record: KnownDevice, about: Position) -> None:
@@ -325,12 +317,7 @@ def _implied(record: Event) -> Open:
 
 
 def _state(turn: Turn, record: Activity, device: Device) -> DeviceState:
-    found = turn.desk.device(record.product, device.id)
-    if found is not None:
-        return found
-    return DeviceState(
-        product=record.product, device=device.id, app=record.app, platform=device.platform
-    )
+    return turn.desk.device(record.product, device.id) or new_device(record, device)
 
 
 def _remember(turn: Turn, record: Activity, device: Device, at_ms: int) -> None:

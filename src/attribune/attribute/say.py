@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from attribune.attribute.decide import Decision
 from attribune.attribute.state import DeviceState, Standing
 from attribune.attribute.turn import Turn
-from attribune.model.activity import Activity, Event, Open, Platform, Sender
+from attribune.model.activity import Activity, Consent, Event, Open, Platform, Sender
 from attribune.model.control import Correct
 from attribune.model.ids import AppId, Position, ProductId, RecordId
 from attribune.model.outcome import (
@@ -69,18 +71,27 @@ def handles(record: Activity, *more: str | None) -> tuple[str, ...]:
 
 def note(turn: Turn, record: Activity, about: Position) -> None:
     """Say that a record was taken note of."""
-    turn.say(
-        Noted(
-            product=record.product,
-            position=turn.position,
-            about=about,
-            judged_at_ms=turn.now_ms,
-            record=record.id,
-            record_type=record_type(record),
-            device=record.device.id if record.device else None,
-            app=record.app,
-            at_ms=record.occurred_at_ms,
-        )
+    turn.say(_noted(turn, record, about))
+
+
+def note_consent(
+    turn: Turn, record: Consent, about: Position, *, shares: bool, partners: dict[str, bool]
+) -> None:
+    """Say what a person allows from here on: whether partners may be told, and which choices about single ones are new."""
+    turn.say(replace(_noted(turn, record, about), shares=shares, partners=partners))
+
+
+def _noted(turn: Turn, record: Activity, about: Position) -> Noted:
+    return Noted(
+        product=record.product,
+        position=turn.position,
+        about=about,
+        judged_at_ms=turn.now_ms,
+        record=record.id,
+        record_type=record_type(record),
+        device=record.device.id if record.device else None,
+        app=record.app,
+        at_ms=record.occurred_at_ms,
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from attribune.attribute.features import Features
-from attribune.model.activity import Claim, Platform
+from attribune.model.activity import Activity, Claim, Device, Platform
 from attribune.model.ids import (
     AppId,
     ConversionId,
@@ -90,6 +90,10 @@ class DeviceState(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     earliest_ms: int = 2**62
     measurement: bool = True
     sharing: bool | None = None
+    #: When the person said so, by the sender's clock: what was said earlier and arrives later changes nothing. Milliseconds, UTC.
+    measurement_said_ms: int = 0
+    sharing_said_ms: int = 0
+    partners_said_ms: dict[str, int] = field(default_factory=dict)
     #: When its person was forgotten; then nothing else is remembered, and its id is a hash. Milliseconds, UTC.
     forgotten_at_ms: int = 0
 
@@ -97,6 +101,13 @@ class DeviceState(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     def has_opened(self) -> bool:
         """Whether an open or an import has made it known."""
         return self.is_known or bool(self.standings)
+
+
+def new_device(record: Activity, device: Device) -> DeviceState:
+    """A device that is seen for the first time, in a record of it."""
+    return DeviceState(
+        product=record.product, device=device.id, app=record.app, platform=device.platform
+    )
 
 
 def installation(state: DeviceState) -> Standing | None:

@@ -63,7 +63,8 @@ def _is_repeated(turn: Turn, touch: Touch, record: RecordId) -> bool:
 def _show_late(turn: Turn, touch: Touch) -> None:
     """Show a touch, told after the fact, at each conversion of its device that it could have won.
 
-    Only its plain identifiers lead to devices: who was seen with a hashed one cannot be looked up.
+    Only its plain identifiers lead to devices: who was seen with a hashed one cannot be looked up. Of who may not be measured
+    nothing is decided or shown anew.
     """
     devices: set[DeviceId] = set()
     for kind, value in touch.ids.items():
@@ -71,7 +72,7 @@ def _show_late(turn: Turn, touch: Touch) -> None:
     for device in sorted(devices):
         state = turn.desk.device(touch.product, device)
         standing = installation(state) if state else None
-        if state and standing:
+        if state and standing and state.measurement:
             _late_for(turn, state, standing, touch)
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from attribune.attribute.turn import Said
 from attribune.model.codec import decode, encode
 from attribune.model.ids import Position, is_forgotten
-from attribune.model.outcome import CreditedEvent, Held, Outcome, is_set_aside
+from attribune.model.outcome import CreditedEvent, Held, Noted, Outcome, is_set_aside
 from attribune.model.position import Topic
 from attribune.ports import Journal
 
@@ -74,8 +74,8 @@ def compare(said: list[Said], stood: list[Stood], *, is_last: bool) -> Compared:
     """A turn judged again beside what stands of it; ``is_last`` when nothing stands from later turns.
 
     A crash may have kept the last outcomes from being written: those are missing. All else that does not stand as it is said
-    is a difference. Version 0.1.0 did not say that an event waits, nor how many units it was; where such a word is missing,
-    nothing is.
+    is a difference. Version 0.1.0 did not say that an event waits, nor how many units it was, nor what a consent leaves in force;
+    where such a word is missing, nothing is.
     """
     if not is_last and not any(isinstance(one.outcome, Held) for one in stood):
         said = [one for one in said if not isinstance(one.outcome, Held)]
@@ -101,6 +101,8 @@ def _is_same(new: Said, old: Stood) -> bool:
     if new.payload == old.payload:
         return True
     now, then = new.outcome, old.outcome
-    if not isinstance(now, CreditedEvent) or not isinstance(then, CreditedEvent):
-        return False
-    return then.quantity is None and encode(replace(now, quantity=None)) == old.payload
+    if isinstance(now, CreditedEvent) and isinstance(then, CreditedEvent):
+        return then.quantity is None and encode(replace(now, quantity=None)) == old.payload
+    if isinstance(now, Noted) and isinstance(then, Noted):
+        return then.shares is None and encode(replace(now, shares=None)) == old.payload
+    return False

@@ -57,6 +57,14 @@ def release(turn: Turn, waits_for: bytes) -> None:
             _let_go(turn, event, partial(_wait_on, turn, device))
 
 
+def drop(turn: Turn, waits_for: bytes, refuse: Callable[[Turn, Event, Position], None]) -> None:
+    """Let go of what waited, and refuse it."""
+    for position, held in turn.desk.held(waits_for):
+        event = _held_event(held.payload, position)
+        turn.desk.let_go(waits_for, position, held.due_ms)
+        refuse(turn, event, position)
+
+
 def _wait(turn: Turn, record: Event, about: Position, waits_for: bytes, held: HeldRow) -> bool:
     """Whether an event may wait with those that wait for the same already; else it is refused."""
     limit = turn.limits.held_events_max

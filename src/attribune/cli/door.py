@@ -36,7 +36,7 @@ def add(
         list[str] | None,
         typer.Option(
             "--map",
-            help="What a name of the client's means here: event:e1e2e3=purchase, network:NAME=partner, channel:NAME=partner, installed:before=2026-12-01.",
+            help="What a name of the client's means here: event:e1e2e3=purchase, network:NAME=partner, channel:NAME=partner, installed:before=2026-12-01, consent:CATEGORY=sharing.",
         ),
     ] = None,
     allow_host: Annotated[

@@ -99,6 +99,7 @@ const post = (records) => {
   if (document.hidden && !('keepalive' in Request.prototype)) navigator.sendBeacon(url, body);
   return fetch(url, { method: 'POST', body, keepalive: true, credentials: 'omit' });
 };
+const isBusy = ({ status }) => status > 499 || status === 429 || status === 408;
 const send = safely((isLast) => {
   if (!mayMeasure() || (inFlight.size && !isLast)) return;
   let size = 0;
@@ -111,7 +112,7 @@ const send = safely((isLast) => {
   if (!ids.length) return;
   let waitMs = 0;
   post(batch).then((answer) => {
-    if (answer.status > 499 || answer.status === 429 || answer.status === 408) {
+    if (isBusy(answer)) {
       waitMs = answer.headers.get('retry-after') * 1000;
       throw answer;
     }
@@ -175,13 +176,17 @@ const visit = () => {
 // --- what a page may call
 
 const waiting = [];
+// Until there is an answer, as long as the page lives: the id is kept nowhere else.
+const refuse = (word, waitMs) => post([word]).then((answer) => {
+  if (isBusy(answer)) throw answer;
+}).catch(() => setTimeout(refuse, waitMs, word, 2 * waitMs));
 const forget = () => {
   const state = load();
   memory = null;
   localStorage.removeItem(NAME);
   // A refusal is remembered without an id; a site that asks first need not remember it.
   if (!mustAsk) update((left) => { left.measurement = false; });
-  if (state.id) post([made(state, 'consent', { measurement: false })]).catch(warn);
+  if (state.id) refuse(made(state, 'consent', { measurement: false }), 2e3);
 };
 const isChoice = ([verb]) => verb === 'consent';
 const begin = () => {

@@ -32,6 +32,9 @@ from attribune.model.position import Topic
 from attribune.model.refusal import RefusalReason
 from attribune.model.touch import Touch, TouchKind, TouchOrigin
 
+#: Partners whom one consent may name.
+PARTNERS_MAX: Final = 64
+
 
 def page_key(body: bytes) -> str | None:
     """The key that a batch says itself, as those of pages do. Raises Refused when the batch is no object."""
@@ -223,11 +226,31 @@ def _consent(fields: Fields, telling: Telling) -> Kept:
     allowed: dict[str, Any] = {
         "measurement": fields.flag("measurement"),
         "sharing": fields.flag("sharing"),
+        "partners": _partners(fields, telling),
         "tcf": fields.text("tcf"),
     }
-    if not any(value is not None for value in allowed.values()):
-        raise missing(fields.path("measurement"), "or sharing, or tcf: what the person allows")
+    if not any(value not in (None, {}) for value in allowed.values()):
+        raise missing(
+            fields.path("measurement"), "or sharing, partners or tcf: what the person allows"
+        )
     return Kept(Topic.ACTIVITY, Consent(**said, **allowed, extra=frame.extra | fields.rest()))
+
+
+def _partners(fields: Fields, telling: Telling) -> dict[str, bool]:
+    """Single partners by name, and whether each may be told."""
+    said = fields.fields("partners") or Fields({})
+    names = list(said.names())
+    if len(names) > PARTNERS_MAX:
+        path = fields.path("partners")
+        message = f"{path} may name at most {PARTNERS_MAX}; send several consents"
+        raise Refused(RefusalReason.TOO_LARGE, message, path)
+    for name in names:
+        if not name.isprintable() or not 0 < len(name) <= telling.settings.id_characters_max:
+            path = fields.path("partners")
+            raise Refused(
+                RefusalReason.BAD_ID, f"{path}: {name[:64]!r} is no partner's name or id", path
+            )
+    return {name: may for name in names if (may := said.flag(name)) is not None}
 
 
 def _evidence(fields: Fields, telling: Telling) -> Kept:

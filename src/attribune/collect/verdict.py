@@ -27,6 +27,8 @@ class Kept(NamedTuple):
     wants_attribution: bool = False
     #: Whether the answer says what stands decided about the device, without a wait for it.
     looks_up: bool = False
+    #: Whether it was found in another record of the letter, and so is none that the sender counts.
+    is_beside: bool = False
 
 
 class Making(NamedTuple):

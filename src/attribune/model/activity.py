@@ -146,6 +146,8 @@ class Consent(_Said, frozen=True, kw_only=True, tag="consent", omit_defaults=Tru
     device: Device
     measurement: bool | None = None
     sharing: bool | None = None
+    #: Single partners who may be told or not, by name or id. A no to sharing stands above each yes.
+    partners: dict[str, bool] = field(default_factory=dict)
     tcf: str | None = None
 
 

@@ -336,6 +336,10 @@ class Noted(_Decided, frozen=True, kw_only=True, tag="noted", omit_defaults=True
     at_ms: int = 0
     #: Of a request to be forgotten.
     forgets: Forgets | None = None
+    #: Of a consent: whether partners may be told of the person from here on, whatever this record said of it. Version 0.1.0 did not say.
+    shares: bool | None = None
+    #: Of a consent: single partners whom it lets be told or not.
+    partners: dict[str, bool] = field(default_factory=dict)
 
 
 class Held(_Decided, frozen=True, kw_only=True, tag="held", omit_defaults=True):

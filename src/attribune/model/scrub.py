@@ -98,7 +98,7 @@ def activity(record: Activity) -> Activity:
         case Event():
             return replace(left, params={})
         case Consent():
-            return replace(left, tcf=None)
+            return replace(left, tcf=None, partners={})
         case Claim():
             return replace(left, partner_click_id=None)
         case ForeignConversion():

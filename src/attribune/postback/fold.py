@@ -38,6 +38,11 @@ def device_digest(product: ProductId, device: DeviceId) -> bytes:
     return digest("device", product, device)
 
 
+def partner_digest(product: ProductId, device: DeviceId, partner: str) -> bytes:
+    """What a device's choice about a single partner is kept under."""
+    return digest("device", product, device, partner)
+
+
 def transaction_digest(product: ProductId, transaction: str) -> bytes:
     """What a transaction's event is found by."""
     return digest("transaction", product, transaction)
@@ -121,9 +126,15 @@ class Fold:
             page.came.extend(Again(id_, change.at_ms) for id_ in change.record.deliveries)
 
     def _consent(self, noted: Noted, page: OutboxPage) -> None:
-        """Whether a person lets partners be told, as they said last."""
+        """Whether a person lets partners be told, as they said last, and whether single ones."""
         if noted.record_type != _CONSENT or noted.device is None:
             return
+        for partner, may in noted.partners.items():
+            page.sharing[partner_digest(noted.product, noted.device, partner)] = may
+        if noted.shares is not None:
+            page.sharing[device_digest(noted.product, noted.device)] = noted.shares
+            return
+        # Version 0.1.0 did not say what is in force: then the record says what it can.
         entry = self._journal.get(Topic.ACTIVITY, noted.about)
         record = decode(entry) if entry else None
         if not isinstance(record, Consent):

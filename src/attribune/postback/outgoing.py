@@ -21,7 +21,7 @@ from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.ports import Directory, Outbox, Vault
 from attribune.postback.callbacks import callbacks
 from attribune.postback.elsewhere import of_undone
-from attribune.postback.fold import device_digest
+from attribune.postback.fold import device_digest, partner_digest
 from attribune.postback.functions import Value
 from attribune.postback.looking import Looking
 from attribune.postback.macros import Reach
@@ -88,21 +88,18 @@ class Outgoings:
     def of(self, rows: list[OutboxRow], spoken: Spoken, now_ms: int) -> list[Outgoing | Settled]:
         """What becomes of rows of one postback now. Raises JournalDamaged, JournalUnavailable, StoreUnavailable."""
         about = self._outbox.about(spoken.postback.id, {row.planned.subject for row in rows})
-        devices = [
-            device_digest(row.planned.product, row.planned.device) if row.planned.device else None
-            for row in rows
-        ]
-        silent = self._outbox.not_sharing([digest for digest in devices if digest is not None])
+        choices = [_choices(row, spoken.postback) for row in rows]
+        silent = self._outbox.not_sharing([one for about_row in choices for one in about_row])
         outcomes = self._looking.outcomes([row.planned.place for row in rows])
         found: list[Outgoing | Settled] = []
-        for row, digest in zip(rows, devices, strict=True):
+        for row, about_row in zip(rows, choices, strict=True):
             one = row.planned
             why = _pointless(row, about.get(one.subject, ()), spoken.postback)
             if why is not None:
                 found.append(settled(row, now_ms, *why))
                 continue
             outcome = outcomes.get(one.place)
-            made = self._request(row, outcome, spoken, shares=digest not in silent)
+            made = self._request(row, outcome, spoken, shares=silent.isdisjoint(about_row))
             if isinstance(made, Skipped):
                 found.append(settled(row, now_ms, DeliveryState.GAVE_UP, made.reason))
             else:
@@ -159,6 +156,17 @@ class Outgoings:
             return values
         bare = telling_without_credit(values)
         return {**allowed(bare, Reach.CAMPAIGN), "source": _RESTRICTED}
+
+
+def _choices(row: OutboxRow, postback: Postback) -> list[bytes]:
+    """Under what a person's choices are kept that a row has to heed: about partners, and about the one who is told."""
+    one = row.planned
+    if one.device is None:
+        return []
+    found = [device_digest(one.product, one.device)]
+    if postback.partner is not None:
+        found.append(partner_digest(one.product, one.device, postback.partner))
+    return found
 
 
 #: What a credit says of whose it is.

@@ -27,9 +27,11 @@ from attribune.settings import Settings
 KEY_CHARACTERS_MAX: Final = 256
 _KEY_CHARACTERS_MIN: Final = 4
 SECRET_CHARACTERS_MAX: Final = 1024
-#: What can be mapped: events, networks of other vendors, channels of links, and the day before which installations are not
-#: ours to count.
-MAP_KINDS: Final = ("event", "network", "channel", "installed")
+#: What can be mapped: events, networks of other vendors, channels of links, the day before which installations are not
+#: ours to count, and what a person's consent to a category means.
+MAP_KINDS: Final = ("event", "network", "channel", "installed", "consent")
+#: What consent to a category can mean.
+CONSENTS: Final = ("measurement", "sharing")
 #: Whose links of a channel are that no other map names.
 EVERY_CHANNEL: Final = "channel:*"
 MAPS_MAX: Final = 1024
@@ -176,6 +178,10 @@ def checked_maps(maps: Mapping[str, str]) -> dict[str, str]:
             raise Invalid(
                 "maps takes installed:before=YYYY-MM-DD: the day from which installations are new, in UTC",
                 param="maps",
+            )
+        if kind == "consent" and value not in CONSENTS:
+            raise Invalid(
+                f"maps takes consent:CATEGORY=measurement or =sharing, not {value!r}", param="maps"
             )
         if len(name) > _MAP_CHARACTERS_MAX or len(value) > _MAP_CHARACTERS_MAX:
             raise Invalid(

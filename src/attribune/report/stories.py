@@ -146,6 +146,9 @@ class ToldNote(Struct, frozen=True, kw_only=True):
     record_type: str
     at: str
     at_ms: int
+    #: Of a consent: whether partners may be told from here on, and single ones whom it lets be told or not.
+    shares: bool | None = None
+    partners: dict[str, bool] | None = None
 
 
 class ToldForeign(Struct, frozen=True, kw_only=True):

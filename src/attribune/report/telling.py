@@ -242,6 +242,8 @@ def note(noted: Noted) -> ToldNote:
         record_type=noted.record_type,
         at=moment(noted.at_ms),
         at_ms=noted.at_ms,
+        shares=noted.shares,
+        partners=noted.partners or None,
     )
 
 

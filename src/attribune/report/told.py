@@ -14,7 +14,7 @@ from attribune.model.book import LineKind
 from attribune.model.delivery import DeliveryState
 from attribune.report.booked import ToldLine
 from attribune.report.deliveries import ToldDelivery
-from attribune.report.stories import Competitor, Explained, Story, ToldPruned, moment
+from attribune.report.stories import Competitor, Explained, Story, ToldNote, ToldPruned, moment
 
 _WIDTH: Final = 110
 _MINUTE_MS: Final = 60_000
@@ -152,11 +152,20 @@ def _happenings(story: Story) -> Iterator[tuple[int, str]]:
             f"{said.vendor} says: {said.name or said.kind}{paid} ({_source(said.source, who)})",
         )
     for note in story.notes:
-        yield note.at_ms, f"{note.record_type} {note.record}"
+        yield note.at_ms, f"{note.record_type} {note.record}{_allowed(note)}"
     for refused in story.refused:
         name = " ".join(filter(None, (refused.record_type or "record", refused.record)))
         yield refused.at_ms, f"{name} not used: {refused.reason}"
     yield from _afterwards(story)
+
+
+def _allowed(note: ToldNote) -> str:
+    """What a consent leaves in force."""
+    if note.shares is None:
+        return ""
+    ones = [f"{name}: {'yes' if may else 'no'}" for name, may in (note.partners or {}).items()]
+    told = "partners may be told" if note.shares else "partners may not be told"
+    return f" ({'; '.join([told, *ones])})"
 
 
 def _afterwards(story: Story) -> Iterator[tuple[int, str]]:

@@ -60,6 +60,8 @@ FIELDS: Final = {
     "/event, event_token": "event; its name is what the door maps the token to, else the token",
     "/ad_revenue, /v2/purchase, /verify": "events ad_revenue, subscription, purchase_verification",
     "/third_party_sharing, sharing; /disable_third_party_sharing": "consent.sharing",
+    "partner_sharing_settings": "consent.partners: no where one kind of activity that partners are told of is; `all` is everybody",
+    "granular_third_party_sharing_options": "extra",
     "/measurement_consent, measurement": "consent.measurement",
     "/gdpr_forget_device": "forget",
     "created_at_unix, created_at": "at",

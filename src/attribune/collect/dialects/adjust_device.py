@@ -12,6 +12,7 @@ import re
 from typing import Final
 
 from attribune.collect.dialects.forms import Form
+from attribune.collect.dialects.loose import ATT
 from attribune.collect.fields import missing
 from attribune.collect.records import platform
 from attribune.model.activity import Device, Platform
@@ -34,9 +35,6 @@ IDS: Final = {
     "fire_adid": "fire_adid",
     "google_app_set_id": "app_set_id",
 }
-#: Apple's numbers for whether the person may be tracked.
-ATT: Final = {"0": "not_determined", "1": "restricted", "2": "denied", "3": "authorized"}
-
 _UUID: Final = re.compile(
     r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\Z", re.ASCII
 )

@@ -78,6 +78,17 @@ NO_SHARING: Final = "/disable_third_party_sharing"
 #: Amounts of Play's subscriptions are in millionths.
 MICROS: Final = 6
 
+#: In the place of a partner: what is said of it holds for all.
+EVERYBODY: Final = "all"
+
+#: Activity that partners are told of here, and what stands above such in Adjust's settings.
+SHARED_KINDS: Final = (
+    *("all", "session", "install", "reinstall", "reattribution", "reattribution_reinstall"),
+    *("update", "event", "ad_revenue", "subscription"),
+)
+#: Partners whom one choice may name.
+PARTNERS_MAX: Final = 64
+_FLAGS: Final = {b"true": True, b'"true"': True, b"false": False, b'"false"': False}
 _MICROS_AMOUNT: Final = re.compile(r"\d{1,18}\Z", re.ASCII)
 _MINUTE_MS: Final = 60_000
 _ALLOWED: Final = {"enable": True, "disable": False}
@@ -292,14 +303,27 @@ class Message:
         return self._told(frame, self._mapped("purchase_verification"), None, shown, is_deal=False)
 
     def sharing(self, content: str) -> Consent:
-        """Whether partners may be told. What is said of single partners is kept."""
+        """Whether partners may be told, and single ones. The options of single partners are kept."""
         frame, said = self._frame(content), self._form.take("sharing")
-        sharing = None if said is None else _allowed(said, "sharing")
-        if self._path == NO_SHARING:
+        partners = self._partners()
+        everybody = partners.pop(EVERYBODY, None)
+        sharing = everybody if said is None else _allowed(said, "sharing")
+        if self._path == NO_SHARING or everybody is False:
             sharing = False
         for nested in ("granular_third_party_sharing_options", "partner_sharing_settings"):
             self._keep_json(nested)
-        return Consent(**frame, sharing=sharing, extra=self._rest())
+        return Consent(**frame, sharing=sharing, partners=partners, extra=self._rest())
+
+    def _partners(self) -> dict[str, bool]:
+        """Which partners may be told. One that may not be told of some kind of activity is told of none."""
+        settings = self._json_look("partner_sharing_settings")
+        found = {}
+        for name, raw in list(settings.items())[:PARTNERS_MAX]:
+            kinds = _object.decode(raw) if raw[:1] == b"{" else {}
+            said = [_FLAGS.get(bytes(kinds[kind])) for kind in SHARED_KINDS if kind in kinds]
+            if not {True, False}.isdisjoint(said):
+                found[self._door.mapped("network", name) or name] = False not in said
+        return found
 
     def measurement(self, content: str) -> Consent:
         """Whether the person may be measured."""
@@ -353,11 +377,18 @@ class Message:
 
     def _json_object(self, name: str) -> dict[str, str]:
         """A parameter that holds an object; what is none is kept as it is."""
+        found = self._json_look(name)
+        if found:
+            self._form.take(name)
+        return {key: value.decode() for key, value in found.items()}
+
+    def _json_look(self, name: str) -> dict[str, bytes]:
+        """The members of a parameter that holds an object; it stays unread."""
         said = self._form.look(name)
-        if said is None or (raw := self._checked(said)) is None or raw[:1] != b"{":
+        raw = self._checked(said) if said is not None else None
+        if raw is None or raw[:1] != b"{":
             return {}
-        self._form.take(name)
-        return {key: bytes(value).decode() for key, value in _object.decode(raw).items()}
+        return {key: bytes(value) for key, value in _object.decode(raw).items()}
 
     def _keep_json(self, name: str) -> None:
         """Keep a parameter that holds JSON as JSON, and not as text with JSON in it."""

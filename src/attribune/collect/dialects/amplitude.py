@@ -96,15 +96,13 @@ class Amplitude(Plain):
 
     def accept(self, heard: Heard) -> Answer:
         """How many events were taken; 400 with the places of those that were not, as its clients expect to drop them."""
-        refused = {
-            index: one for index, one in enumerate(heard.verdicts) if isinstance(one, Refused)
-        }
+        refused = {index: one for index, one in enumerate(heard.own) if isinstance(one, Refused)}
         if refused:
             return json_answer(_invalid(refused), 400)
         return json_answer(
             {
                 "code": 200,
-                "events_ingested": len(heard.verdicts),
+                "events_ingested": len(heard.own),
                 "payload_size_bytes": len(heard.letter.body),
                 "server_upload_time": heard.now_ms,
             }

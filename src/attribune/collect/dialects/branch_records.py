@@ -81,12 +81,13 @@ _REFERRER_TIMES: Final = {
     "clicked_referrer_server_ts": "click_server_at_ms",
     "install_begin_server_ts": "install_begin_server_at_ms",
 }
-#: Levels of ``setConsumerProtectionAttributionLevel``: may the device be measured, may partners be told.
+#: Levels of ``setConsumerProtectionAttributionLevel``: may the device be measured, may partners be told. Of who is not measured
+#: nobody is told, whatever they said of it before.
 _LEVELS: Final = {
     "FULL": (True, True),
     "REDUCED": (True, False),
     "MINIMAL": (True, False),
-    "NONE": (False, False),
+    "NONE": (False, None),
 }
 _ALLOWS: Final = (
     "cpp_level",
@@ -190,8 +191,10 @@ class Message:
         said = {**self._peek(self._said), **self._peek(self._fields)}
         level = said.get("cpp_level", b"").decode("utf-8", "replace").strip('"').upper()
         measurement, sharing = _LEVELS.get(level, (None, None))
-        if said.get("tracking_disabled") in _YES:
-            measurement = sharing = False
+        if (
+            said.get("tracking_disabled") in _YES
+        ):  # no is what pages say by default, and nobody's word
+            measurement, sharing = False, None
         ads = said.get("dma_ad_user_data")
         if ads in _YES | _NO and said.get(_EEA) not in _NO:
             sharing = sharing is not False and ads in _YES

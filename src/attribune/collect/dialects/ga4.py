@@ -50,12 +50,18 @@ FIELDS: Final = {
     "events[].params.page_location of an open": "link_opened",
     "events[].params": "params",
     "consent.ad_user_data, consent.ad_personalization": "sharing: true when both are GRANTED, false when one is DENIED",
+    "non_personalized_ads": "sharing: false, where true and the letter has no consent",
     "device.operating_system, operating_system_version, model, language": "device.platform, os_version, model, locale",
     "ip_override, user_agent": "ip, user_agent, at a trusted door",
 }
 
 _PATHS: Final = frozenset(("/mp/collect", "/debug/mp/collect"))
 _DEBUG: Final = "/debug/"
+#: The validation server's words for why something is wrong.
+_CODES: Final = {
+    RefusalReason.MISSING_FIELD: "VALUE_REQUIRED",
+    RefusalReason.TOO_MANY_RECORDS: "EXCEEDED_MAX_ENTITIES",
+}
 
 
 class Ga4(Plain):
@@ -106,9 +112,10 @@ class Ga4(Plain):
         message = {
             "fieldPath": refused.param or "",
             "description": refused.message,
-            "validationCode": "VALUE_INVALID",
+            "validationCode": _CODES.get(refused.reason, "VALUE_INVALID"),
         }
-        status = 200 if letter.path.startswith(_DEBUG) and refused.status == 400 else refused.status
+        is_checked = refused.status == 400 or refused.reason is RefusalReason.TOO_MANY_RECORDS
+        status = 200 if is_checked and letter.path.startswith(_DEBUG) else refused.status
         return json_answer({"validationMessages": [message]}, status)
 
     def sample(self, key: str, now_ms: int) -> Letter:
@@ -146,6 +153,8 @@ class _Told:
         self._device = _device(id_, said, telling, self._extra, is_page=instance is None)
         consent = fields.raw("consent")
         self._consent = Fields.of(consent, "consent") if consent else None
+        # The word of before there was a consent; false is its default, and nobody's word.
+        self._is_impersonal = fields.raw("non_personalized_ads") == b"true"
         self._stated = (loose.word(fields, "ip_override"), loose.word(fields, "user_agent"))
         self._extra |= said.rest("device.") | fields.rest()
         self._seed = (door.id, letter.query, id_ or "", self._user or "")
@@ -154,12 +163,12 @@ class _Told:
 
     def consent(self) -> Judged | None:
         """What the person lets be shared, when the letter says it and of a device."""
-        said = self._consent
-        if said is None or self._device is None:
-            return None
+        said = self._consent or Fields({})
         words = [loose.word(said, name) for name in ("ad_user_data", "ad_personalization")]
         shares = [word.upper() == "GRANTED" for word in words if word]
-        if not shares:
+        if not shares and self._is_impersonal:
+            words, shares = ["non_personalized_ads"], [False]
+        if not shares or self._device is None:
             return None
         raw = msgspec.json.encode(words)
         try:

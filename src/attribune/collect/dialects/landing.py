@@ -10,7 +10,7 @@ import msgspec
 from attribune.collect.targets import CLICK_PARAMETER
 from attribune.collect.verdict import Judged, Kept
 from attribune.model.activity import Event, Evidence
-from attribune.model.ids import RecordId, derived
+from attribune.model.ids import DeviceId, RecordId, derived
 from attribune.model.position import Topic
 
 _MARK: Final = f"{CLICK_PARAMETER}=".encode()
@@ -21,13 +21,15 @@ _LINK_CHARACTERS_MAX: Final = 4096
 
 
 def with_landings(judged: Iterable[Judged]) -> Iterator[Judged]:
-    """The same, with the evidence of a click before each event of a device that mentions one."""
+    """The same, with the evidence of a click before the first event of a device that mentions it."""
+    told: set[tuple[DeviceId, str | None]] = set()
     for each in judged:
         verdict = each.verdict
         if _MARK in each.raw and isinstance(verdict, Kept) and isinstance(verdict.record, Event):
             found = _evidence(verdict.record)
-            if found is not None:
-                yield Judged(Kept(Topic.ACTIVITY, found), each.raw)
+            if found is not None and (found.device.id, found.link_opened) not in told:
+                told.add((found.device.id, found.link_opened))
+                yield Judged(Kept(Topic.ACTIVITY, found, is_beside=True), each.raw)
         yield each
 
 

@@ -15,7 +15,7 @@ from msgspec import Raw, Struct, field
 from attribune.collect.records import Telling
 from attribune.collect.refuse import Refused
 from attribune.collect.request import Answer
-from attribune.collect.verdict import Judged, Making, Verdict
+from attribune.collect.verdict import Judged, Kept, Making, Verdict
 from attribune.model.control import Door
 from attribune.model.ids import DeviceId
 from attribune.model.refusal import RefusalReason
@@ -104,6 +104,11 @@ class Heard(NamedTuple):
     now_ms: int
     #: Who and what is registered, for answers that tell of it.
     directory: Directory | None = None
+
+    @property
+    def own(self) -> list[Verdict | Making]:
+        """The verdicts about what the sender counts as its records, in its order."""
+        return [one for one in self.verdicts if not (isinstance(one, Kept) and one.is_beside)]
 
     @property
     def first_refused(self) -> Refused | None:

@@ -40,6 +40,8 @@ _DIGITS_OF_TIMES: Final = 19
 LATEST_MS: Final = 10**14
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _time: Final = msgspec.json.Decoder(datetime)
+#: Apple's numbers for whether the person may be tracked, in words.
+ATT: Final = {"0": "not_determined", "1": "restricted", "2": "denied", "3": "authorized"}
 PLATFORMS: Final = {
     "android": Platform.ANDROID,
     "ios": Platform.IOS,

@@ -11,13 +11,15 @@ from typing import Final
 import msgspec
 
 from attribune.collect.dialects import loose
+from attribune.collect.dialects.allowed import with_opt_ins
+from attribune.collect.dialects.happened import Words, happened
 from attribune.collect.dialects.letter import Heard, Letter, Plain, Secret, hold_to
 from attribune.collect.fields import Fields, missing
 from attribune.collect.records import Telling
 from attribune.collect.refuse import Refused
 from attribune.collect.request import Answer, json_answer
 from attribune.collect.verdict import Judged, Kept
-from attribune.model.activity import Device, Event, Open
+from attribune.model.activity import Device, Event
 from attribune.model.control import Door
 from attribune.model.ids import DeviceId
 from attribune.model.position import Topic
@@ -25,10 +27,12 @@ from attribune.model.refusal import RefusalReason
 
 BODY_BYTES_MAX: Final = 1 << 20
 EVENTS_MAX: Final = 2000
-OPENS: Final = frozenset(("$ae_first_open", "$ae_session", "$app_open", "App Open"))
-REVENUE: Final = ("$amount", "amount", "revenue", "Revenue")
-CURRENCY: Final = ("currency", "$currency", "Currency")
-TRANSACTION: Final = ("transaction_id", "order_id", "Order ID", "$transaction_id")
+WORDS: Final = Words(
+    opens=frozenset(("$ae_first_open", "$ae_session", "$app_open", "App Open")),
+    revenue=("$amount", "amount", "revenue", "Revenue"),
+    currency=("currency", "$currency", "Currency"),
+    transaction=("transaction_id", "order_id", "Order ID", "$transaction_id"),
+)
 FIELDS: Final = {
     "event": "event name; $ae_first_open, $ae_session and $app_open of a device are opens",
     "properties.$insert_id": "id",
@@ -46,15 +50,21 @@ FIELDS: Final = {
     "properties.currency": "revenue.currency",
     "properties.transaction_id, order_id": "transaction_id",
     "properties": "params",
-    "$set, $add … of a profile or a group": "an event of that name, with its values as params",
+    "$set, $add … of a profile or a group": "an event of that name, with its values as params; a group's is nobody's",
+    "$append.$transactions of a profile": "an event $transactions, or what --map event:$transactions=NAME says, with $amount as revenue",
+    "event $opt_in": "measurement: true, before the event",
 }
 
 _TRACK: Final = "/track"
 _IMPORT: Final = "/import"
 _PROFILES: Final = ("/engage", "/groups")
 _DEVICE: Final = "$device:"
+#: The list of a profile to which charges are appended.
+CHARGES: Final = "$transactions"
 #: What a change of a profile says beside the change.
-_NO_CHANGES: Final = frozenset(("$time", "$ip", "$ignore_time", "$ignore_alias", "$group_key"))
+_NO_CHANGES: Final = frozenset(
+    ("$time", "$ip", "$ignore_time", "$ignore_alias", "$group_key", "$group_id")
+)
 
 
 class Mixpanel(Plain):
@@ -80,7 +90,8 @@ class Mixpanel(Plain):
         raws = loose.records_of(_said(letter), "", EVENTS_MAX)
         if path.startswith(_PROFILES):
             return loose.each(raws, "", lambda raw, path: _profile(raw, path, telling, door))
-        return loose.each(raws, "", lambda raw, path: _event(raw, path, telling, door))
+        found = loose.each(raws, "", lambda raw, path: _event(raw, path, telling, door))
+        return with_opt_ins(found)
 
     def accept(self, heard: Heard) -> Answer:
         """``1``, or with ``verbose=1`` a status in JSON; an import is told what of it failed."""
@@ -179,19 +190,7 @@ def _event(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
         app_build=loose.word(properties, "$app_build_number"),
         sdk="/".join(sdk) or None,
     )
-    if name in OPENS and device is not None:
-        extra |= {"event": loose.json_of(name)} | properties.rest("properties.") | fields.rest()
-        return Kept(Topic.ACTIVITY, Open(**frame, extra=extra))
-    event = Event(
-        **frame,
-        name=name,
-        revenue=loose.revenue(properties, REVENUE, CURRENCY, telling),
-        transaction_id=loose.first_id(properties, TRANSACTION, most),
-        params=properties.rest(),
-        implies_open=door.implies_open,
-        extra=extra | fields.rest(),
-    )
-    return Kept(Topic.ACTIVITY, event)
+    return happened(name, frame, (fields, properties), WORDS, door, telling, extra)
 
 
 def _who(
@@ -202,7 +201,7 @@ def _who(
     distinct = loose.id_of(properties, "distinct_id", most)
     id_ = loose.id_of(properties, "$device_id", most)
     user = loose.id_of(properties, "$user_id", most)
-    if distinct and distinct.startswith(_DEVICE):
+    if distinct and _is_device(distinct):
         id_, distinct = id_ or distinct.removeprefix(_DEVICE), None
     if user is None and distinct != id_:
         user, distinct = distinct, None
@@ -225,28 +224,48 @@ def _profile(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
     most = telling.settings.id_characters_max
     fields = Fields.checked(raw, telling.settings.json_depth_max, path)
     fields.raw("$token")
-    user = loose.id_of(fields, "$distinct_id", most) or loose.id_of(fields, "$group_id", most)
-    if user is None:
+    who = loose.id_of(fields, "$distinct_id", most)
+    # A group is nobody: what is said of it is kept, and is no person's.
+    if who is None and fields.peek("$group_id") is None:
         raise missing(fields.path("$distinct_id"), "or $group_id")
     changes = [name for name in fields.names() if name.startswith("$") and name[1:].islower()]
     name = next((change for change in changes if change not in _NO_CHANGES), None)
     if name is None:
         raise missing(fields.path("$set"), "or another change of the profile")
-    time = loose.moment(fields, "$time")
+    values = fields.raw(name) or b"{}"
+    said = Fields.of(values, fields.path(name)) if values[:1] == b"{" else None
+    charge = said.fields(CHARGES) if said is not None and name == "$append" else None
+    time = (loose.moment(charge, "$time") if charge else None) or loose.moment(fields, "$time")
+    extra: dict[str, str] = {}
     stated = (loose.word(fields, "$ip"), None)
     frame = loose.frame(
         telling,
         record=loose.known_by("mpp", door, raw.decode(), time, telling),
         at=time,
         path=fields.path("$time"),
-        device=None,
-        user=user,
+        device=_device_named(who, telling),
+        user=None if _is_device(who) else who,
         stated=stated,
         is_trusted=door.is_trusted,
     )
-    values = fields.raw(name) or b"{}"
-    params = Fields.of(values).rest() if values[:1] == b"{" else {name: values.decode()}
+    if charge is not None:
+        named = door.mapped("event", CHARGES) or CHARGES
+        extra |= said.rest(f"{name}.") if said is not None else {}
+        return happened(named, frame, (fields, charge), WORDS, door, telling, extra)
+    params = said.rest() if said is not None else {name: values.decode()}
     return Kept(Topic.ACTIVITY, Event(**frame, name=name, params=params, extra=fields.rest()))
+
+
+def _is_device(who: str | None) -> bool:
+    """Whether a distinct id is only a device's."""
+    return who is not None and who.startswith(_DEVICE)
+
+
+def _device_named(who: str | None, telling: Telling) -> Device | None:
+    """The device that a distinct id names, if it names one."""
+    if who is None or not _is_device(who):
+        return None
+    return Device(id=DeviceId(who.removeprefix(_DEVICE)), platform=telling.speaker.app.platform)
 
 
 def _is_import(letter: Letter) -> bool:
@@ -263,10 +282,10 @@ def _answer(letter: Letter, error: str | None) -> Answer:
 def _imported(heard: Heard) -> Answer:
     failed = [
         {"index": index, "field": one.param, "message": one.message}
-        for index, one in enumerate(heard.verdicts)
+        for index, one in enumerate(heard.own)
         if isinstance(one, Refused)
     ]
-    count = len(heard.verdicts) - len(failed)
+    count = len(heard.own) - len(failed)
     if not failed:
         return json_answer({"code": 200, "num_records_imported": count, "status": "OK"})
     error = "some data points in the request failed validation"

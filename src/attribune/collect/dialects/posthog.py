@@ -12,32 +12,35 @@ from typing import Any, Final
 import msgspec
 
 from attribune.collect.dialects import loose
+from attribune.collect.dialects.allowed import with_opt_ins
+from attribune.collect.dialects.happened import Words, happened
 from attribune.collect.dialects.letter import Heard, Letter, Plain, Secret, hold_to
 from attribune.collect.fields import Fields, missing
 from attribune.collect.records import Telling, corrected
 from attribune.collect.refuse import Refused
 from attribune.collect.request import Answer, json_answer
 from attribune.collect.verdict import Judged, Kept
-from attribune.model.activity import Device, Event, Open
+from attribune.model.activity import Device
 from attribune.model.control import Door
 from attribune.model.ids import DeviceId
-from attribune.model.position import Topic
 from attribune.model.refusal import RefusalReason
 
 BODY_BYTES_MAX: Final = 1 << 20
 EVENTS_MAX: Final = 1000
-#: Lifecycle events that say that the app was started.
-OPENS: Final = frozenset(("Application Installed", "Application Opened"))
-REVENUE: Final = ("revenue", "$revenue")
-CURRENCY: Final = ("currency", "$currency")
-TRANSACTION: Final = ("transaction_id", "order_id", "$order_id")
+WORDS: Final = Words(
+    opens=frozenset(("Application Installed", "Application Opened")),
+    revenue=("revenue", "$revenue"),
+    currency=("currency", "$currency"),
+    transaction=("transaction_id", "order_id", "$order_id"),
+    link=("url", "$current_url"),
+)
 FIELDS: Final = {
     "event": "event name; Application Installed and Application Opened of a device are opens",
     "uuid": "id",
     "timestamp; offset": "at",
     "sent_at": "sent_at",
     "distinct_id": "user_id, or device.id of somebody who is not identified",
-    "properties.$device_id": "device.id",
+    "properties.$device_id; $anon_distinct_id of $identify": "device.id",
     "properties.$user_id": "user_id",
     "properties.$os, $os_name": "device.platform",
     "properties.$os_version": "device.os_version",
@@ -51,9 +54,12 @@ FIELDS: Final = {
     "properties.currency, $currency": "revenue.currency",
     "properties.transaction_id, order_id, $order_id": "transaction_id",
     "properties.url, $current_url of an open": "link_opened",
+    "$set, $set_once without an event": "an event of that name, with its values as params",
+    "event $opt_in": "measurement: true, before the event",
     "properties": "params",
 }
 
+_CHANGES: Final = ("$set", "$set_once")
 _PATHS: Final = frozenset(("/batch", "/capture", "/e", "/i/v0/e", "/track", "/engage"))
 _ASKED: Final = frozenset(("/flags", "/decide"))
 _CONFIG: Final = re.compile(r"/array/([^/]{1,256})/config(\.js)?\Z")
@@ -86,7 +92,10 @@ class PostHog(Plain):
     name = "posthog"
     speakers = "PostHog's libraries, and those that speak its capture API"
     body_bytes_max = BODY_BYTES_MAX
-    root_paths = ("/batch", "/capture", "/e/", "/i/v0/e", "/flags", "/decide", "/array/")
+    root_paths = (
+        *("/batch", "/capture", "/e/", "/i/v0/e", "/track", "/engage"),
+        *("/flags", "/decide", "/array/"),
+    )
     fields = FIELDS
 
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
@@ -121,9 +130,11 @@ class PostHog(Plain):
             telling = corrected(telling, sent_at, "sent_at") if sent_at else telling
             batch = fields.raw("batch")
             if batch is None:
-                return [loose.judged(body, "", lambda raw, path: _read(raw, path, telling, door))]
+                one = loose.judged(body, "", lambda raw, path: _read(raw, path, telling, door))
+                return with_opt_ins([one])
             raws, path = loose.records_of(batch, "batch", EVENTS_MAX), "batch"
-        return loose.each(raws, path, lambda raw, path: _read(raw, path, telling, door))
+        found = loose.each(raws, path, lambda raw, path: _read(raw, path, telling, door))
+        return with_opt_ins(found)
 
     def accept(self, heard: Heard) -> Answer:
         """200, as PostHog answers; what was refused is counted beside it."""
@@ -186,9 +197,12 @@ def _read(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
     for key in ("api_key", "token"):
         fields.raw(key)
     name = fields.text("event", most)
+    # Older libraries change a person without an event.
+    change = None if name else next((one for one in _CHANGES if fields.peek(one) is not None), None)
+    name = name or change
     if name is None:
         raise missing(fields.path("event"), "the event's name")
-    properties = fields.fields("properties") or Fields({}, fields.path("properties"))
+    properties = fields.fields(change or "properties") or Fields({}, fields.path("properties"))
     properties.raw("token")
     extra: dict[str, str] = {}
     at = _at_ms(fields, telling)
@@ -211,20 +225,7 @@ def _read(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
         app_build=loose.word(properties, "$app_build"),
         sdk="/".join(sdk) or None,
     )
-    if name in OPENS and device is not None:
-        link = loose.word(properties, "url") or loose.word(properties, "$current_url")
-        extra |= {"event": loose.json_of(name)} | properties.rest("properties.") | fields.rest()
-        return Kept(Topic.ACTIVITY, Open(**frame, link_opened=link, extra=extra))
-    event = Event(
-        **frame,
-        name=name,
-        revenue=loose.revenue(properties, REVENUE, CURRENCY, telling),
-        transaction_id=loose.first_id(properties, TRANSACTION, most),
-        params=properties.rest(),
-        implies_open=door.implies_open,
-        extra=extra | fields.rest(),
-    )
-    return Kept(Topic.ACTIVITY, event)
+    return happened(name, frame, (fields, properties), WORDS, door, telling, extra)
 
 
 def _at_ms(fields: Fields, telling: Telling) -> int | None:
@@ -241,9 +242,9 @@ def _who(
 ) -> tuple[Device | None, str | None]:
     """Device and user: ``distinct_id`` is the user's id once somebody is identified, and the device's before."""
     most = telling.settings.id_characters_max
-    distinct = loose.first_id(fields, ("distinct_id",), most)
+    distinct = loose.first_id(fields, ("distinct_id", "$distinct_id"), most)
     distinct = distinct or loose.first_id(properties, ("distinct_id",), most)
-    own = loose.id_of(properties, "$device_id", most)
+    own = loose.first_id(properties, ("$device_id", "$anon_distinct_id"), most)
     user = loose.id_of(properties, "$user_id", most)
     is_identified = properties.raw("$is_identified")
     if own is None and is_identified == b"false":

@@ -24,6 +24,7 @@ from attribune.model.control import Door
 
 BODY_BYTES_MAX: Final = 1 << 20
 FIELDS: Final = SEGMENT_FIELDS | {
+    "context.consentManagement.allowedConsentIds, deniedConsentIds": "the same by the ids of categories",
     "header AnonymousId": "device.id, where no context.device.id and no anonymousId is said",
 }
 

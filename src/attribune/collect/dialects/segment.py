@@ -14,9 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from attribune.collect.address import plain_address
-from attribune.collect.dialects.adjust_device import ATT
+from attribune.collect.dialects.allowed import choices_in, consent_with
 from attribune.collect.dialects.letter import Heard, Letter, Plain, Secret, hold_to
 from attribune.collect.dialects.loose import (
+    ATT,
     PLATFORMS,
     amount,
     at_ms,
@@ -83,6 +84,7 @@ FIELDS: Final = {
     "context.timezone": "device.timezone",
     "context.app.version, context.app.build": "app.version, app.build",
     "context.library.name, context.library.version": "app.sdk",
+    "context.consent.categoryPreferences": "a consent before the event: Analytics is measurement, Advertising and DataSharing are sharing; others by --map consent:CATEGORY=measurement or sharing",
     "context.ip, context.userAgent": "ip, user_agent, at a trusted door",
     "properties.revenue; properties.total of Order Completed": "revenue.amount",
     "properties.currency": "revenue.currency",
@@ -151,7 +153,7 @@ class Segment(Plain):
             )
         fields = Fields.of(letter.body)
         fields.raw("writeKey")
-        return [_judge(letter.body, telling, door, kind, "")]
+        return _judge(letter.body, telling, door, kind, "")
 
     def accept(self, heard: Heard) -> Answer:
         """200, as Segment answers: a client that is told of a fault sends the same again."""
@@ -209,18 +211,29 @@ def _read_batch(body: bytes, telling: Telling, door: Door) -> Iterable[Judged]:
         message = f"a batch may have at most {BATCH_EVENTS_MAX} events"
         raise Refused(RefusalReason.TOO_MANY_RECORDS, message, "batch")
     return (
-        _judge(bytes(raw), telling, door, None, f"batch[{index}]") for index, raw in enumerate(raws)
+        judged
+        for index, raw in enumerate(raws)
+        for judged in _judge(bytes(raw), telling, door, None, f"batch[{index}]")
     )
 
 
-def _judge(raw: bytes, telling: Telling, door: Door, kind: str | None, path: str) -> Judged:
+def _judge(
+    raw: bytes, telling: Telling, door: Door, kind: str | None, path: str
+) -> Iterable[Judged]:
+    """The event, behind the consent that its context tells."""
     try:
-        return Judged(_read_event(raw, telling, door, kind, path), raw)
+        told, kind = _read_event(raw, telling, door, kind, path)
+        choices = told.choices()
+        kept = told.record(kind)
     except Refused as refused:
-        return Judged(refused.bare(), raw)
+        return [Judged(refused.bare(), raw)]
+    consent = consent_with(kept, choices)
+    return [Judged(one, raw) for one in (consent, kept) if one is not None]
 
 
-def _read_event(raw: bytes, telling: Telling, door: Door, kind: str | None, path: str) -> Kept:
+def _read_event(
+    raw: bytes, telling: Telling, door: Door, kind: str | None, path: str
+) -> tuple[_Told, str]:
     if len(raw) > EVENT_BYTES_MAX:
         message = f"an event may have at most {EVENT_BYTES_MAX} bytes"
         raise Refused(RefusalReason.TOO_LARGE, message, path or None)
@@ -235,7 +248,7 @@ def _read_event(raw: bytes, telling: Telling, door: Door, kind: str | None, path
     if sent_at is not None and telling.behind_ms is None:
         at = fields.path("sentAt")
         telling = corrected(telling, at_ms(sent_at, at), at)
-    return _Told(fields, telling, door, raw).record(kind)
+    return _Told(fields, telling, door, raw), kind
 
 
 class _Told:
@@ -249,6 +262,10 @@ class _Told:
         self._most = telling.settings.id_characters_max
         self._context = fields.fields("context") or Fields({}, fields.path("context"))
         self._extra: dict[str, str] = {}
+
+    def choices(self) -> dict[str, bool]:
+        """What the person allows, as far as the context says; it stays unread."""
+        return choices_in(self._context, self._door)
 
     def record(self, kind: str) -> Kept:
         """The open or event that it is. Raises Refused."""

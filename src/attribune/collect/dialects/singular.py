@@ -22,7 +22,15 @@ from attribune.collect.records import Telling, corrected, read_money
 from attribune.collect.refuse import Refused
 from attribune.collect.request import Answer, json_answer
 from attribune.collect.verdict import Judged, Kept, Verdict
-from attribune.model.activity import Consent, Device, Event, Open, Referrer, ReferrerSource
+from attribune.model.activity import (
+    Consent,
+    Device,
+    Event,
+    KnownDevice,
+    Open,
+    Referrer,
+    ReferrerSource,
+)
 from attribune.model.control import Door
 from attribune.model.ids import DeviceId
 from attribune.model.money import Money
@@ -55,6 +63,8 @@ FIELDS: Final = {
     "e": "params",
     "att_authorization_status": "device.att_status",
     "data_sharing_options.limit_data_sharing": "sharing, reversed",
+    "dnt of 1": "sharing: false; 0 says nothing",
+    "install_time of a launch": "a device known before, where the door is told installed:before=DAY",
 }
 
 _PATHS: Final = {
@@ -72,6 +82,9 @@ _IDS: Final = {
     "asid": "app_set_id",
 }
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,18})?\Z", re.ASCII)
+_YES: Final = frozenset(("1", "true"))
+#: Seconds since the epoch.
+_WHOLE: Final = re.compile(r"[1-9][0-9]{8,9}\Z", re.ASCII)
 _SHA1: Final = "&h="
 #: ``__PAGE_VISIT__`` looks like a macro.
 _LITERAL: Final = frozenset(("n",))
@@ -88,7 +101,7 @@ class Singular(Plain):
 
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:
         """Raises Refused when ``a`` is not the door's key or, with a secret, query or payload are not signed with it."""
-        hold_to(loose.pairs(letter.query).get("a"), door, "a")
+        hold_to(_pairs(letter).get("a"), door, "a")
         key = secret()
         if key is not None and _PATHS.get(letter.path.rstrip("/")) == "web":
             _check_signatures(letter, key)
@@ -106,10 +119,10 @@ class Singular(Plain):
             verdict: Verdict = said.record()
         except Refused as refused:
             verdict = refused.bare()
-        found = [Judged(verdict, raw)]
-        if (consent := said.consent()) is not None:
-            found.insert(0, Judged(consent, raw))
-        return found
+        opened = verdict.record if isinstance(verdict, Kept) else None
+        known = said.known() if isinstance(opened, Open) else None
+        found = (said.consent(), known, verdict)
+        return [Judged(one, raw) for one in found if one is not None]
 
     def accept(self, heard: Heard) -> Answer:  # noqa: ARG002 - the same whatever was refused
         """Exactly what the SDK waits for: anything else would keep the event at the head of its queue for ever."""
@@ -138,6 +151,14 @@ class Singular(Plain):
         return Letter("GET", "/api/v1/evt", urlencode(said))
 
 
+def _pairs(letter: Letter) -> dict[str, str]:
+    """What query and form say; the query first. Raises Refused."""
+    said = loose.pairs(letter.query, _LITERAL)
+    if letter.body[:1] in {b"{", b""}:
+        return said
+    return loose.pairs(letter.body, _LITERAL) | said
+
+
 def _check_signatures(letter: Letter, secret: str) -> None:
     """Hold query and payload to the secret, as the web SDK signs both. Raises Refused."""
     query, _, said = f"?{letter.query}".rpartition(_SHA1)
@@ -161,9 +182,7 @@ class _Said:
     def __init__(self, letter: Letter, telling: Telling, door: Door, kind: str) -> None:
         """Raises Refused when the parameters cannot be read."""
         self._door, self._kind = door, kind
-        self._query = loose.pairs(letter.query, _LITERAL)
-        if letter.body[:1] not in {b"{", b""}:
-            self._query = loose.pairs(letter.body, _LITERAL) | self._query
+        self._query = _pairs(letter)
         for name in ("a", "h"):
             self._query.pop(name, None)
         self._payload = _payload(letter.body, telling) if letter.body[:1] == b"{" else Fields({})
@@ -211,19 +230,37 @@ class _Said:
 
     def consent(self) -> Kept | None:
         """What the person lets be shared, when it is said of a device."""
-        said = self._query.get("data_sharing_options")
-        if said is None or self._device is None:
-            return None
-        try:
-            limits = Fields.of(said.encode()).flag("limit_data_sharing")
-        except (Refused, msgspec.MsgspecError, UnicodeDecodeError):
-            return None
-        if limits is None:
+        limits = self._limits()
+        if limits is None or self._device is None:
             return None
         try:
             return Kept(Topic.ACTIVITY, Consent(**self._frame("sglc"), sharing=not limits))
         except Refused:
             return None  # the record beside it is refused for the same reason
+
+    def _limits(self) -> bool | None:
+        """Whether sharing is limited. A device's ``dnt`` of 0 is no word of its person's, and takes nothing back."""
+        if self._query.get("dnt") in _YES:
+            return True
+        said = self._query.get("data_sharing_options")
+        try:
+            return Fields.of(said.encode()).flag("limit_data_sharing") if said else None
+        except (Refused, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
+    def known(self) -> Kept | None:
+        """That the app was on the device before its installations were ours to count, where its launch says since when it is."""
+        before, installed = (
+            self._door.mapped("installed", "before"),
+            self._query.get("install_time"),
+        )
+        if before is None or installed is None or not _WHOLE.match(installed):
+            return None
+        until_ms = loose.at_ms(loose.json_of(f"{before}T00:00:00Z").encode(), "installed:before")
+        if int(installed) * 1000 >= until_ms:
+            return None
+        frame = self._frame("sglk")
+        return Kept(Topic.ACTIVITY, KnownDevice(**frame))
 
     def _frame(self, kind: str) -> dict[str, Any]:
         id_ = self._id if kind == "sgl" else None

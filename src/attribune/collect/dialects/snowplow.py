@@ -38,6 +38,7 @@ BOUGHT: Final = "transaction"
 OPENS: Final = frozenset(("application_install", "application_foreground", "deep_link_received"))
 FIELDS: Final = {
     "e": "pv page_view, pp page_ping, se the action, ue the schema's name, tr transaction, ti transaction_item",
+    "ue_pr, ue_px": "params; the schema is extra ue.schema",
     "ue_pr, ue_px: application_install, application_foreground, deep_link_received": "an open of a device",
     "eid": "id",
     "ttm, dtm": "at",
@@ -62,6 +63,8 @@ FIELDS: Final = {
 
 _POST: Final = "/com.snowplowanalytics.snowplow/tp2"
 _GET: Final = "/i"
+#: As trackers may be told to post instead (``postPath``): a vendor and a version.
+_OWN_POST: Final = re.compile(r"/[A-Za-z0-9._-]{1,128}/[A-Za-z0-9._-]{1,64}\Z")
 _SCHEMA: Final = re.compile(r"iglu:[^/]{1,128}/([A-Za-z0-9_.-]{1,128})/")
 _NAMES: Final = {
     "pv": "page_view",
@@ -150,7 +153,7 @@ def _events(letter: Letter) -> list[msgspec.Raw]:
     if letter.method == "GET" and path == _GET:
         said = loose.pairs(letter.query)
         return [msgspec.Raw(msgspec.json.encode(said))] if said else []
-    if letter.method != "POST" or path != _POST:
+    if letter.method != "POST" or not (path == _POST or _OWN_POST.match(path)):
         raise Refused(RefusalReason.UNKNOWN_RECORD_TYPE, "this path takes no events", status=404)
     data = Fields.of(letter.body).raw("data")
     if data is None:
@@ -159,10 +162,11 @@ def _events(letter: Letter) -> list[msgspec.Raw]:
 
 
 class _Entity(NamedTuple):
-    """A self-describing JSON: the name of its schema, and its data."""
+    """A self-describing JSON: the name of its schema, its data, and the whole of its schema."""
 
     name: str
     data: dict[str, Any]
+    schema: str
 
 
 class _Read:
@@ -185,6 +189,9 @@ class _Read:
         fields, most = self._fields, self._most
         kind = loose.word(fields, "e")
         own = self._own() if kind == "ue" else None
+        if own is not None:
+            # Vendors have names in common, and a name has versions.
+            self._extra["ue.schema"] = loose.json_of(own.schema)
         name = own.name if own else _NAMES.get(kind or "") or self._action(kind)
         user = loose.id_of(fields, "uid", most)
         device = self._device()
@@ -379,8 +386,9 @@ class _Read:
 def _entity(said: Any) -> _Entity | None:
     if not isinstance(said, dict) or not isinstance(said.get("data"), dict):
         return None
-    found = _SCHEMA.match(str(said.get("schema")))
-    return _Entity(found[1], dict(said["data"])) if found else None
+    schema = str(said.get("schema"))
+    found = _SCHEMA.match(schema)
+    return _Entity(found[1], dict(said["data"]), schema) if found else None
 
 
 def _unpacked(text: str | None) -> bytes | None:
