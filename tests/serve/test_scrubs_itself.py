@@ -32,6 +32,9 @@ def test_a_house_that_serves_scrubs_by_itself(tmp_path: Path) -> None:
         game.batch(game.record("open", DEVICE, gaid=GAID))
         house.settle()
         house.cli("device", "forget", GAID)
+        house.settle()
+        waiting = house.cli("status")["forgetting"]
+        assert (waiting["waiting"], waiting["waiting_since_ms"] is None) == (1, False)
         note = "x" * 4000
         for _ in range(4):
             game.batch(
@@ -50,7 +53,10 @@ def test_a_house_that_serves_scrubs_by_itself(tmp_path: Path) -> None:
             game.batch(game.record("event", "somebody-else", name="n"))[0]["status"] == "accepted"
         )
         house.settle()
-        roles = house.cli("status")["status"]["roles"]
+        status = house.cli("status")
+        assert status["forgetting"]["waiting"] == 0
+        assert status["forgetting"]["scrubbed_through"] > 0
+        roles = status["status"]["roles"]
         assert not [role for role in roles if role["restarts"] or role["last_error"]]
     said = [json.loads(line) for line in house.stderr_file.read_text().splitlines()]
     scrubbed = [line for line in said if line.get("event") == "scrubbed"]

@@ -34,13 +34,18 @@ _RENAME_EXCHANGE: Final = 2
 
 
 def entries(
-    journal: Path, name: str, topics: Collection[Topic] = tuple(Topic), after: int = 0
+    journal: Path,
+    name: str,
+    topics: Collection[Topic] = tuple(Topic),
+    after: int = 0,
+    *,
+    is_shared: bool = True,
 ) -> Iterator[Entry]:
-    """The entries of a segment behind a place, topic by topic, each in order.
+    """The entries of a segment behind a place, topic by topic, each in order; ``is_shared`` as others may have it open.
 
     Raises JournalDamaged, JournalUnavailable, FolderTooNew.
     """
-    with opened(journal / name, is_shared=True) as env:
+    with opened(journal / name, is_shared=is_shared) as env:
         _, databases = _state_of(env, journal / name)
         for topic in databases:
             if topic in topics:

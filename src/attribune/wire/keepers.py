@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from attribune.model.ids import Position
-from attribune.model.status import Disk, Progress, RoleState, RoleStatus, Status
+from attribune.model.status import Disk, Forgetting, Progress, RoleState, RoleStatus, Status
 from attribune.roles import folder as folder_
 from attribune.roles.base import Role, settle
+from attribune.roles.scrubs import ScrubWatch
 from attribune.roles.supervisor import RESTART_FOLDER
 from attribune.wire import beginnings, checking, disks
 from attribune.wire.parts import OUTBOX_FILE, Parts
@@ -98,6 +99,10 @@ class OfflineKeeper:
     def disk(self) -> Disk:
         """How the disk stands."""
         return disks.disk(self._parts)
+
+    def forgetting(self) -> Forgetting:
+        """What of people who were forgotten still stands in the journal."""
+        return ScrubWatch(self._parts.folder, self._parts.journal).forgetting()
 
     def keys_used_at_ms(self) -> dict[str, int]:
         """When each key was last used."""
@@ -205,6 +210,7 @@ class ServingKeeper:
         """Know the roles of this process."""
         self._parts = parts
         self._disk = disks.DiskWatch(parts)
+        self._scrubs = ScrubWatch(parts.folder, parts.journal)
         self._registrar = registrar_
         self._recorder = recorder_
         self._bookkeeper = bookkeeper_
@@ -251,6 +257,10 @@ class ServingKeeper:
     def disk(self) -> Disk:
         """How the disk stood some seconds ago at most."""
         return self._disk.disk()
+
+    def forgetting(self) -> Forgetting:
+        """What of people who were forgotten still stands in the journal."""
+        return self._scrubs.forgetting()
 
     def keys_used_at_ms(self) -> dict[str, int]:
         """When each key was last used."""
