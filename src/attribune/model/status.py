@@ -133,3 +133,5 @@ class Progress(Struct, frozen=True, kw_only=True):
     #: The last entry handled, and the journal's newest when it was asked.
     position: int
     end: int
+    #: Of the stores: records that were scrubbed, so that what was decided of them was taken as it stands. None of another view.
+    as_recorded: int | None = None

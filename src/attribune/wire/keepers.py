@@ -127,7 +127,8 @@ class OfflineKeeper:
     def progress(self, view: str) -> Progress:
         """It is done."""
         end = self._parts.journal.end()
-        return Progress(view=view, is_done=True, position=end, end=end)
+        taken = self._attributor.state()["counters"]["as_recorded"] if view == "stores" else None
+        return Progress(view=view, is_done=True, position=end, end=end, as_recorded=taken)
 
     def replay(self, policy: Policy | None, product: ProductId | None) -> Replayed:
         """What would be decided under other rules. Raises JournalPruned."""
@@ -293,12 +294,17 @@ class ServingKeeper:
         end = self._ends.get(view, self._parts.journal.end())
         if view in _OF_CHILDREN:
             role, _ = _OF_CHILDREN[view]
-            position, is_idle = self._since(role, self._begun_ms.get(view, 0))
+            position, is_idle, taken = self._since(role, self._begun_ms.get(view, 0))
         else:
             state = self._role_of(view).state()
-            position, is_idle = state.get("position") or 0, state.get("lag") == 0
-        is_done = position >= end or is_idle
-        return Progress(view=view, is_done=is_done, position=min(position, end), end=end)
+            position, is_idle, taken = state.get("position") or 0, state.get("lag") == 0, None
+        return Progress(
+            view=view,
+            is_done=position >= end or is_idle,
+            position=min(position, end),
+            end=end,
+            as_recorded=taken,
+        )
 
     def _role_of(self, view: str) -> Role:
         roles: dict[str, Role] = {"facts": self._recorder, "book": self._bookkeeper}
@@ -307,12 +313,12 @@ class ServingKeeper:
     def _role(self, name: str) -> RoleStatus:
         return {role.role: role for role in self.status().roles}[name]
 
-    def _since(self, name: str, begun_ms: int) -> tuple[int, bool]:
-        """How far a role that was started after a moment has come, and whether nothing waits for it."""
+    def _since(self, name: str, begun_ms: int) -> tuple[int, bool, int | None]:
+        """How far a role that was started after a moment has come, whether nothing waits for it, and what it took as recorded."""
         found = self._role(name)
         if found.state is not RoleState.RUNNING or (found.started_at_ms or 0) < begun_ms:
-            return 0, False
-        return found.position or 0, found.lag == 0
+            return 0, False, None
+        return found.position or 0, found.lag == 0, found.counters.get("as_recorded")
 
     def replay(self, policy: Policy | None, product: ProductId | None) -> Replayed:
         """What would be decided under other rules, as far as the attributor has come. Raises JournalPruned."""
