@@ -263,6 +263,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             25 * 86_400_000,
         ),
     ] = 86_400_000
+    raw_days: Annotated[
+        int,
+        _is(
+            "days",
+            "How long what was refused at the door is kept raw in the journal; then a scrub leaves its reason and no content. 0 is for ever.",
+            0,
+            36_500,
+        ),
+    ] = 90
     log_level: Annotated[str, _is("", "debug, info, warning or error.")] = "info"
 
 

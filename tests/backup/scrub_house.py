@@ -84,7 +84,12 @@ def standing(folder: Path) -> list[Entry]:
 
 
 def scrub(
-    folder: Path, *, is_dry_run: bool = False, read_to: int = 1 << 60, now_ms: int = NOW_MS
+    folder: Path,
+    *,
+    is_dry_run: bool = False,
+    read_to: int = 1 << 60,
+    now_ms: int = NOW_MS,
+    raw_before_ms: int | None = None,
 ) -> Scrubbed:
     """As ``attribune journal scrub`` does it once it knows the house."""
     registry = Registry()
@@ -95,6 +100,7 @@ def scrub(
             registry.apply(entry.position, change)
     sources = Sources(
         now_ms=now_ms,
+        raw_before_ms=raw_before_ms,
         read_to=read_to,
         read=lambda place, hit: read_touch(hit, registry.link(hit.link, place)),
         forgotten_deliveries=lambda _: (),

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,8 +26,8 @@ from attribune.roles import folder as folder_
 from attribune.roles import scrubs
 
 KILLED = -9
-#: Moments of a scrub that takes about a second. Milliseconds.
-MOMENTS = (5, 15, 30, 60, 90, 130, 180, 250, 330, 420, 550, 700)
+#: A scrub is killed at so many moments of the time that a whole one takes.
+MOMENTS = 14
 
 
 @pytest.fixture(scope="module")
@@ -324,14 +325,29 @@ def test_a_scrub_that_is_killed_at_a_step_leaves_whole_segments(
 
 
 def test_a_scrub_that_is_killed_at_any_moment_leaves_whole_segments(
-    folder: Path, unscrubbed: Path, scrubbed: Path, nursery: Nursery
+    unscrubbed: Path, scrubbed: Path, tmp_path: Path, nursery: Nursery
 ) -> None:
-    """One folder, killed again and again: each goes on from what the others left."""
-    ends, news = [], []
-    for moment in MOMENTS:
-        ends.append(nursery.scrub(folder, str(moment)))
-        news.append(assert_old_or_new(folder, unscrubbed, scrubbed))
-    assert ends.count(KILLED) >= len(MOMENTS) // 2, "most were over before they were killed"
-    assert news == sorted(news), "what was done stays done"
+    """One folder is killed again and again, and goes on each time; when it is done, the next is begun."""
+    begun = time.monotonic()
+    assert nursery.scrub(Path(shutil.copytree(unscrubbed, tmp_path / "whole"))) == 0
+    takes_ms = (time.monotonic() - begun) * 1000
+    kills, mixed, news = 0, 0, 0
+    folder = Path(shutil.copytree(unscrubbed, tmp_path / "0"))
+    for moment in range(1, MOMENTS):
+        if nursery.scrub(folder, str(takes_ms * moment / MOMENTS)) == KILLED:
+            kills += 1
+            before, news = news, assert_old_or_new(folder, unscrubbed, scrubbed)
+            mixed += 0 < news < len(changed_segments(unscrubbed, scrubbed))
+            assert news >= before, "what was done stays done"
+        else:
+            assert by_segment(folder) == by_segment(scrubbed)
+            folder, news = Path(shutil.copytree(unscrubbed, tmp_path / str(moment))), 0
+    assert kills >= MOMENTS // 4, "most were over before they were killed"
+    assert mixed > 0, "none was killed between two segments"
     assert nursery.scrub(folder) == 0
     finish(folder, unscrubbed, scrubbed)
+
+
+def changed_segments(old: Path, new: Path) -> list[str]:
+    before, after = by_segment(old), by_segment(new)
+    return [name for name, segment in after.items() if segment != before[name]]

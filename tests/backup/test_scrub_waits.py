@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from backup import scrub_house as house
 from backup.scrub_house import NOW_MS, scrub
@@ -93,6 +94,20 @@ def test_what_a_scrub_has_noted_is_counted_once(folder: Path) -> None:
     watch = ScrubWatch(folder, journal)
     assert [watch.forgetting().waiting for _ in range(2)] == [2, 2]
     journal.close()
+
+
+def test_what_was_noted_after_a_watch_has_seen_it_is_counted_once(
+    folder: Path, told: list[Entry], journal: LmdbJournal
+) -> None:
+    watch = ScrubWatch(folder, journal)
+    assert watch.forgetting().waiting == 2
+    first, second = requests(told)
+    for through, waiting in ((0, 2), (first.position, 1), (second.position, 0)):
+        note = scrubs.ScrubNote(
+            at_ms=NOW_MS, through=through, looked_to=journal.end(), requests=(first, second)
+        )
+        (folder / "run" / "scrub.json").write_bytes(msgspec.json.encode(note))
+        assert watch.forgetting().waiting == waiting
 
 
 # --- said

@@ -1,4 +1,4 @@
-"""Scrubbing: sealed segments of the journal are rewritten without what names people who were forgotten.
+"""Scrubbing: sealed segments of the journal are rewritten without what names people who were forgotten, old ones without what was refused.
 
 Places, types, times, decisions and sums stay. Which entries those are is known from the outcomes of the requests to forget; what stands
 behind the newest sealed segment is scrubbed when it is sealed. ``run/scrub.json`` says up to where everything was done, which
@@ -29,6 +29,7 @@ from attribune.model.refusal import Refusal, RefusalReason
 from attribune.model.touch import LinkHit, Touch
 from attribune.roles import folder as folder_
 from attribune.roles import scrubs
+from attribune.roles.disk import Piece, over_at_ms_of
 from attribune.roles.scrubs import CleanSegment, ForgetRequest, ScrubNote
 
 #: Words shorter than this are not looked for in what was refused at the door: they stand in anything.
@@ -99,6 +100,8 @@ class Sources(Struct, frozen=True, kw_only=True):
     """What scrubbing works with."""
 
     now_ms: int
+    #: What was refused at the door is emptied in segments that were over before this moment; None is never. Milliseconds, UTC.
+    raw_before_ms: int | None = None
     #: Up to which place every reader has read: what they have not is left.
     read_to: int
     #: A hit as its link said it, or None when nobody knows the link.
@@ -139,7 +142,7 @@ class People(Struct, kw_only=True):
 def scrub_journal(
     folder: Path, segments: Segments, sources: Sources, *, is_dry_run: bool
 ) -> Scrubbed:
-    """Rewrite what names people who were forgotten.
+    """Rewrite what names people who were forgotten, and what was refused at the door long ago.
 
     Raises Conflict when a prune, another scrub, a backup or an audit works on the journal, JournalDamaged, JournalUnavailable,
     JournalFull.
@@ -166,6 +169,7 @@ class _Scrub:
         stands = [stand for name in segments.names() if (stand := segments.stand(name))]
         self._closed = [one for one in stands if one.is_sealed and one.last <= sources.read_to]
         self._through = self._closed[-1].last if self._closed else 0
+        self._old = _old(stands, sources.raw_before_ms)
         requests = (*self._before.requests, *_requests(segments, stands, self._before.looked_to))
         self._heeded = [one for one in requests if one.position <= self._through]
         self._waiting = [one for one in requests if one.position > self._through]
@@ -201,8 +205,9 @@ class _Scrub:
     def _is_clean(self, one: BackedSegment) -> bool:
         known = self._note.clean.get(one.name)
         if known is None or known.written_at_ns != one.written_at_ns:
-            return self._newest == 0
-        return known.requests_to >= self._newest
+            known = CleanSegment(written_at_ns=one.written_at_ns, requests_to=0)
+        is_emptied = known.is_emptied or one.name not in self._old
+        return is_emptied and known.requests_to >= self._newest
 
     def _scrub(self, looked: Sequence[BackedSegment], *, is_dry_run: bool) -> list[ScrubbedSegment]:
         people = self._people()
@@ -212,7 +217,7 @@ class _Scrub:
         )
         changes = {}
         for one in looked:
-            change = Change(people, self._sources, self._told(one))
+            change = Change(people, self._sources, self._told(one), is_old=one.name in self._old)
             if any(change.of(entry) != entry.payload for entry in self._segments.entries(one.name)):
                 changes[one.name] = change
             elif not is_dry_run:
@@ -251,12 +256,29 @@ class _Scrub:
         """Note that a segment names none of them."""
         stand = self._segments.stand(one.name)
         assert stand is not None, "it was closed"
-        clean = CleanSegment(written_at_ns=stand.written_at_ns, requests_to=self._newest)
+        clean = CleanSegment(
+            written_at_ns=stand.written_at_ns,
+            requests_to=self._newest,
+            is_emptied=one.name in self._old,
+        )
         self._say(replace(self._note, clean={**self._note.clean, one.name: clean}))
 
     def _say(self, note: ScrubNote) -> None:
         self._note = note
         folder_.write_whole(self._folder / folder_.SCRUB_FILE, msgspec.json.encode(note))
+
+
+def _old(stands: Sequence[BackedSegment], before_ms: int | None) -> set[str]:
+    """Segments that were over before a moment and in which something refused stands."""
+    pieces = [Piece(one.last, 0, one.begun_at_ms, one.is_sealed) for one in stands]
+    return {
+        one.name
+        for one, over_at_ms in zip(stands, over_at_ms_of(pieces), strict=True)
+        if Topic.REFUSED.value in one.topics
+        and before_ms is not None
+        and over_at_ms is not None
+        and over_at_ms < before_ms
+    }
 
 
 def _scrubbed(one: BackedSegment, entries: int) -> ScrubbedSegment:
@@ -302,8 +324,16 @@ def _forgotten_deliveries(entries: Iterable[Entry], sources: Sources) -> Collect
 class Change:
     """What an entry says without the people who were forgotten."""
 
-    def __init__(self, people: People, sources: Sources, told: Collection[DeliveryId]) -> None:
-        """Take who they are, and which deliveries told of them."""
+    def __init__(
+        self,
+        people: People,
+        sources: Sources,
+        told: Collection[DeliveryId],
+        *,
+        is_old: bool = False,
+    ) -> None:
+        """Take who they are, which deliveries told of them, and whether everything refused is so old that it is emptied."""
+        self._is_old = is_old
         self._people = people
         self._sources = sources
         self._told = told
@@ -319,11 +349,13 @@ class Change:
         if entry.topic is Topic.CONTROL:
             return entry.payload
         if entry.topic is Topic.REFUSED:
-            if self._words is None or not self._words.search(entry.payload):
+            is_theirs = self._words is not None and self._words.search(entry.payload)
+            if not is_theirs and not self._is_old:
                 return entry.payload
             record = decode(entry)
             assert isinstance(record, Refusal), "of this topic"
-            return encode(scrub.refusal(record))
+            emptied = scrub.refusal(record)
+            return entry.payload if emptied == record else encode(emptied)
         record = decode(entry)
         left = self._left(entry.position, record)
         return entry.payload if left is record else encode(left)  # type: ignore[arg-type]  # a record of the same kind

@@ -142,6 +142,8 @@ def scrub(
 ) -> None:
     """Rewrite the journal's closed segments without what names people who were forgotten, served or not.
 
+    What was refused at the door and is older than `raw_days` loses its content.
+
     Places, decisions and sums stay. A house that serves does it by itself, every `scrub_ms`. Older backups hold what they held: let them go in time.
     """
     from attribune.wire.scrubbing import scrub as scrub_  # noqa: PLC0415  # loads the journal's driver

@@ -36,6 +36,8 @@ class CleanSegment(Struct, frozen=True, kw_only=True):
     #: When that was last written. Nanoseconds.
     written_at_ns: int
     requests_to: int
+    #: Nothing raw stands in it of what was refused at the door.
+    is_emptied: bool = False
 
 
 class ScrubNote(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -71,9 +73,8 @@ def request_of(entry: Entry) -> ForgetRequest | None:
 
 
 def forgetting(note: ScrubNote, since: Iterable[ForgetRequest], looked_to: int) -> Forgetting:
-    """What waits by the note, and by the requests that were found since."""
-    later = (one for one in since if one.position > note.looked_to)
-    waiting = [one for one in (*note.requests, *later) if one.position > note.through]
+    """What waits by the note, and by the requests that were found behind what it has looked at."""
+    waiting = [one for one in (*note.requests, *since) if one.position > note.through]
     return Forgetting(
         waiting=len(waiting),
         waiting_since_ms=min((one.at_ms for one in waiting), default=None),

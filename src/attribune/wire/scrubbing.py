@@ -16,6 +16,7 @@ from attribune.model.control import Change, Tick
 from attribune.model.delivery import LogQuestion
 from attribune.model.errors import FolderHeld
 from attribune.model.ids import DeliveryId, Position, is_forgotten
+from attribune.model.policy import DAY_MS
 from attribune.model.position import Topic
 from attribune.model.touch import LinkHit, Touch
 from attribune.ports import Outbox
@@ -41,8 +42,10 @@ def scrub(data: Path, *, is_dry_run: bool) -> Scrubbed:
     with _house(folder, settings, is_dry_run=is_dry_run) as (registry, read_to, is_alone):
         outbox = Parts(folder, settings).outbox_reader
         try:
+            now_ms = SystemClock().now_ms()
             sources = Sources(
-                now_ms=SystemClock().now_ms(),
+                now_ms=now_ms,
+                raw_before_ms=now_ms - settings.raw_days * DAY_MS if settings.raw_days else None,
                 read_to=read_to,
                 read=_reader(registry),
                 forgotten_deliveries=lambda ids: _forgotten(outbox, ids),
