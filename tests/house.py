@@ -80,8 +80,8 @@ class RunningHouse:
     def __init__(self, folder: Path, *, collectors: int = 1, **settings: object) -> None:
         self.folder = folder
         self._collectors = collectors
-        # Read often, so that tests wait shortly.
-        fast = {"heartbeat_ms": 100, **settings}
+        # Read often, so that tests wait shortly. Who tests scrubbing says when.
+        fast = {"heartbeat_ms": 100, "scrub_ms": 0, **settings}
         self._environment = {
             f"ATTRIBUNE_{name.upper()}": str(value) for name, value in fast.items()
         }

@@ -254,6 +254,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_ms: Annotated[
         int, _is("ms", "How often a role says where it stands.", 50, 60_000)
     ] = 1000
+    scrub_ms: Annotated[
+        int,
+        _is(
+            "ms",
+            "How often a house that serves scrubs its journal of people who were forgotten; 0 leaves that to `attribune journal scrub`.",
+            0,
+            25 * 86_400_000,
+        ),
+    ] = 86_400_000
+    raw_days: Annotated[
+        int,
+        _is(
+            "days",
+            "How long what was refused at the door is kept raw in the journal; then a scrub leaves its reason and no content. 0 is for ever.",
+            0,
+            36_500,
+        ),
+    ] = 90
     log_level: Annotated[str, _is("", "debug, info, warning or error.")] = "info"
 
 

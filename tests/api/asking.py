@@ -13,7 +13,7 @@ from attribune.collect.rehearsal import Rehearsal
 from attribune.engines.memory import MemoryBook, MemoryJournal, MemoryOutbox, MemoryVault
 from attribune.engines.memory_facts import MemoryFacts
 from attribune.engines.system import MemoryClock, SystemChance
-from attribune.model.status import Disk, Progress, RoleState, RoleStatus, Status
+from attribune.model.status import Disk, Forgetting, Progress, RoleState, RoleStatus, Status
 from attribune.registry.view import Registry
 from attribune.settings import Settings
 
@@ -35,6 +35,10 @@ DISK = Disk(
     prunable_bytes=0,
 )
 
+FORGETTING = Forgetting(
+    waiting=0, waiting_since_ms=None, looked_to=0, scrubbed_at_ms=None, scrubbed_through=0
+)
+
 
 class StillKeeper:
     """Keeps nothing, and says what it is told to."""
@@ -42,6 +46,7 @@ class StillKeeper:
     def __init__(self) -> None:
         self.roles = ROLES
         self.known = DISK
+        self.forgotten = FORGETTING
         self.rebuilt: list[str] = []
 
     def settle(self) -> None:
@@ -68,6 +73,9 @@ class StillKeeper:
             web_url=None,
             roles=self.roles,
         )
+
+    def forgetting(self) -> Forgetting:
+        return self.forgotten
 
     def disk(self) -> Disk:
         return self.known

@@ -14,7 +14,7 @@ from attribune.model.errors import AttribuneError, JournalFull
 from attribune.model.fact import Fact, FactKind
 from attribune.model.ids import PartnerId, Position, ProductId
 from attribune.model.position import Topic
-from attribune.model.status import BackupNote, PruneNote
+from attribune.model.status import BackupNote, Forgetting, PruneNote
 from attribune.registry.hosting import NETWORKS_MAX
 
 APP = {"name": "Game", "platform": "android", "store_id": "com.example.game"}
@@ -446,10 +446,26 @@ def test_metrics_of_the_disk_are_absent_while_they_are_not_known(api: Api) -> No
     assert "attribune_prune_last_success_timestamp_seconds 2.5" in lines
 
 
+def test_who_waits_to_be_scrubbed_is_told_by_status_and_metrics(api: Api) -> None:
+    lines = api.ask("GET", "/metrics", key="")[1].splitlines()
+    assert "attribune_forget_waiting 0.0" in lines
+    assert not [line for line in lines if line.startswith("attribune_forget_waiting_since")]
+    api.keeper.forgotten = Forgetting(
+        waiting=2, waiting_since_ms=3500, looked_to=9, scrubbed_at_ms=4500, scrubbed_through=7
+    )
+    lines = api.ask("GET", "/metrics", key="")[1].splitlines()
+    assert "attribune_forget_waiting 2.0" in lines
+    assert "attribune_forget_waiting_since_timestamp_seconds 3.5" in lines
+    assert "attribune_scrub_last_success_timestamp_seconds 4.5" in lines
+    answer = api.ask("GET", "/api/status")[1]
+    assert answer["forgetting"] == msgspec.to_builtins(api.keeper.forgotten)
+
+
 def test_rebuild_is_begun_and_watched(api: Api) -> None:
     status, answer = api.ask("POST", "/api/rebuild/facts")
     assert (status, api.keeper.rebuilt) == (202, ["facts"])
-    assert answer == {"rebuild": {"view": "facts", "is_done": False, "position": 1, "end": 5}}
+    wanted = {"view": "facts", "is_done": False, "position": 1, "end": 5, "as_recorded": None}
+    assert answer == {"rebuild": wanted}
 
 
 def test_the_docs_load_nothing_from_elsewhere(api: Api) -> None:

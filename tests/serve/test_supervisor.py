@@ -17,7 +17,7 @@ from house import is_alive, wait_for
 from attribune.engines.system import SystemClock
 from attribune.model.errors import Invalid
 from attribune.roles import supervisor
-from attribune.roles.supervisor import Child, Supervisor
+from attribune.roles.supervisor import Child, Errand, Supervisor
 from attribune.settings import Settings
 
 SETTINGS = Settings(restart_wait_ms=40, restart_wait_max_ms=160, drain_ms=500)
@@ -35,7 +35,10 @@ class Boss:
         ]
         self.stop = threading.Event()
         self.lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
-        boss = Supervisor(folder, self.children, SETTINGS, SystemClock(), self.lock, {})
+        self.errands: list[Errand] = []
+        boss = Supervisor(
+            folder, self.children, SETTINGS, SystemClock(), self.lock, {}, self.errands
+        )
         self.thread = threading.Thread(target=boss.run, args=(self.stop,))
 
     def __enter__(self):
@@ -144,3 +147,56 @@ def test_a_port_is_held_for_children_and_refused_to_others() -> None:
             child.bind(("127.0.0.1", port))
             child.listen()
             assert supervisor.is_listening("127.0.0.1", port)
+
+
+def errand(folder: Path, script: str, every_ms: int) -> Errand:
+    """Something to be done again ``every_ms`` after the file ``done`` last said that it was."""
+    done = folder / "done"
+
+    def done_at_ms() -> int:
+        return int(done.stat().st_mtime * 1000) if done.exists() else 0
+
+    command = [sys.executable, "-S", "-c", script.format(done)]
+    return Errand("errand", command, SETTINGS, every_ms, done_at_ms)
+
+
+DO = "open('{}', 'a').write('x')"
+
+
+def test_an_errand_is_run_again_when_its_time_has_come_and_never_twice_at_once(tmp_path) -> None:
+    done = tmp_path / "done"
+    with Boss(tmp_path, "import time; time.sleep(60)") as boss:
+        boss.errands.append(errand(tmp_path, DO, 300))
+        wait_for(lambda: done.exists() and len(done.read_text()) == 3)
+        assert boss.state(1).role == "errand"
+        assert boss.children[0].state.restarts == 0
+    boss.errands[0]._due_s = 0.0
+    now_ms = int(done.stat().st_mtime * 1000)
+    assert not boss.errands[0].is_wanted(now_ms + 299)
+    boss.errands[0]._due_s = 0.0
+    assert boss.errands[0].is_wanted(now_ms + 300)
+    boss.errands[0]._due_s = 0.0
+    assert boss.errands[0].is_wanted(now_ms - 1000), "the clock was set back"
+
+
+def test_an_errand_that_fails_is_tried_again_later(tmp_path) -> None:
+    done = tmp_path / "done"
+    with Boss(tmp_path, "import time; time.sleep(60)") as boss:
+        boss.errands.append(
+            errand(tmp_path, DO.replace("'a'", "'x'") + "; raise SystemExit(3)", 60)
+        )
+        wait_for(lambda: boss.state(1) and boss.state(1).last_exit == "ended with code 1")
+    assert done.exists()
+
+
+def test_an_errand_that_is_off_is_never_run_and_one_that_runs_ends_with_the_house(tmp_path) -> None:
+    with Boss(tmp_path, "import time; time.sleep(60)") as boss:
+        off = errand(tmp_path, DO, 0)
+        boss.errands += [off, errand(tmp_path, "import time; time.sleep(60)", 1)]
+        wait_for(lambda: boss.errands[1].is_running)
+        pid = boss.errands[1].state.pid
+        assert not off.is_running
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 3
+    assert not is_alive(pid)
+    assert not (tmp_path / "done").exists()

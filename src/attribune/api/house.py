@@ -15,7 +15,7 @@ from attribune.model.control import Change
 from attribune.model.ids import Position, ProductId
 from attribune.model.policy import Policy
 from attribune.model.position import Topic
-from attribune.model.status import Disk, Progress, Status
+from attribune.model.status import Disk, Forgetting, Progress, Status
 from attribune.ports import Book, Chance, Clock, Enricher, Facts, Journal, Outbox, Vault
 from attribune.registry.doors import Dialects
 from attribune.registry.made import Made
@@ -54,6 +54,10 @@ class Keeper(Protocol):
 
     def disk(self) -> Disk:
         """What fills the disk, and when it is full at this rate; some seconds old at most."""
+        ...
+
+    def forgetting(self) -> Forgetting:
+        """What of people who were forgotten still stands in the journal."""
         ...
 
     def keys_used_at_ms(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from attribune.model.status import Disk, RoleState, RoleStatus, Status
+from attribune.model.status import Disk, Forgetting, RoleState, RoleStatus, Status
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -96,19 +96,39 @@ BACKED_UP_AT: Final = MetricRow(
     (),
     "When the newest backup was begun, since 1970; absent before the first.",
 )
+WAITING: Final = MetricRow(
+    "attribune_forget_waiting",
+    "gauge",
+    (),
+    "Requests to forget a person that wait for the journal to be scrubbed.",
+)
+WAITING_SINCE: Final = MetricRow(
+    "attribune_forget_waiting_since_timestamp_seconds",
+    "gauge",
+    (),
+    "When the oldest of them was made, since 1970; absent while none waits.",
+)
+SCRUBBED_AT: Final = MetricRow(
+    "attribune_scrub_last_success_timestamp_seconds",
+    "gauge",
+    (),
+    "When the last scrub that went to the end was begun, since 1970; absent before the first.",
+)
 #: Every metric.
 METRICS: Final = (
     *(UP, RESTARTS, POSITION, LAG, MEMORY, COUNTED, JOURNAL_END, JOURNAL_START),
     *(FREE, TOTAL, USED, GROWTH, FULL_IN, PRUNABLE, PRUNED_AT, BACKED_UP_AT),
+    *(WAITING, WAITING_SINCE, SCRUBBED_AT),
 )
 
 
 class _Once:
-    """A collector of one status and the disk."""
+    """A collector of one status, the disk and forgetting."""
 
-    def __init__(self, status: Status, disk: Disk) -> None:
+    def __init__(self, status: Status, disk: Disk, forgetting: Forgetting) -> None:
         self._status = status
         self._disk = disk
+        self._forgetting = forgetting
 
     def collect(self) -> Iterable[Metric]:
         """The families, each with a sample per role."""
@@ -121,6 +141,7 @@ class _Once:
         yield _family(COUNTED, _counted(roles))
         yield _family(JOURNAL_END, {(): self._status.journal_end})
         yield from _of_disk(self._disk)
+        yield from _of_forgetting(self._forgetting)
 
 
 def _of_disk(disk: Disk) -> Iterable[Metric]:
@@ -135,7 +156,23 @@ def _of_disk(disk: Disk) -> Iterable[Metric]:
         PRUNED_AT: disk.prune.at_ms / 1000 if disk.prune else None,
         BACKED_UP_AT: disk.backup.created_at_ms / 1000 if disk.backup else None,
     }
-    for row, value in single.items():
+    yield from _singles(single)
+
+
+def _of_forgetting(found: Forgetting) -> Iterable[Metric]:
+    since_ms, at_ms = found.waiting_since_ms, found.scrubbed_at_ms
+    yield from _singles(
+        {
+            WAITING: found.waiting,
+            WAITING_SINCE: None if since_ms is None else since_ms / 1000,
+            SCRUBBED_AT: None if at_ms is None else at_ms / 1000,
+        }
+    )
+
+
+def _singles(values: Mapping[MetricRow, float | None]) -> Iterable[Metric]:
+    """The families that have one sample, or none."""
+    for row, value in values.items():
         yield _family(row, {} if value is None else {(): value})
 
 
@@ -151,8 +188,8 @@ def _family(row: MetricRow, samples: dict[tuple[str, ...], float]) -> Metric:
     return family
 
 
-def exposition(status: Status, disk: Disk) -> bytes:
-    """A status and the disk as Prometheus reads them."""
+def exposition(status: Status, disk: Disk, forgetting: Forgetting) -> bytes:
+    """A status, the disk and forgetting as Prometheus reads them."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(status, disk))
+    registry.register(_Once(status, disk, forgetting))
     return generate_latest(registry)

@@ -142,7 +142,9 @@ def scrub(
 ) -> None:
     """Rewrite the journal's closed segments without what names people who were forgotten, served or not.
 
-    Places, decisions and sums stay. Run it at least once in 30 days. Older backups hold what they held: let them go in time.
+    What was refused at the door and is older than `raw_days` loses its content.
+
+    Places, decisions and sums stay. A house that serves does it by itself, every `scrub_ms`. Older backups hold what they held: let them go in time.
     """
     from attribune.wire.scrubbing import scrub as scrub_  # noqa: PLC0415  # loads the journal's driver
 

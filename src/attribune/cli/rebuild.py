@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -35,20 +35,25 @@ def rebuild(
         wire.remove_views(data, views)
     with connect(data) as house:
         done = {name: _rebuilt(house, name, is_quiet=json_) for name in views}
+    taken = done["stores"]["as_recorded"] if "stores" in done else None
     if json_:
-        return show.as_json({"rebuild": {"views": list(done), "position": max(done.values())}})
-    for name, position in done.items():
-        show.line(f"{name}: made again up to {position}.")
+        position = max(one["end"] for one in done.values())
+        said = {"views": list(done), "position": position, "as_recorded": taken}
+        return show.as_json({"rebuild": said})
+    for name, one in done.items():
+        show.line(f"{name}: made again up to {one['end']}.")
+    if taken:
+        show.line(f"{taken} records were scrubbed and stand as they were decided.")
     return None
 
 
-def _rebuilt(house: Client, view: str, *, is_quiet: bool) -> int:
-    """Wait until a view stands again; the place it stands at."""
+def _rebuilt(house: Client, view: str, *, is_quiet: bool) -> dict[str, Any]:
+    """Wait until a view stands again; how far it stands."""
     with show.progress(is_quiet=is_quiet) as bar:
-        found = house.call("POST", f"/api/rebuild/{view}")["rebuild"]
+        found: dict[str, Any] = house.call("POST", f"/api/rebuild/{view}")["rebuild"]
         task = bar.add_task(f"rebuilding {view}", total=found["end"])
         while not found["is_done"]:
             time.sleep(_POLL_S)
             found = house.call("GET", f"/api/rebuild/{view}")["rebuild"]
             bar.update(task, completed=found["position"], total=found["end"])
-    return int(found["end"])
+    return found

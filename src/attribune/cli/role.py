@@ -16,9 +16,11 @@ def register(commands: typer.Typer) -> None:
 
 def run_role(
     data: Data,
-    role: Annotated[str, typer.Argument(help="collector-1, attributor, postbacker or web.")],
+    role: Annotated[
+        str, typer.Argument(help="collector-1, attributor, postbacker, web or scrubber.")
+    ],
 ) -> None:
-    """Run one role until it is told to stop; `attribune serve` runs them all."""
+    """Run one role until it is told to stop, or the scrubber until it is done; `attribune serve` runs them all."""
     from attribune import wire  # noqa: PLC0415  # only running needs it
 
     wire.run_role(data, role)

@@ -42,7 +42,8 @@ def status(data: Data, json_: Json = False) -> None:
                 for name, value in row["counters"].items()
             )
             show.line(f"{row['role']}: {counted}")
-    return _show_disk(answer["disk"])
+    _show_disk(answer["disk"])
+    return _show_forgetting(answer["forgetting"])
 
 
 def _show_disk(disk: dict[str, Any]) -> None:
@@ -73,6 +74,17 @@ def _show_disk(disk: dict[str, Any]) -> None:
         f"of {show.moment(backup['created_at_ms'])}, in {backup['path']}" if backup else "none yet"
     )
     show.line(f"Newest backup: {said}. A prune could free {show.size(disk['prunable_bytes'])} now.")
+
+
+def _show_forgetting(found: dict[str, Any]) -> None:
+    at_ms = found["scrubbed_at_ms"]
+    scrubbed = "never scrubbed yet" if at_ms is None else f"last scrubbed {show.moment(at_ms)}"
+    waiting = (
+        f"{found['waiting']} wait for that, the oldest since {show.moment(found['waiting_since_ms'])}"
+        if found["waiting"]
+        else "none waits for that"
+    )
+    show.line(f"Requests to forget: the journal was {scrubbed}; {waiting}.")
 
 
 def _asked(data: Path) -> dict[str, Any]:

@@ -9,12 +9,14 @@ A read sees a segment as of one moment, and leaves it for the next only when it 
 given and committed in the same order, so whatever is readable has everything before it readable too.
 
 The oldest segments may be pruned by another process at any time. Who has one open reads on in it; who has not finds it
-gone, looks again at what there is, and answers from there.
+gone, looks again at what there is, and answers from there. Sealed segments may be exchanged for others with the same places
+(scrubbed ones). Who reads looks once a minute, and lets go of the old file.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -34,6 +36,8 @@ from attribune.ports import Clock
 
 #: Segments kept open; older ones are opened again when somebody reads them.
 OPEN_MAX: Final = 8
+#: How often a reader looks whether what it has open was pruned or exchanged. Seconds.
+LOOK_S: Final = 60.0
 _DIGITS: Final = 10
 #: After these a segment can only be used when it is opened anew: its first page could not be written, or it was outgrown.
 _OPENED_ANEW: Final = (lmdb.PanicError, lmdb.BadTxnError, lmdb.MapResizedError)
@@ -89,6 +93,7 @@ class LmdbJournal:
         self._open: dict[int, Segment] = {}
         self._sealed: dict[int, _Sealed] = {}
         self._listings: dict[int, SegmentInfo] = {}
+        self._look_due_s = time.monotonic() + LOOK_S
         #: The entries of ``control`` that stood in pruned segments; opened when they are asked for.
         self._carried: Segment | None = None
         #: The oldest segment when it was last looked at, and the place before its first entry.
@@ -150,6 +155,8 @@ class LmdbJournal:
         with self._reading:
             self._check()
             try:
+                if time.monotonic() >= self._look_due_s:
+                    self._list()
                 while True:
                     try:
                         return self._found(wanted, after, limit)
@@ -358,11 +365,15 @@ class LmdbJournal:
         return bool(self._numbers) and number < self._numbers[0]
 
     def _list(self) -> None:
-        """See which segments there are, and let go of those that were pruned. Only with ``_reading`` held."""
+        """See which segments there are, and let go of those that were pruned or exchanged. Only with ``_reading`` held."""
+        self._look_due_s = time.monotonic() + LOOK_S
         self._numbers = self._listed()
         with self._files:
-            for number in [number for number in self._open if number < self._numbers[0]]:
-                self._open.pop(number).close()
+            for number, segment in list(self._open.items()):
+                is_exchanged = number != self._appending and segment.was_exchanged()
+                if number < self._numbers[0] or is_exchanged:
+                    self._listings.pop(number, None)
+                    self._open.pop(number).close()
 
     def _listed(self) -> list[int]:
         names = (path.name for path in self._folder.iterdir() if path.is_dir())

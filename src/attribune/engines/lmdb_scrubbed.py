@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ import lmdb
 from attribune.engines.lmdb_carried import sync
 from attribune.engines.lmdb_copy import opened
 from attribune.engines.lmdb_segment import FILE_NAME, Segment, State, entry_of, read_state, said
-from attribune.model.errors import JournalDamaged, JournalUnavailable
+from attribune.model.errors import JournalDamaged, JournalFull, JournalUnavailable
 from attribune.model.ids import Position
 from attribune.model.position import Entry, Topic
 
@@ -27,24 +27,52 @@ from attribune.model.position import Entry, Topic
 SUFFIX: Final = ".scrubbing"
 #: Entries written in one commit.
 _ENTRIES_MAX: Final = 10_000
+#: How many times a segment must fit what is free before it is written anew.
+_ROOM: Final = 2
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
 
 
-def entries(journal: Path, name: str) -> Iterator[Entry]:
-    """Every entry of a segment, topic by topic, each in order. Raises JournalDamaged, JournalUnavailable, FolderTooNew."""
-    with opened(journal / name, is_shared=True) as env:
+def entries(
+    journal: Path,
+    name: str,
+    topics: Collection[Topic] = tuple(Topic),
+    after: int = 0,
+    *,
+    is_shared: bool = True,
+) -> Iterator[Entry]:
+    """The entries of a segment behind a place, topic by topic, each in order; ``is_shared`` as others may have it open.
+
+    Raises JournalDamaged, JournalUnavailable, FolderTooNew.
+    """
+    with opened(journal / name, is_shared=is_shared) as env:
         _, databases = _state_of(env, journal / name)
         for topic in databases:
-            yield from _walk(env, databases[topic], topic)
+            if topic in topics:
+                yield from _walk(env, databases[topic], topic, after)
+
+
+def at(journal: Path, name: str, topic: Topic, places: Iterable[int]) -> Iterator[Entry]:
+    """Those of some entries of a topic that stand in a segment. Raises JournalDamaged, JournalUnavailable, FolderTooNew."""
+    with opened(journal / name, is_shared=True) as env:
+        _, databases = _state_of(env, journal / name)
+        if topic not in databases:
+            return
+        with env.begin() as txn:
+            for place in places:
+                value = txn.get(place.to_bytes(8, "big"), db=databases[topic])
+                if value is not None:
+                    yield entry_of(Position(place), topic, value)
 
 
 def rewrite(journal: Path, name: str, changed: Callable[[Entry], bytes]) -> int:
     """Put ``changed`` payloads in the place of what a sealed segment holds; how many differ.
 
-    Nothing is touched when none does. Raises JournalDamaged, JournalFull, JournalUnavailable, OSError.
+    Nothing is touched when none does, or when there is no room for the segment twice: what comes in needs some too. Raises
+    JournalDamaged, JournalFull, JournalUnavailable, OSError.
     """
     beside = journal / (name + SUFFIX)
+    _refuse_full(journal, name)
     shutil.rmtree(beside, ignore_errors=True)
     count = 0
     try:
@@ -59,6 +87,17 @@ def rewrite(journal: Path, name: str, changed: Callable[[Entry], bytes]) -> int:
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return count
+
+
+def _refuse_full(journal: Path, name: str) -> None:
+    """Leave the disk to what comes in when it could be short. Raises JournalFull."""
+    disk, size = os.statvfs(journal), (journal / name / FILE_NAME).stat().st_size
+    free = disk.f_bavail * disk.f_frsize
+    if free < _ROOM * size:
+        raise JournalFull(
+            f"segment {journal / name} has {size} bytes, and {free} are free: to write it anew {_ROOM * size} must be; "
+            "free some space on its disk"
+        )
 
 
 def sweep(journal: Path) -> None:
@@ -97,9 +136,12 @@ def _written(
     return count
 
 
-def _walk(env: lmdb.Environment, database: Any, topic: Topic) -> Iterator[Entry]:
+def _walk(env: lmdb.Environment, database: Any, topic: Topic, after: int = 0) -> Iterator[Entry]:
     with env.begin() as txn:
-        for key, value in txn.cursor(database):
+        cursor = txn.cursor(database)
+        if not cursor.set_range((after + 1).to_bytes(8, "big")):
+            return
+        for key, value in cursor.iternext():
             yield entry_of(Position(int.from_bytes(key, "big")), topic, value)
 
 

@@ -69,9 +69,15 @@ class Segment:
     """An open segment. Its caller sees to it that no environment is opened twice in a process."""
 
     def __init__(
-        self, number: int, env: lmdb.Environment, databases: dict[Topic, Any], meta: Any
+        self,
+        number: int,
+        env: lmdb.Environment,
+        databases: dict[Topic, Any],
+        meta: Any,
+        file: tuple[int, int] | None,
     ) -> None:
         self.number = number
+        self._file = file
         self._env = env
         self._databases = databases
         self._meta = meta
@@ -89,6 +95,8 @@ class Segment:
         try:
             if begin is None and not (path / FILE_NAME).exists():
                 return None
+            # Before it is opened: of one that is exchanged meanwhile the new file is open and the old one noted, which is seen.
+            file = _identity(path)
             env = lmdb.open(
                 str(path),
                 map_size=bytes_max + SLACK_BYTES,
@@ -100,7 +108,7 @@ class Segment:
             )
             env.reader_check()
             opened = _databases(env, begin)
-            segment = None if opened is None else cls(number, env, *opened)
+            segment = None if opened is None else cls(number, env, *opened, file or _identity(path))
             if segment is not None:
                 segment.state()
                 env = None  # it is the segment's from here on
@@ -116,6 +124,10 @@ class Segment:
     def close(self) -> None:
         """Let go of the files."""
         self._env.close()
+
+    def was_exchanged(self) -> bool:
+        """Whether another file has the segment's name by now: it was rewritten. Raises OSError."""
+        return _identity(Path(self._env.path())) not in (self._file, None)
 
     def bytes_used(self) -> int:
         """Bytes of disk that the last commit needs."""
@@ -328,6 +340,15 @@ def _reach(env: lmdb.Environment) -> None:
         raise JournalDamaged(
             f"segment {env.path()} has {size} bytes and needs {needed} ({fault}); restore it from a backup"
         ) from fault
+
+
+def _identity(segment: Path) -> tuple[int, int] | None:
+    """Which file a segment is; None while it has none."""
+    try:
+        status = (segment / FILE_NAME).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _position(key: bytes) -> Position:

@@ -110,6 +110,21 @@ class Disk(Struct, frozen=True, kw_only=True):
     prune: PruneNote | None = None
 
 
+class Forgetting(Struct, frozen=True, kw_only=True):
+    """What of people who were forgotten still stands in the journal."""
+
+    #: Requests to forget that wait for the journal to be scrubbed, as far as they were looked for.
+    waiting: int
+    #: When the oldest of them was made; None when none waits. Milliseconds, UTC.
+    waiting_since_ms: int | None
+    #: Up to which place requests were looked for.
+    looked_to: int
+    #: When the last scrub that went to the end was begun; None before the first. Milliseconds, UTC.
+    scrubbed_at_ms: int | None
+    #: Nothing up to here names anybody whose request stands up to here.
+    scrubbed_through: int
+
+
 class Progress(Struct, frozen=True, kw_only=True):
     """How far a view that is made again has come."""
 
@@ -118,3 +133,5 @@ class Progress(Struct, frozen=True, kw_only=True):
     #: The last entry handled, and the journal's newest when it was asked.
     position: int
     end: int
+    #: Of the stores: records that were scrubbed, so that what was decided of them was taken as it stands. None of another view.
+    as_recorded: int | None = None

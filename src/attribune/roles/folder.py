@@ -25,6 +25,8 @@ SERVE_FILE: Final = "run/serve.json"
 BACKUP_FILE: Final = "run/backup.json"
 #: What is known of the last prune.
 PRUNE_FILE: Final = "run/prune.json"
+#: What is known of scrubbing the journal.
+SCRUB_FILE: Final = "run/scrub.json"
 #: The mark of a data folder: its format.
 VERSION_FILE: Final = "VERSION"
 _LOCK: Final = "lock"
@@ -106,7 +108,7 @@ def held(folder: Path, doing: str, *, shared: bool = False) -> Iterator[int]:
 
 @contextmanager
 def journal_kept(folder: Path) -> Iterator[None]:
-    """While the block runs, no segment of the journal is pruned. Any number of readers may ask for it at once."""
+    """While the block runs, no segment of the journal is pruned or rewritten. Any number of readers may ask for it at once."""
     descriptor = os.open(folder / "journal", os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -117,12 +119,12 @@ def journal_kept(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def journal_alone(folder: Path) -> Iterator[None]:
-    """While the block runs, nobody relies on old segments of the journal: they may be pruned. Raises Conflict."""
+    """While the block runs, nobody relies on old segments of the journal: they may be pruned or rewritten. Raises Conflict."""
     descriptor = os.open(folder / "journal", os.O_RDONLY | os.O_DIRECTORY)
     try:
         _take(
             descriptor,
-            f"a backup, an audit or a replay reads the journal of {folder} now; prune when it is over",
+            f"a backup, an audit or a replay reads the journal of {folder} now; try again when it is over",
         )
         yield
     finally:
@@ -131,11 +133,11 @@ def journal_alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def pruning(folder: Path) -> Iterator[None]:
-    """One prune of a folder at a time. Raises Conflict for the second."""
+    """One prune or scrub of a folder at a time. Raises Conflict for the second."""
     lock = folder / "run" / "prune.lock"
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _take(descriptor, f"another prune works on {folder} now; wait for it")
+        _take(descriptor, f"another prune or scrub works on {folder} now; wait for it")
         yield
     finally:
         os.close(descriptor)

@@ -1,5 +1,7 @@
 """The supervisor: starts the roles as processes, starts again what dies, and takes everything down with it.
 
+Errands are done from time to time beside them, by processes that end when they are done.
+
 It does no work of its own that could fail: it holds the folder's lock and the ports' names, waits for children, and obeys
 markers in ``run/restart/``. A marker named after a role restarts it; the path of each line in it, inside the data folder,
 is removed while the role is down (this is how stores are made again).
@@ -14,7 +16,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -35,6 +37,9 @@ RESTART_FOLDER: Final = "run/restart"
 _POLL_S: Final = 0.05
 #: A role that ran this long is healthy: its next death is waited for shortly again.
 _HEALTHY_S: Final = 60.0
+#: An errand waits for the house to work before it begins, and as long after it failed until it is tried again. Seconds.
+_ERRAND_FIRST_S: Final = 60.0
+_ERRAND_AGAIN_S: Final = 600.0
 #: What may be removed while a role is down.
 _REMOVABLE: Final = frozenset({"store", "answers", "outbox.db", "outbox.db-wal", "outbox.db-shm"})
 _CONNECT_S: Final = 0.2
@@ -178,6 +183,47 @@ class Child:
         )
 
 
+class Errand(Child):
+    """Something that is done from time to time, by a process that ends when it is done or was killed."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        settings: Settings,
+        every_ms: int,
+        done_at_ms: Callable[[], int],
+    ) -> None:
+        """Take note of how often it is to be done, 0 for never, and of who knows when it was done last."""
+        super().__init__(name, command, settings)
+        self._every_ms = every_ms
+        self._done_at_ms = done_at_ms
+        self._rest(_ERRAND_FIRST_S)
+
+    def is_wanted(self, now_ms: int) -> bool:
+        """Whether it is to be done now."""
+        if self.is_running or not self._every_ms or time.monotonic() < self._due_s:
+            return False
+        if 0 <= now_ms - self._done_at_ms() < self._every_ms:
+            self._rest(_ERRAND_FIRST_S)  # until it is asked again
+            return False
+        return True
+
+    def has_ended(self) -> bool:
+        """Whether it ended since it was last asked; notes how, and when it is looked at again."""
+        code = self._process.poll() if self._process else None
+        if code is None:
+            return False
+        self._gone(code)
+        self._rest(_ERRAND_AGAIN_S)
+        if code:
+            log.warning("errand_failed", errand=self.state.role, why=self.state.last_exit)
+        return True
+
+    def _rest(self, most_s: float) -> None:
+        self._due_s = time.monotonic() + min(most_s, self._every_ms / 1000)
+
+
 class Supervisor:
     """Runs children until told to stop."""
 
@@ -189,10 +235,12 @@ class Supervisor:
         clock: Clock,
         lock: int,
         environment: Mapping[str, str],
+        errands: Sequence[Errand] = (),
     ) -> None:
         """Take the children, none of them started, and what their environment has beside ours."""
         self._folder = folder
         self._children = children
+        self._errands = errands
         self._settings = settings
         self._clock = clock
         self._lock = lock
@@ -218,8 +266,16 @@ class Supervisor:
             if child.is_due:
                 child.start(self._environment, self._lock, self._clock.now_ms())
                 changed.append(True)
+        changed += [self._run(errand) for errand in self._errands]
         if any(changed) or not self._is_written:
             self._write()
+
+    def _run(self, errand: Errand) -> bool:
+        has_ended = errand.has_ended()
+        if not errand.is_wanted(now_ms := self._clock.now_ms()):
+            return has_ended
+        errand.start(self._environment, self._lock, now_ms)
+        return True
 
     def _notice(self, child: Child) -> bool:
         if not child.has_died():
@@ -242,15 +298,17 @@ class Supervisor:
             log.info("role_restarted", restarted=child.state.role)
 
     def _stop_all(self) -> None:
-        for child in self._children:
+        everybody = [*self._children, *self._errands]
+        for child in everybody:
             child.send(signal.SIGTERM)
         give_up_s = time.monotonic() + self._settings.drain_ms / 1000
-        for child in self._children:
+        for child in everybody:
             child.stop(give_up_s)
         self._write()
 
     def _write(self) -> None:
-        state = SupervisorState(pid=os.getpid(), children=[child.state for child in self._children])
+        states = [child.state for child in (*self._children, *self._errands)]
+        state = SupervisorState(pid=os.getpid(), children=states)
         try:
             write_whole(self._folder / STATE_FILE, msgspec.json.encode(state))
         except (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from attribune.backup import files
@@ -14,7 +14,7 @@ from attribune.engines import lmdb_carried, lmdb_copy, lmdb_scrubbed
 from attribune.engines.lmdb_copy import SegmentStand
 from attribune.engines.lmdb_segment import FILE_NAME
 from attribune.engines.system import SystemClock
-from attribune.model.position import Entry
+from attribune.model.position import Entry, Topic
 
 
 class LmdbSegments:
@@ -58,9 +58,15 @@ class LmdbSegments:
         """Remove the files of all that was pruned; how many bytes that were. Raises OSError."""
         return lmdb_carried.sweep(self._journal)
 
-    def entries(self, name: str) -> Iterator[Entry]:
-        """Every entry of a segment, topic by topic, each in order."""
-        return lmdb_scrubbed.entries(self._journal, name)
+    def entries(
+        self, name: str, topics: Collection[Topic] = tuple(Topic), after: int = 0
+    ) -> Iterator[Entry]:
+        """The entries of a segment behind a place, topic by topic, each in order."""
+        return lmdb_scrubbed.entries(self._journal, name, topics, after)
+
+    def at(self, name: str, topic: Topic, places: Iterable[int]) -> Iterator[Entry]:
+        """Those of some entries of a topic that stand in a segment."""
+        return lmdb_scrubbed.at(self._journal, name, topic, places)
 
     def rewrite(self, name: str, changed: Callable[[Entry], bytes]) -> int:
         """Put other payloads in the place of what a sealed segment holds; how many differ."""

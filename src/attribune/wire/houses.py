@@ -93,13 +93,18 @@ def standing(data: Path) -> dict[str, Any]:
     """
     from msgspec import to_builtins
 
+    from attribune.roles.scrubs import ScrubWatch
     from attribune.wire import disks
     from attribune.wire.keepers import status
 
     folder = folder_.prepare(data)
     parts = Parts(folder, settings_.load(folder))
     try:
-        said = {"status": status(parts, is_serving=True), "disk": disks.disk(parts)}
+        said = {
+            "status": status(parts, is_serving=True),
+            "disk": disks.disk(parts),
+            "forgetting": ScrubWatch(folder, parts.journal).forgetting(),
+        }
         return {name: to_builtins(part) for name, part in said.items()}
     finally:
         parts.close()

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from attribune.model.ids import Position
-from attribune.model.status import Disk, Progress, RoleState, RoleStatus, Status
+from attribune.model.status import Disk, Forgetting, Progress, RoleState, RoleStatus, Status
 from attribune.roles import folder as folder_
 from attribune.roles.base import Role, settle
+from attribune.roles.scrubs import ScrubWatch
 from attribune.roles.supervisor import RESTART_FOLDER
 from attribune.wire import beginnings, checking, disks
 from attribune.wire.parts import OUTBOX_FILE, Parts
@@ -107,6 +108,10 @@ class OfflineKeeper:
         """How the disk stands."""
         return disks.disk(self._parts)
 
+    def forgetting(self) -> Forgetting:
+        """What of people who were forgotten still stands in the journal."""
+        return ScrubWatch(self._parts.folder, self._parts.journal).forgetting()
+
     def keys_used_at_ms(self) -> dict[str, int]:
         """When each key was last used."""
         return _keys_used_at_ms(self._parts)
@@ -130,7 +135,8 @@ class OfflineKeeper:
     def progress(self, view: str) -> Progress:
         """It is done."""
         end = self._parts.journal.end()
-        return Progress(view=view, is_done=True, position=end, end=end)
+        taken = self._attributor.state()["counters"]["as_recorded"] if view == "stores" else None
+        return Progress(view=view, is_done=True, position=end, end=end, as_recorded=taken)
 
     def replay(self, policy: Policy | None, product: ProductId | None) -> Replayed:
         """What would be decided under other rules. Raises JournalPruned."""
@@ -213,6 +219,7 @@ class ServingKeeper:
         """Know the roles of this process."""
         self._parts = parts
         self._disk = disks.DiskWatch(parts)
+        self._scrubs = ScrubWatch(parts.folder, parts.journal)
         self._registrar = registrar_
         self._recorder = recorder_
         self._bookkeeper = bookkeeper_
@@ -263,6 +270,10 @@ class ServingKeeper:
         """How the disk stood some seconds ago at most."""
         return self._disk.disk()
 
+    def forgetting(self) -> Forgetting:
+        """What of people who were forgotten still stands in the journal."""
+        return self._scrubs.forgetting()
+
     def keys_used_at_ms(self) -> dict[str, int]:
         """When each key was last used."""
         return _keys_used_at_ms(self._parts)
@@ -294,12 +305,17 @@ class ServingKeeper:
         end = self._ends.get(view, self._parts.journal.end())
         if view in _OF_CHILDREN:
             role, _ = _OF_CHILDREN[view]
-            position, is_idle = self._since(role, self._begun_ms.get(view, 0))
+            position, is_idle, taken = self._since(role, self._begun_ms.get(view, 0))
         else:
             state = self._role_of(view).state()
-            position, is_idle = state.get("position") or 0, state.get("lag") == 0
-        is_done = position >= end or is_idle
-        return Progress(view=view, is_done=is_done, position=min(position, end), end=end)
+            position, is_idle, taken = state.get("position") or 0, state.get("lag") == 0, None
+        return Progress(
+            view=view,
+            is_done=position >= end or is_idle,
+            position=min(position, end),
+            end=end,
+            as_recorded=taken,
+        )
 
     def _role_of(self, view: str) -> Role:
         roles: dict[str, Role] = {"facts": self._recorder, "book": self._bookkeeper}
@@ -308,12 +324,12 @@ class ServingKeeper:
     def _role(self, name: str) -> RoleStatus:
         return {role.role: role for role in self.status().roles}[name]
 
-    def _since(self, name: str, begun_ms: int) -> tuple[int, bool]:
-        """How far a role that was started after a moment has come, and whether nothing waits for it."""
+    def _since(self, name: str, begun_ms: int) -> tuple[int, bool, int | None]:
+        """How far a role that was started after a moment has come, whether nothing waits for it, and what it took as recorded."""
         found = self._role(name)
         if found.state is not RoleState.RUNNING or (found.started_at_ms or 0) < begun_ms:
-            return 0, False
-        return found.position or 0, found.lag == 0
+            return 0, False, None
+        return found.position or 0, found.lag == 0, found.counters.get("as_recorded")
 
     def replay(self, policy: Policy | None, product: ProductId | None) -> Replayed:
         """What would be decided under other rules, as far as the attributor has come. Raises JournalPruned."""

@@ -101,7 +101,7 @@ def stand(folder: Path, settings: Settings) -> dict[str, int]:
     while True:
         if (folder / RESTART_FOLDER / "attributor").exists():
             raise NotPrunable(
-                "nothing was pruned: the stores are being made again from the beginning of the journal; wait until "
+                "nothing was pruned or scrubbed: the stores are being made again from the beginning of the journal; wait until "
                 "`attribune status` shows no lag"
             )
         roles = _roles(folder, settings)
@@ -111,7 +111,7 @@ def stand(folder: Path, settings: Settings) -> dict[str, int]:
             return places | {"recorder": _recorded(folder, Position(places["recorder"]))}
         if time.monotonic() > give_up:
             raise NotPrunable(
-                f"nothing was pruned: the {silent[0].role} does not say how far it has read (it is {silent[0].state}); "
+                f"nothing was pruned or scrubbed: the {silent[0].role} does not say how far it has read (it is {silent[0].state}); "
                 "see `attribune status`"
             )
         time.sleep(_POLL_S)

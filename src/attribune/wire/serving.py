@@ -22,19 +22,25 @@ from attribune.wire.roles import attributor, collector, postbacker
 
 if TYPE_CHECKING:
     from attribune.roles.base import Role
-    from attribune.roles.supervisor import Child
+    from attribune.roles.supervisor import Child, Errand
 
+#: The errand that scrubs the journal.
+SCRUBBER: Final = "scrubber"
 _READY_POLL_S: Final = 0.05
+#: How far the scrubber steps back behind the roles: as far as one can.
+_NICE: Final = 19
 
 
 def run_role(data: Path, name: str) -> None:
-    """Run one role until a signal: as a child of the supervisor, or by hand beside others of the same folder.
+    """Run one role until a signal, or the scrubber until it is done: as a child of the supervisor, or by hand beside others.
 
     Raises Invalid when there is no such role, and whatever ends it.
     """
     from attribune.roles import process
     from attribune.roles.heartbeat import Pulse
 
+    if name == SCRUBBER:
+        return _scrub(data)
     is_child = process.SUPERVISOR_VARIABLE in os.environ
     folder = data if is_child else folder_.prepare(data)
     settings = settings_.load(folder)
@@ -49,13 +55,39 @@ def run_role(data: Path, name: str) -> None:
                     role.run(stop)
                 if role.fatal.is_set():
                     raise SystemExit(1)
-                return
+                return None
             with _saying(parts, name):
                 one = _role(parts, name)
             with Pulse(folder, [one], parts.clock, settings.heartbeat_ms):
                 one.run(stop)
+            return None
         finally:
             parts.close()
+
+
+def _scrub(data: Path) -> None:
+    """Scrub the journal once, after everybody else who wants the processor. Any signal ends it: what it leaves is whole."""
+    import structlog
+
+    from attribune.model.errors import AttribuneError
+    from attribune.roles import process
+    from attribune.wire.scrubbing import scrub
+
+    process.log_to_stderr(SCRUBBER, settings_.load(data).log_level)
+    log = structlog.get_logger()
+    os.nice(_NICE)
+    try:
+        done = scrub(data, is_dry_run=False)
+    except AttribuneError as fault:
+        log.warning("not_scrubbed", reason=fault.message)
+        raise SystemExit(1) from fault
+    log.info(
+        "scrubbed",
+        segments=len(done.segments),
+        entries=sum(one.entries for one in done.segments),
+        looked=done.looked,
+        waiting=done.waiting,
+    )
 
 
 @contextmanager
@@ -78,7 +110,7 @@ def _role(parts: Parts, name: str) -> Role:
     if name.startswith("collector"):
         return collector(parts, name)
     raise Invalid(
-        f"there is no role {name!r}; there are collector-N, attributor, postbacker, web",
+        f"there is no role {name!r}; there are collector-N, attributor, postbacker, web, scrubber",
         param="role",
     )
 
@@ -138,7 +170,13 @@ def serve(data: Path, given: Mapping[str, object], ready: Callable[[Serving], No
             environment = _environment(settings, {**given, **ports})
             children = _children(folder, settings)
             boss = supervisor.Supervisor(
-                folder, children, settings, SystemClock(), lock, environment
+                folder,
+                children,
+                settings,
+                SystemClock(),
+                lock,
+                environment,
+                _errands(folder, settings),
             )
             watcher = threading.Thread(
                 target=_announce, args=(folder, settings, said, stop, ready), daemon=True
@@ -160,14 +198,28 @@ def _children(folder: Path, settings: Settings) -> list[Child]:
     from attribune.roles import standing, supervisor
 
     return [
-        supervisor.Child(
-            name,
-            [sys.executable, "-m", "attribune", "run", name, "--data", str(folder)],
-            settings,
-        )
+        supervisor.Child(name, _command(folder, name), settings)
         for name in standing.role_names(settings.collectors)
         if name not in standing.HOSTS
     ]
+
+
+def _errands(folder: Path, settings: Settings) -> list[Errand]:
+    from attribune.roles import scrubs, supervisor
+
+    return [
+        supervisor.Errand(
+            SCRUBBER,
+            _command(folder, SCRUBBER),
+            settings,
+            settings.scrub_ms,
+            lambda: scrubs.note_of(folder).at_ms,
+        )
+    ]
+
+
+def _command(folder: Path, name: str) -> list[str]:
+    return [sys.executable, "-m", "attribune", "run", name, "--data", str(folder)]
 
 
 def _announce(

@@ -6,15 +6,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from attribune.doctor.check import Found, Look, Subject, fail, ok
+from attribune.doctor.check import Found, Look, Subject, fail, ok, warn
 from attribune.doctor.words import age
 from attribune.model.errors import AttribuneError
 from attribune.model.ids import Position
 
+if TYPE_CHECKING:
+    from attribune.model.status import Forgetting
+    from attribune.roles.scrubs import ForgetRequest
+
 #: Clocks of one machine may differ by less than that between two readings.
 _SKEW_MS: Final = 5000
+#: A request to forget is to be heeded within 30 days; what waits for longer than the first of these is not scrubbed as it should be.
+SCRUB_AGE_WANTED_MS: Final = 25 * 86_400_000
+SCRUB_AGE_MOST_MS: Final = 30 * 86_400_000
+#: Outcomes looked through for requests, where nobody has for long: some seconds' work.
+_LOOKED_MAX: Final = 2_000_000
 _RESTORE: Final = "restore the folder from a backup: attribune restore /backups/… --data NEW"
 
 
@@ -84,6 +93,56 @@ def _moment(record: Any) -> int:
     return 0
 
 
+def forgotten(subject: Subject) -> Found:
+    """Whether the journal is scrubbed in time of people who were forgotten."""
+    from attribune.roles import scrubs
+
+    note = scrubs.note_of(subject.folder)
+    found: list[ForgetRequest] = []
+    is_all = True
+    if subject.now_ms - note.at_ms > SCRUB_AGE_WANTED_MS:  # else what came since waits for less
+        found, is_all = _requests(subject, note.looked_to)
+    return judge_forgotten(scrubs.forgetting(note, found, 0), is_all=is_all, subject=subject)
+
+
+def judge_forgotten(found: Forgetting, *, is_all: bool, subject: Subject) -> Found:
+    """The same for what waits; ``is_all`` when it was looked for up to the journal's end."""
+    scrub = f"attribune journal scrub --data {subject.folder}"
+    if found.waiting_since_ms is None:
+        if not is_all:
+            return warn("too much was never looked through for requests to forget", scrub)
+        return ok("no request to forget waits for the journal to be scrubbed")
+    waits_ms = subject.now_ms - found.waiting_since_ms
+    said = f"{found.waiting} requests to forget wait for the journal to be scrubbed, the oldest for {age(waits_ms)}"
+    if waits_ms > SCRUB_AGE_MOST_MS:
+        return fail(f"{said}; people are promised 30 days", scrub)
+    if waits_ms > SCRUB_AGE_WANTED_MS:
+        return warn(f"{said}; people are promised 30 days", scrub)
+    return ok(said)
+
+
+def _requests(subject: Subject, after: int) -> tuple[list[ForgetRequest], bool]:
+    """Requests to forget behind a place, and whether all of the journal was looked through for them."""
+    from attribune.engines import lmdb_copy, lmdb_scrubbed
+    from attribune.model.position import Topic
+    from attribune.roles import scrubs
+
+    place, found, left = subject.folder / "journal", list[scrubs.ForgetRequest](), _LOOKED_MAX
+    is_shared = subject.holder is not None
+    for name in lmdb_copy.names(place) if place.exists() else ():
+        stand = lmdb_copy.stand(place / name, is_shared=is_shared)
+        if stand is None or stand.state.last <= after:
+            continue
+        entries = lmdb_scrubbed.entries(place, name, (Topic.OUTCOMES,), after, is_shared=is_shared)
+        for entry in entries:
+            left -= 1
+            if left < 0:
+                return found, False
+            if one := scrubs.request_of(entry):
+                found.append(one)
+    return found, True
+
+
 # --- the views
 
 
@@ -144,7 +203,11 @@ def _facts(path: Path) -> str:
     return f"{found.rows} rows in {found.parts} parts; `attribune audit` reads them"
 
 
-JOURNAL: Final[dict[str, Look]] = {"journal": journal, "moments": moments}
+JOURNAL: Final[dict[str, Look]] = {
+    "journal": journal,
+    "moments": moments,
+    "forgotten": forgotten,
+}
 REGISTRY: Final[dict[str, Look]] = {"registry": _view("registry", ("registry.db",), _registry)}
 STORES: Final[dict[str, Look]] = {"stores": _view("stores", ("store", "answers"), _stores)}
 FACTS: Final[dict[str, Look]] = {"facts": _view("facts", ("facts",), _facts)}

@@ -12,16 +12,17 @@ from attribune.api import metrics
 from attribune.api.here import Here
 from attribune.api.house import VIEWS
 from attribune.model.errors import AttribuneError, Invalid
-from attribune.model.status import Disk, Progress, RoleState, Status
+from attribune.model.status import Disk, Forgetting, Progress, RoleState, Status
 
 _NOT_READY: Final = 503
 
 
 class StatusAnswer(Struct, frozen=True):
-    """Where the house stands, and how long its disk lasts."""
+    """Where the house stands, how long its disk lasts, and who waits to be scrubbed from the journal."""
 
     status: Status
     disk: Disk
+    forgetting: Forgetting
 
 
 class RebuildAnswer(Struct, frozen=True):
@@ -32,8 +33,9 @@ class RebuildAnswer(Struct, frozen=True):
 
 @get("/api/status", sync_to_thread=True)
 def status(house: Here) -> StatusAnswer:
-    """Roles, positions, lags, restarts and last errors; what fills the disk, and when it is full at this rate."""
-    return StatusAnswer(house.keeper.status(), house.keeper.disk())
+    """Roles, positions, lags, restarts and last errors; what fills the disk, and when it is full at this rate; requests to forget that wait."""
+    keeper = house.keeper
+    return StatusAnswer(keeper.status(), keeper.disk(), keeper.forgetting())
 
 
 @post("/api/rebuild/{view:str}", sync_to_thread=True, status_code=202)
@@ -77,8 +79,9 @@ def readyz(house: Here) -> Response[dict[str, Any]]:
 
 @get("/metrics", media_type=MediaType.TEXT, sync_to_thread=True)
 def read_metrics(house: Here) -> Response[bytes]:
-    """The counters of every role and the state of the disk, for Prometheus."""
-    text = metrics.exposition(house.keeper.status(), house.keeper.disk())
+    """The counters of every role, the state of the disk and of forgetting, for Prometheus."""
+    keeper = house.keeper
+    text = metrics.exposition(keeper.status(), keeper.disk(), keeper.forgetting())
     return Response(text, media_type=metrics.CONTENT_TYPE)
 
 
