@@ -189,7 +189,7 @@ def _event(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
         return Kept(Topic.ACTIVITY, Open(**frame, extra=extra))
     event = Event(
         **frame,
-        name=name,
+        name=door.event(name),
         revenue=loose.revenue(properties, REVENUE, CURRENCY, telling),
         transaction_id=loose.first_id(properties, TRANSACTION, most),
         params=properties.rest(),
@@ -251,7 +251,9 @@ def _profile(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
     )
     values = fields.raw(name) or b"{}"
     params = Fields.of(values).rest() if values[:1] == b"{" else {name: values.decode()}
-    return Kept(Topic.ACTIVITY, Event(**frame, name=name, params=params, extra=fields.rest()))
+    return Kept(
+        Topic.ACTIVITY, Event(**frame, name=door.event(name), params=params, extra=fields.rest())
+    )
 
 
 def _is_import(letter: Letter) -> bool:

@@ -225,7 +225,7 @@ def _read(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
         return Kept(Topic.ACTIVITY, Open(**frame, link_opened=link, extra=extra))
     event = Event(
         **frame,
-        name=name,
+        name=door.event(name),
         revenue=loose.revenue(properties, REVENUE, CURRENCY, telling),
         transaction_id=loose.first_id(properties, TRANSACTION, most),
         params=properties.rest(),

@@ -205,7 +205,7 @@ class _Said:
         arguments = self._arguments()
         event = Event(
             **frame,
-            name=name,
+            name=self._door.event(name),
             revenue=self._revenue(arguments),
             transaction_id=self._take_id("purchase_transaction_id"),
             params=arguments,
