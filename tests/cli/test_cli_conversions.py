@@ -167,7 +167,9 @@ def test_for_people(data: Path, tmp_path: Path, capfd) -> None:
     assert run(["import", "conversions", str(file), *words, "--from", "adjust"]) == 0
     assert "unknown_record_type" in capfd.readouterr().out
     assert run(["shadow", *words, "--against", "adjust"]) == 0
-    assert "only_there" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "only_there" in said
+    assert "There is no install that both we and adjust tell of." in said
     assert run(["report", "--data", str(data), "--metrics", "foreign_installs", "--by", "partner"]) == 0  # fmt: skip
     assert "(organic)" not in capfd.readouterr().out
 

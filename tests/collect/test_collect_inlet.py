@@ -120,6 +120,17 @@ def test_the_log_shows_records_and_refusals_of_one_door(doors: Front):
     assert all(row.is_refused for row in heard(doors.journal, None, 50, is_refused=True))
 
 
+def test_the_log_shows_what_was_refused_at_the_root(doors: Front):
+    doors.ask("POST", "/v1/track", event(event=7, messageId="root-1"), BASIC)
+    seg, other = (doors.role._registry.door(DoorId(id_)) for id_ in ("seg", "seg-web"))
+    newest = heard(doors.journal, seg, 1)[0]
+    assert (newest.is_refused, newest.dialect, newest.app, newest.path) == (True, "segment", seg.app, "/v1/track")  # fmt: skip
+    assert "/v1/track" not in {row.path for row in heard(doors.journal, other, 50)}
+    doors.ask("POST", "/v1/track", event(), {"Authorization": "Basic bm9ib2R5Og=="})
+    nobody = heard(doors.journal, None, 1)[0]
+    assert (nobody.reason, nobody.dialect, nobody.app) == ("unknown_key", "segment", None)
+
+
 def test_where_two_dialects_speak_at_one_path_the_key_says_which(doors: Front):
     def door(name: str) -> Door:
         hashed = sha256(f"key-{name}".encode()).hexdigest()

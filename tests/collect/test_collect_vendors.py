@@ -14,6 +14,7 @@ from attribune.model.activity import Vendor
 from attribune.model.control import Door
 from attribune.model.ids import AppId, DoorId
 from attribune.model.position import Topic
+from attribune.report.door_log import heard
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 
@@ -117,3 +118,24 @@ def test_a_signature_where_there_is_a_secret(doors: Front):
     assert doors.ask("GET", url, None, {"X-Attribune-Signature": "0" * 64}).status == 401
     assert doors.ask("GET", url, None, {"X-Attribune-Signature": f"sha256={right}"}).status == 200
     assert doors.ask("GET", f"{url}&more=1", None, {"X-Attribune-Signature": right}).status == 401
+
+
+def test_what_nobody_signed_stands_in_no_row(doors: Front):
+    body = json.dumps({"utc": "1772366400", "evtname": "buy", "aifa": "38400000-8cf0-41bd-b23e-10b96e4ef00d"}).encode()  # fmt: skip
+    signature = hmac.new(b"s3cret", body, sha256).hexdigest()
+    url = "/in/singular-postback/signed?key=wk_vendor&amount=999&currency=EUR&partner=acme"
+    before = doors.end()
+    answer = doors.ask("POST", url, body, {"X-Attribune-Signature": signature})
+    assert answer.json["accepted"] == 1
+    (record,) = doors.since(Topic.ACTIVITY, before)
+    assert (record.name, record.revenue, record.network) == ("buy", None, None)
+    unsigned = doors.ask("POST", "/in/appsflyer-push/af?key=wk_vendor&media_source=x", json.dumps({"event_name": "install", "event_time": "2026-03-01 12:00:00.000", "appsflyer_id": "1-9"}).encode())  # fmt: skip
+    assert unsigned.json["accepted"] == 1
+    assert doors.since(Topic.ACTIVITY, before)[-1].network == "x"
+
+
+def test_the_log_says_what_a_vendor_told(doors: Front):
+    doors.ask("GET", f"/in/adjust-callback/adj?key=wk_vendor&{INSTALL}")
+    doors.ask("GET", "/in/adjust-callback/adj?key=wk_vendor&activity_kind=event&event_name=buy&created_at=1772366401&adid=ad-1")  # fmt: skip
+    newest, before = heard(doors.journal, doors.role._registry.door(DoorId("adj")), 2)
+    assert [(row.type, row.name) for row in (newest, before)] == [("foreign", "event buy"), ("foreign", "install")]  # fmt: skip

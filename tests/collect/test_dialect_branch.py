@@ -34,6 +34,7 @@ from attribune.model.activity import (
 from attribune.model.control import App, Change, Door, Link, Partner, PartnerKind
 from attribune.model.ids import AppId, DoorId, LinkId, PartnerId, time_of, uuid7
 from attribune.model.money import Money
+from attribune.model.policy import MatchMethod
 from attribune.model.position import Topic
 from attribune.registry import doors
 from attribune.registry.requests import AddDoor
@@ -276,7 +277,7 @@ def test_an_install_that_no_link_led_to_says_so(told: Told | None) -> None:
 
 
 def test_a_guessed_match_is_not_said_to_be_sure() -> None:
-    told = Told(attribution=structs.replace(CREDIT, method="ADDRESS"))
+    told = Told(attribution=structs.replace(CREDIT, method=MatchMethod.PROBABILISTIC))
     _, said = answer(letter("/v1/install", **INSTALL), told)
     assert json.loads(said["data"])["+match_guaranteed"] is False
 
@@ -437,6 +438,12 @@ def test_a_link_of_an_app_is_a_link_of_ours(way: Any) -> None:
         "$one_time_use": True, "$match_duration": 100,
     }  # fmt: skip
     assert answer(way("/v1/url", **WANTED)) == (200, {"url": f"{BASE}/c/{link.id}"})
+
+
+@pytest.mark.parametrize("said", ["007", "²", "٣", "-1", "1e5", "9" * 40])
+def test_a_duration_that_json_cannot_say_is_not_in_a_links_data(said: str) -> None:
+    [link] = read(letter("/v1/url", data={"item": 7}, duration=said))
+    assert link.deep_link_data == {"item": "7"}
 
 
 def test_a_channel_has_its_partner_or_that_of_all() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from hashlib import sha1
 from urllib.parse import urlencode
 
 import pytest
@@ -11,6 +13,7 @@ from test_dialects import KEY, NOW, door, telling
 from attribune.collect.dialects import DIALECTS, Letter
 from attribune.collect.refuse import Refused
 from attribune.collect.verdict import Verdict
+from attribune.model.refusal import RefusalReason
 
 
 def read(dialect: str, letter: Letter) -> list[Verdict]:
@@ -94,3 +97,50 @@ def test_a_key_is_found_behind_others_of_its_name(dialect: str, path: str, said:
     one.hold_to_key(padded, door(one), lambda: None)
     with pytest.raises(Refused):
         one.hold_to_key(letter._replace(body=letter.body.replace(KEY.encode(), b"other")), door(one), lambda: None)  # fmt: skip
+
+
+def signed(payload: str, signature: str, mark: str | None = None) -> Letter:
+    """A letter of Singular's web SDK whose secret is ``s``; ``mark`` stands where the query's own signature belongs."""
+    query = f"a={KEY}&n=buy&sdid=d"
+    mark = mark or sha1(f"s?{query}".encode()).hexdigest()
+    body = json.dumps({"payload": payload, "signature": signature}).encode()
+    return Letter("POST", "/api/v1/event", f"{query}&h={mark}", body=body)
+
+
+def test_singular_holds_signatures_that_are_no_ascii_to_be_wrong():
+    said = DIALECTS["singular"]
+    right = sha1(b"s{}").hexdigest()
+    said.hold_to_key(signed("{}", right), door(said), lambda: "s")
+    said.hold_to_key(signed("{}", right.upper()), door(said), lambda: "s")
+    for letter in (signed("{}", "é"), signed("{}", ""), signed("{}", right, mark="é")):
+        with pytest.raises(Refused) as refused:
+            said.hold_to_key(letter, door(said), lambda: "s")
+        assert refused.value.reason == RefusalReason.BAD_SIGNATURE
+
+
+def test_mixpanel_hears_an_import_of_a_service_account_by_the_token_of_its_events():
+    said = DIALECTS["mixpanel"]
+
+    def imported(user: str, token: str) -> None:
+        event = {"event": "x", "properties": {"token": token, "distinct_id": "u"}}
+        headers = {"authorization": "Basic " + b64encode(f"{user}:secret".encode()).decode()}
+        letter = Letter("POST", "/import", "project_id=1", headers, json.dumps([event]).encode())
+        said.hold_to_key(letter, door(said), lambda: None)
+
+    imported(KEY, "x")
+    imported("service", KEY)
+    with pytest.raises(Refused):
+        imported("service", "x")
+
+
+@pytest.mark.parametrize("path", ["/static/surveys.js", "/static/1.449.2/surveys.js"])
+def test_posthog_gives_parts_of_the_library_that_do_nothing(path: str):
+    said = DIALECTS["posthog"]
+    letter = Letter("GET", path)
+    said.hold_to_key(letter, door(said), lambda: None)
+    answer = said.plain_answer(letter, door(said))
+    assert answer is not None
+    assert (answer.status, answer.body) == (200, b"(function(){})();")
+    for other in (letter._replace(method="POST"), letter._replace(path="/static/../e/")):
+        with pytest.raises(Refused):
+            said.hold_to_key(other, door(said), lambda: None)

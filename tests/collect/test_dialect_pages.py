@@ -177,10 +177,7 @@ def test_snowplow(stage: Stage):
 
 
 def test_posthog(stage: Stage):
-    before = stage.plays(
-        "posthog-js/dist/array.full.no-external.js",
-        "",
-    )
+    before = stage.plays("posthog-js/dist/array.js", "")
     stage.js(
         f"""
         window.ph = posthog.init('{KEY}', {{api_host: '{stage.url("posthog")}', request_batching: false, autocapture: false, capture_pageleave: false, opt_out_useragent_filter: true,
@@ -197,6 +194,9 @@ def test_posthog(stage: Stage):
     assert said["$pageview"].device.id == bought.device.id
     assert said["$identify"].user_id == "u4"
     assert stage.js("return heard") == ["loaded"]
+    asked = "return performance.getEntriesByType('resource').some((one) => one.name.endsWith('/surveys.js'))"
+    wait_for(lambda: stage.js(asked), 15, "the library did not ask for a part of itself")
+    assert stage.door.since(Topic.REFUSED, before) == []
 
 
 def test_singular(stage: Stage):

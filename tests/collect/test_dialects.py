@@ -63,6 +63,22 @@ def secret() -> str:
 
 
 @every_dialect
+def test_an_event_is_called_as_its_door_maps_it(dialect: Dialect) -> None:
+    letter = dialect.sample(KEY, NOW)
+
+    def name(at: Door) -> str | None:
+        [(verdict, _)] = dialect.read(letter, telling(dialect), at)
+        assert isinstance(verdict, Kept)
+        return getattr(verdict.record, "name", None)
+
+    said = name(door(dialect))
+    if said is not None:  # the samples of measurement partners are installs
+        assert name(door(dialect, maps={f"event:{said}": "bought"})) == "bought"
+    else:
+        assert dialect.name.endswith(("callback", "push", "webhook", "postback"))
+
+
+@every_dialect
 def test_its_own_sample_is_understood(dialect: Dialect) -> None:
     at, letter = door(dialect), dialect.sample(KEY, NOW)
     dialect.hold_to_key(letter, at, secret)

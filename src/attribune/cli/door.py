@@ -146,7 +146,11 @@ def try_(
     letter: dict[str, Any] = {}
     if path is not None:
         text = body.read_bytes().decode("utf-8", "replace") if body else ""
-        letter = {"method": method, "path": path, "query": query, "body": text}
+        # An editor ends a file with a line's end, which no client sends.
+        letter = {"method": method, "path": path, "query": query, "body": text.rstrip("\r\n")}
+    elif body is not None or query:
+        say = "say with --path where the letter goes, such as --path /v1/batch"
+        raise typer.BadParameter(say, param_hint="--path")
     with connect(data) as house:
         doors = house.pages("/api/doors", "doors", {})["doors"]
         wanted = [row["id"] for row in doors if not row["is_disabled"]] if door is None else [door]

@@ -55,7 +55,7 @@ def shadow(
         return show.as_json(counts | ({"disagreements": found["disagreements"]} if list_ else {}))
     show.fields({name: found[name] for name in _COUNTS})
     reasons = found["by_reason"].items()
-    show.table(("reason", "installs"), reasons, empty="Nothing to compare differs.")
+    show.table(("reason", "installs"), reasons, empty=_all_is_well(found, against))
     if found["disagreements"]:
         columns = ("reason", "at here", "at there", "here", "there", "network", "conversion")
         show.table(columns, map(_line, found["disagreements"]), empty="")
@@ -65,6 +65,13 @@ def shadow(
     if found["lag"]:
         show.line(f"{found['lag']} entries are not judged yet.")
     return None
+
+
+def _all_is_well(found: dict[str, Any], against: Vendor) -> str:
+    """What no reason means: that all agree, or that there is nothing in which they could."""
+    if found["agree"]:
+        return "Of what both tell, nothing differs."
+    return f"There is no install that both we and {against.value} tell of."
 
 
 def _line(one: dict[str, Any]) -> list[Any]:

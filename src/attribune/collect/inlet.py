@@ -101,6 +101,7 @@ class Inlet:
         """Hear what a dialect's client says at the door whose key it carries; of several dialects the first answers for nobody's."""
         letter = Letter(request.method, path, request.query, request.headers)
         dialect = speaking[0][0]
+        request.about = About(dialect=dialect.name)
         try:
             most = max(dialect.body_bytes_max for dialect, _ in speaking)
             letter = await self._whole(request, letter, most)
@@ -220,7 +221,7 @@ class Inlet:
         product = self._means.directory.product(app.product) if app else None
         if app is None or product is None:
             raise Refused(RefusalReason.UNKNOWN_DOOR, "the app of this door is gone", "door")
-        request.about = About(product=product.id, app=app.id)
+        request.about = About(product=product.id, app=app.id, dialect=door.dialect)
         if door.allowed_networks and not _is_within(request.ip, door.allowed_networks):
             message = (
                 "this address may not speak here; add it with `attribune door add --allow-network`"

@@ -121,6 +121,7 @@ class About(Struct, frozen=True, kw_only=True, omit_defaults=True):
     link: LinkId | None = None
     record_id: RecordId | None = None
     record_type: str | None = None
+    dialect: str | None = None
     part: Part | None = None
 
 
@@ -160,6 +161,7 @@ class Keeper:
             link=about.link,
             record_id=about.record_id,
             record_type=about.record_type,
+            dialect=about.dialect,
             part=about.part,
         )
         return whole if self._affords(head.received_at_ms, _size_of(whole)) else _cut(whole)

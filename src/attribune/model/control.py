@@ -184,6 +184,10 @@ class Door(Struct, frozen=True, kw_only=True, tag="door", omit_defaults=True):
         """What a name of the client's means here, or None when nothing was said of it."""
         return self.maps.get(f"{kind}:{name}")
 
+    def event(self, name: str) -> str:
+        """What an event of the client's is called here: as the door maps its name, else by that."""
+        return self.mapped("event", name) or name
+
 
 class PolicySet(Struct, frozen=True, kw_only=True, tag="policy"):
     """The rules of a product from here on."""

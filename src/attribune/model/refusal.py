@@ -118,5 +118,7 @@ class Refusal(Struct, frozen=True, kw_only=True, tag="refusal", omit_defaults=Tr
     record_id: RecordId | None = None
     #: The refused record's type, when it could be read.
     record_type: str | None = None
+    #: The dialect of the door that refused it; None elsewhere.
+    dialect: str | None = None
     #: A person's visit is not a record that the sums count; a machine's record is.
     part: Part | None = None

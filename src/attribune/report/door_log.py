@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from attribune.model.activity import Event
+from attribune.model.activity import Event, ForeignConversion
 from attribune.model.codec import decode
 from attribune.model.control import Door
 from attribune.model.ids import Position
@@ -30,7 +30,7 @@ class Heard(Struct, frozen=True, kw_only=True):
     app: str | None
     #: ``open``, ``event`` …, or the type that a refused record named.
     type: str | None
-    #: Of an event.
+    #: Of an event, and of what another measurement partner told: its kind, and an event's name.
     name: str | None
     record: str | None
     device: str | None
@@ -69,19 +69,27 @@ def _row(record: Any, door: Door | None) -> Heard | None:
         at_ms=record.received_at_ms,
         dialect=record.dialect,
         app=record.app,
-        type=type(record).__name__.lower(),
-        name=record.name if isinstance(record, Event) else None,
+        type=str(type(record).__struct_config__.tag),
+        name=_name(record),
         record=record.id,
         device=record.device.id if record.device else None,
         is_refused=False,
     )
 
 
+def _name(record: Any) -> str | None:
+    if isinstance(record, ForeignConversion):
+        return " ".join(filter(None, (record.kind.value, record.name)))
+    return record.name if isinstance(record, Event) else None
+
+
 def _refusal(refusal: Refusal, door: Door | None) -> Heard | None:
-    if not refusal.path.startswith(_IN):
+    dialect, at = _meant(refusal)
+    if dialect is None:
         return None
-    dialect, _, rest = refusal.path.removeprefix(_IN).partition("/")
-    if door is not None and (dialect, rest.partition("/")[0]) != (door.dialect, door.id):
+    if door is not None and (
+        dialect != door.dialect or (at != door.id if at else refusal.app != door.app)
+    ):
         return None
     return Heard(
         at_ms=refusal.received_at_ms,
@@ -96,3 +104,11 @@ def _refusal(refusal: Refusal, door: Door | None) -> Heard | None:
         message=refusal.message,
         path=refusal.path,
     )
+
+
+def _meant(refusal: Refusal) -> tuple[str | None, str | None]:
+    """The dialect that was spoken, and the door's id where the address says it: at the root it does not."""
+    if not refusal.path.startswith(_IN):
+        return refusal.dialect, None
+    dialect, _, rest = refusal.path.removeprefix(_IN).partition("/")
+    return dialect, rest.partition("/")[0]

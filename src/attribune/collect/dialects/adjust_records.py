@@ -272,7 +272,7 @@ class Message:
         parts = (self._telling.speaker.app.id, self._device.id, token, once or "")
         frame = self._frame(content, derived("adj", *parts) if once else None)
         revenue = self._revenue(form.take("revenue"))
-        return self._told(frame, self._door.mapped("event", token) or token, revenue)
+        return self._told(frame, self._door.event(token), revenue)
 
     def ad_revenue(self, content: str) -> Event:
         """An ad was shown in the app, and earned something.
@@ -405,7 +405,7 @@ class Message:
             return None
 
     def _mapped(self, name: str) -> str:
-        return self._door.mapped("event", name) or name
+        return self._door.event(name)
 
     def _revenue(self, said: str | None) -> Money | None:
         if said is None:

@@ -182,7 +182,7 @@ def _event(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
         return Kept(Topic.ACTIVITY, Open(**frame, extra=extra | fields.rest()))
     event = Event(
         **frame,
-        name=name,
+        name=door.event(name),
         revenue=_revenue(fields, properties, telling),
         transaction_id=loose.first_id(properties, TRANSACTION, most),
         params=properties.rest(),

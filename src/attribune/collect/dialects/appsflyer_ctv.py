@@ -151,7 +151,7 @@ def _read(raw: bytes, kind: str, platform: str, telling: Telling, door: Door) ->
     transaction = loose.first_id(said, ("af_order_id", "af_transaction_id"), most)
     event = Event(
         **frame,
-        name=name,
+        name=door.event(name),
         revenue=money,
         transaction_id=transaction,
         params=said.rest() | fields.mapping("event_custom_parameters"),

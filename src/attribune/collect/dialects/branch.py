@@ -42,6 +42,7 @@ from attribune.collect.verdict import Judged, Kept, Making
 from attribune.model.activity import Open
 from attribune.model.control import Change, Door, Link
 from attribune.model.ids import DeviceId, LinkId, TouchId, digest, time_of
+from attribune.model.policy import MatchMethod
 from attribune.model.refusal import RefusalReason
 
 #: Links of one bulk.
@@ -341,7 +342,7 @@ def _words(heard: Heard, link: Link | None, told: Told | None) -> dict[str, Any]
         ours = {"campaign": credit.campaign, "ad_set_name": credit.adgroup, "creative_name": credit.creative, "channel": credit.partner}  # fmt: skip
         if credit.click_at is not None:
             found["+click_timestamp"] = credit.click_at // 1000
-        found["+match_guaranteed"] = credit.method != "ADDRESS"
+        found["+match_guaranteed"] = credit.method != MatchMethod.PROBABILISTIC
     found |= {f"~{name}": said for name, said in ours.items() if said}
     if deep_link:
         found["$deeplink_path"] = deep_link

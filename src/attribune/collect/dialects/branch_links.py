@@ -44,6 +44,8 @@ _DEEP_LINKS: Final = (
 )
 #: Schemes that run in a browser or read its files.
 _NEVER: Final = re.compile(r"\s*(?:javascript|data|vbscript|file|blob):", re.IGNORECASE)
+#: Seconds as JSON writes them, since it stands in the data as it is.
+_DURATION: Final = re.compile(r"(?:0|[1-9][0-9]{0,11})\Z", re.ASCII)
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}\Z")
 _WIDTH: Final = (100, 2000)
 _MARGIN_MAX: Final = 20
@@ -91,7 +93,7 @@ def _data(fields: Fields) -> tuple[dict[str, str], str | None, str | None]:
     if loose.word(fields, "type") == "1":
         data.setdefault("$one_time_use", "true")
     duration = loose.word(fields, "duration")
-    if duration is not None and duration.isdigit():
+    if duration is not None and _DURATION.match(duration):
         data.setdefault("$match_duration", duration)
     if sum(len(name) + len(value) for name, value in data.items()) > DATA_BYTES_MAX:
         message = f"the data of a link may have at most {DATA_BYTES_MAX} bytes"

@@ -175,7 +175,7 @@ class Message:
                 params[said] = value_.decode()
         event = Event(
             **self._frame("bre", self.device),
-            name=self._door.mapped("event", name) or name,
+            name=self._door.event(name),
             revenue=revenue,
             transaction_id=transaction,
             params=params,

@@ -205,7 +205,7 @@ class _Told:
         )
         event = Event(
             **frame,
-            name=name,
+            name=self._door.event(name),
             revenue=money,
             transaction_id=loose.id_of(params, "transaction_id", most),
             params=params.rest(),

@@ -42,7 +42,7 @@ def happened(
         return Kept(Topic.ACTIVITY, Open(**frame, link_opened=link, extra=extra | fields.rest()))
     event = Event(
         **frame,
-        name=name,
+        name=door.event(name),
         revenue=loose.revenue(properties, words.revenue, words.currency, telling),
         transaction_id=loose.first_id(
             properties, words.transaction, telling.settings.id_characters_max

@@ -154,7 +154,7 @@ def revenue(
 def at_ms(raw: bytes, path: str) -> int:
     """A time: ISO 8601, in UTC where no offset is said, or milliseconds. Raises Refused."""
     fields = Fields({path: msgspec.Raw(raw)})
-    if raw[:1] == b'"':
+    if raw[:1] == b'"' or raw in {b"", b"null"}:
         try:
             said = _time.decode(raw)
             aware = said if said.tzinfo else said.replace(tzinfo=UTC)

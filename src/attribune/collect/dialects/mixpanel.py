@@ -6,6 +6,7 @@ Source: Mixpanel's public ingestion API (track, import, engage, groups) and its 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -77,8 +78,14 @@ class Mixpanel(Plain):
     fields = FIELDS
 
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
-        """Raises Refused when the token is not the door's key."""
-        hold_to(_token(letter, door), door, "token")
+        """Raises Refused when the token is not the door's key.
+
+        An import says who it is with Basic auth: by the token, as Mixpanel's older way was, or by a service account, which a
+        door does not know; then the events say the token.
+        """
+        user = loose.basic(letter.authorization)
+        if user is None or sha256(user.encode()).hexdigest() != door.sha256:
+            hold_to(_token(letter, door), door, "token")
 
     def read(self, letter: Letter, telling: Telling, door: Door) -> Iterable[Judged]:
         """A verdict for each event, or each change of a profile. Raises Refused."""
@@ -146,9 +153,7 @@ def _said(letter: Letter) -> bytes:
 
 
 def _token(letter: Letter, door: Door) -> str | None:
-    """The token of the first event, which all of a letter share; or the user of Basic auth."""
-    if (said := loose.basic(letter.authorization)) is not None:
-        return said
+    """The token of the first event, which all of a letter share."""
     try:
         if (quick := loose.quick_key(_said(letter), b"token", door)) is not None:
             return quick
@@ -249,11 +254,12 @@ def _profile(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
         is_trusted=door.is_trusted,
     )
     if charge is not None:
-        named = door.mapped("event", CHARGES) or CHARGES
         extra |= said.rest(f"{name}.") if said is not None else {}
-        return happened(named, frame, (fields, charge), WORDS, door, telling, extra)
+        return happened(CHARGES, frame, (fields, charge), WORDS, door, telling, extra)
     params = said.rest() if said is not None else {name: values.decode()}
-    return Kept(Topic.ACTIVITY, Event(**frame, name=name, params=params, extra=fields.rest()))
+    return Kept(
+        Topic.ACTIVITY, Event(**frame, name=door.event(name), params=params, extra=fields.rest())
+    )
 
 
 def _is_device(who: str | None) -> bool:

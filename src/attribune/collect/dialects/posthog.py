@@ -63,6 +63,8 @@ _CHANGES: Final = ("$set", "$set_once")
 _PATHS: Final = frozenset(("/batch", "/capture", "/e", "/i/v0/e", "/track", "/engage"))
 _ASKED: Final = frozenset(("/flags", "/decide"))
 _CONFIG: Final = re.compile(r"/array/([^/]{1,256})/config(\.js)?\Z")
+#: Parts of the web library that pages load by themselves, without a key.
+_PART: Final = re.compile(r"/static/[^/].*\.js\Z")
 #: Milliseconds, up to four months.
 _WHOLE: Final = re.compile(r"[0-9]{1,10}\Z", re.ASCII)
 _NO_FLAGS: Final = {
@@ -99,14 +101,16 @@ class PostHog(Plain):
     fields = FIELDS
 
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - nothing is signed
-        """Raises Refused when the project's key is not the door's."""
+        """Raises Refused when the project's key is not the door's; who asks for a part of the library says none."""
+        if _is_part(letter):
+            return
         config = _CONFIG.match(letter.path)
         hold_to(config[1] if config else _key(_said(letter), door), door, "api_key")
 
     def plain_answer(self, letter: Letter, door: Door) -> Answer | None:  # noqa: ARG002 - the same at every door
-        """No flags, and a configuration with nothing switched on."""
+        """No flags, a configuration with nothing switched on, and parts of the library that do nothing."""
         config = _CONFIG.match(letter.path)
-        if config and config[2]:
+        if (config and config[2]) or _is_part(letter):
             body = b"(function(){})();"
             return Answer(headers=[("content-type", "application/javascript")], body=body)
         if config:
@@ -166,6 +170,10 @@ class PostHog(Plain):
         }
         body = msgspec.json.encode({"api_key": key, "batch": [event], "sent_at": now_ms})
         return Letter("POST", "/batch/", body=body)
+
+
+def _is_part(letter: Letter) -> bool:
+    return letter.method == "GET" and _PART.match(letter.path) is not None
 
 
 def _said(letter: Letter) -> bytes:

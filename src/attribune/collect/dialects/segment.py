@@ -413,7 +413,7 @@ class _Told:
         params = self._raw_properties
         event = Event(
             **frame,
-            name=name,
+            name=self._door.event(name),
             revenue=revenue,
             transaction_id=transaction,
             params=params,

@@ -163,13 +163,18 @@ def _check_signatures(letter: Letter, secret: str) -> None:
     """Hold query and payload to the secret, as the web SDK signs both. Raises Refused."""
     query, _, said = f"?{letter.query}".rpartition(_SHA1)
     right = sha1(f"{secret}{query}".encode()).hexdigest()  # noqa: S324 - theirs
-    if not hmac.compare_digest(right, said.lower()):
+    if not _is_same(right, said):
         raise _bad_signature("h", "the query is not signed with the secret of this door")
     fields = Fields.of(letter.body)
     payload, signature = fields.text("payload", BODY_BYTES_MAX), fields.text("signature", 64)
     right = sha1(f"{secret}{payload or ''}".encode()).hexdigest()  # noqa: S324 - theirs
-    if not hmac.compare_digest(right, (signature or "").lower()):
+    if not _is_same(right, signature or ""):
         raise _bad_signature("signature", "the payload is not signed with the secret of this door")
+
+
+def _is_same(right: str, said: str) -> bool:
+    """Whether a signature is the right one. Bytes are compared: of texts that are not ASCII nothing can be said."""
+    return hmac.compare_digest(right.encode(), said.lower().encode("utf-8", "replace"))
 
 
 def _bad_signature(param: str, message: str) -> Refused:
@@ -219,7 +224,7 @@ class _Said:
         arguments = self._arguments()
         event = Event(
             **frame,
-            name=name,
+            name=self._door.event(name),
             revenue=self._revenue(arguments),
             transaction_id=self._take_id("purchase_transaction_id"),
             params=arguments,

@@ -207,7 +207,7 @@ class _Read:
                 params[field] = (fields.raw(field) or b"null").decode()
         event = Event(
             **frame,
-            name=name,
+            name=self._door.event(name),
             revenue=money,
             transaction_id=transaction,
             params=params,

@@ -2,7 +2,7 @@
 
 The sender cannot be changed, so a door takes its key wherever an address can carry one (``?key=``, the last part of the path),
 in ``X-Attribune-Key`` or as a Bearer; a door with a secret also wants ``X-Attribune-Signature``, which is HMAC-SHA256 in hex over
-the body, or over the query as sent where there is no body. None of them tells again what was refused, so a row that cannot be
+the body, or over the query as sent where there is no body; then a body's rows are all that counts. None of them tells again what was refused, so a row that cannot be
 understood is kept, and answered 200.
 """
 
@@ -66,7 +66,8 @@ class VendorDoor(Plain):
     def read(self, letter: Letter, telling: Telling, door: Door) -> Iterable[Judged]:
         """A verdict for each row of a message. Raises Refused when it is none."""
         hearing = _hearing(telling, door)
-        for row in self._rows(letter):
+        is_signed = door.sealed_secret is not None
+        for row in self._rows(letter, is_signed=is_signed):
             verdict = read_row(self._vendor, row, hearing)
             kept = verdict if isinstance(verdict, Refused) else Kept(Topic.ACTIVITY, verdict)
             yield Judged(kept, msgspec.json.encode(row))
@@ -102,9 +103,14 @@ class VendorDoor(Plain):
         signature = hmac.new(key.encode(), body or query.encode(), sha256).hexdigest()
         return Letter(self._method, "/", query, {SIGNATURE_HEADER: signature}, body)
 
-    def _rows(self, letter: Letter) -> list[dict[str, str]]:
-        """The rows of a message: of its query, its form or its JSON; what the query says holds for each row of a body."""
+    def _rows(self, letter: Letter, *, is_signed: bool) -> list[dict[str, str]]:
+        """The rows of a message: of its query, its form or its JSON.
+
+        What the query says holds for each row of a body, but where the body is signed, since then the query is not.
+        """
         in_query = {name: value for name, value in reversed(_pairs(letter.query)) if name != KEY}
+        if is_signed and letter.body:
+            in_query = {}
         body = letter.body.strip()
         if not body:
             return [in_query]
