@@ -116,8 +116,8 @@ def heard(
 ) -> ForeignConversion:
     """The conversion that a row tells of. Raises Refused."""
     at_ms = _happened_at(words, hearing)
-    for name in [one for one, value in words.items() if _is_id(one) and is_absent_id(value)]:
-        del words[name]  # also those that a vendor's module found elsewhere
+    for absent in [one for one, value in words.items() if _is_id(one) and is_absent_id(value)]:
+        del words[absent]  # also those that a vendor's module found elsewhere
     ids = {name[4:]: value for name, value in words.items() if name.startswith("ids.")}
     name = words.get("name")
     if decided.kind is ForeignKind.EVENT and name is None:
