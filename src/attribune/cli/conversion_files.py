@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +15,9 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, TextIO
 
 from attribune.collect.refuse import Refused
-from attribune.collect.vendors import UNREADABLE
+from attribune.collect.vendors import READERS, UNREADABLE
 from attribune.collect.vendors.rows import flat, whole
+from attribune.model.activity import Vendor
 from attribune.model.errors import Invalid
 
 Row = dict[str, str]
@@ -26,6 +29,8 @@ _BYTES_MAX: Final = 3 << 20
 _ROW_CHARACTERS_MAX: Final = 256 * 1024
 _UNREADABLE_CHARACTERS_MAX: Final = 4096
 _GZIP: Final = b"\x1f\x8b"
+_ZIP: Final = b"PK"
+_SEPARATOR: Final = re.compile(r"\"?sep=([,;|\t])\"?\s*\Z", re.IGNORECASE)
 _SNIFFED: Final = 64 * 1024
 _DELIMITERS: Final = (",", "\t", ";", "|")
 #: What a file of refused rows has beside the rows.
@@ -51,13 +56,34 @@ def opened(path: Path) -> Iterator[Source]:
     except OSError as fault:
         raise Invalid(f"{path} cannot be read: {fault.strerror}", param="file") from fault
     with raw:
-        is_gzip = raw.read(2) == _GZIP
+        begins = raw.read(2)
         raw.seek(0)
-        plain: Any = io.BufferedReader(gzip.GzipFile(fileobj=raw), _SNIFFED * 2) if is_gzip else raw
-        text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="replace", newline="")
+        if begins == _ZIP:
+            message = f"{path} is a zip archive or a workbook; unpack it, or save it as CSV"
+            raise Invalid(message, param="file")
+        plain: Any = raw
+        if begins == _GZIP:
+            plain = io.BufferedReader(gzip.GzipFile(fileobj=raw), _SNIFFED * 2)
         with _readable(path):
+            encoding = _encoding(path, plain.peek(_SNIFFED)[:_SNIFFED])
+            text = io.TextIOWrapper(plain, encoding=encoding, errors="replace", newline="")
             source = _source(text, raw)
         yield source._replace(rows=_guarded(path, source.rows))
+
+
+def _encoding(path: Path, begins: bytes) -> str:
+    """UTF-8, or UTF-16 that says so, as spreadsheets write their text. Raises Invalid when it is neither."""
+    if begins.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(begins)
+        is_text = b"\0" not in begins
+    except UnicodeDecodeError:
+        is_text = False
+    if not is_text:
+        message = f"{path} is neither UTF-8 nor UTF-16 with its mark; save it as CSV in UTF-8"
+        raise Invalid(message, param="file")
+    return "utf-8-sig"
 
 
 @contextmanager
@@ -78,6 +104,17 @@ def _guarded(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
         if row is None:
             return
         yield row
+
+
+def check_columns(columns: Sequence[str], vendor: Vendor) -> None:
+    """Raises Invalid when a header names nothing that a vendor's reader knows: it is another's file, or has no header."""
+    reader = READERS[vendor]
+    if columns and not {reader.name_of(name) for name in columns} & reader.fields.keys():
+        named = ", ".join(name[:32] for name in columns[:4])
+        raise Invalid(
+            f"no column of the file is one of {vendor}'s (it begins {named}); is --from right, and is the first line the header?",
+            param="vendor",
+        )
 
 
 def chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
@@ -142,9 +179,12 @@ def _source(text: io.TextIOWrapper, raw: IO[bytes]) -> Source:
     if not first:
         return Source((), iter(()), raw)
     csv.field_size_limit(_ROW_CHARACTERS_MAX)
-    delimiter = max(_DELIMITERS, key=first.count)
+    said = _SEPARATOR.match(first)
+    if said:  # what Excel writes, and reads, before the header
+        lines = iter(text)
+    delimiter = said[1] if said else max(_DELIMITERS, key=first.count)
     reader = csv.reader(lines, delimiter=delimiter)
-    columns = tuple(next(reader))
+    columns = tuple(next(reader, ()))
     return Source(columns, _csv_rows(reader, columns), raw)
 
 

@@ -113,6 +113,7 @@ def conversions(
         show.progress(is_quiet=json_, is_bytes=True) as bar,
     ):
         task = bar.add_task("importing", total=size)
+        conversion_files.check_columns(source.columns, vendor)
         for rows in conversion_files.chunks(source.rows):
             answer = house.call("POST", "/api/conversions/import", {**body, "rows": rows})
             imported = answer["imported"]

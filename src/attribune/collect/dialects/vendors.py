@@ -253,6 +253,23 @@ VENDOR_DOORS: Final = (
         },
     ),
     VendorDoor(
+        "segment-webhook",
+        Vendor.SEGMENT,
+        "Segment's `Install Attributed`, sent on by a webhook",
+        "POST",
+        {
+            "type": "track",
+            "event": "Install Attributed",
+            "timestamp": "2026-03-01T12:00:00Z",
+            "context.device.id": "d-1",
+            "context.device.advertisingId": _GAID,
+            "context.device.type": "android",
+            "properties.provider": "Kochava",
+            "properties.campaign.source": "Acme",
+            "properties.campaign.name": "Spring",
+        },
+    ),
+    VendorDoor(
         "impact-action",
         Vendor.IMPACT,
         "impact.com's event notifications",

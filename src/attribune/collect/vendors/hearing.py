@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct, field
 
+from attribune.collect.absent import is_absent_id
 from attribune.collect.records import read_money
 from attribune.collect.refuse import Refused
 from attribune.collect.vendors.rows import Row, decimal, moment
@@ -115,6 +116,8 @@ def heard(
 ) -> ForeignConversion:
     """The conversion that a row tells of. Raises Refused."""
     at_ms = _happened_at(words, hearing)
+    for absent in [one for one, value in words.items() if _is_id(one) and is_absent_id(value)]:
+        del words[absent]  # also those that a vendor's module found elsewhere
     ids = {name[4:]: value for name, value in words.items() if name.startswith("ids.")}
     name = words.get("name")
     if decided.kind is ForeignKind.EVENT and name is None:
@@ -169,6 +172,10 @@ def heard(
         extra=row.rest(),
         **_texts(words),
     )
+
+
+def _is_id(name: str) -> bool:
+    return name.startswith("ids.") or name == "vendor_device_id"
 
 
 def money(words: Mapping[str, str], hearing: Hearing, amount: str, currency: str) -> Money | None:
