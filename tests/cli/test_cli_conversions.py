@@ -13,7 +13,8 @@ import pytest
 from attribune.cli import conversion_files
 from attribune.cli.main import run
 from attribune.collect.vendors import UNREADABLE
-from attribune.model.errors import Invalid
+from attribune.engines.clickhouse_facts import ClickhouseFacts
+from attribune.model.errors import Invalid, StoreUnavailable
 
 HEADER = "{activity_kind},{created_at},{adid},{gps_adid},{network_name},{click_id},[user_id]\n"
 NOON_S = 1_772_366_400
@@ -69,6 +70,17 @@ def test_a_file_read_again_leaves_the_journal_as_it_is(data: Path, tmp_path: Pat
     file.write_text(HEADER + "".join(rows) + line(100))
     assert imported(capfd, data, file)["accepted"] == 1
     assert told(capfd, "audit", "--data", data)["ok"] is True
+
+
+def test_facts_that_do_not_answer_keep_no_row_out(data: Path, tmp_path: Path, capfd, monkeypatch) -> None:  # fmt: skip
+    def silent(*_: object) -> set[str]:
+        raise StoreUnavailable("the facts cannot be used now")
+
+    monkeypatch.setattr(ClickhouseFacts, "told", silent)
+    file = tmp_path / "adjust.csv"
+    file.write_text(HEADER + line(1))
+    assert imported(capfd, data, file)["accepted"] == 1
+    assert imported(capfd, data, file)["duplicate"] == 1
 
 
 def test_foreign_conversions_are_exported_with_their_own_words(data: Path, tmp_path: Path, capfd) -> None:  # fmt: skip

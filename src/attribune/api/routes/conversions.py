@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,10 +22,11 @@ from attribune.model.activity import ForeignConversion, Sender, Vendor
 from attribune.model.codec import decode
 from attribune.model.errors import Invalid, StoreUnavailable
 from attribune.model.fact import FOREIGN_KINDS, FactKind, Told
-from attribune.model.ids import Position, RecordId, derived
+from attribune.model.ids import Position, ProductId, RecordId, derived
 from attribune.model.outcome import ForeignCredited, RefusedRecord
 from attribune.model.position import Topic
 from attribune.model.refusal import Refusal, RefusalReason
+from attribune.ports import Facts
 from attribune.registry import find
 from attribune.registry.doors import checked_maps
 from attribune.registry.requests import Request as Body
@@ -166,12 +168,17 @@ def _heard(
 def _told_before(house: House, hearing: Hearing, heard: list[_Heard]) -> set[RecordId]:
     """Which rows have reached the facts already, so that they need not be journaled again.
 
-    The facts may lag behind: what they do not know yet is journaled, and the attributor says that it is a duplicate. Only rows
-    that nobody else can bring about are looked at.
+    The facts may lag behind, or not answer: what they do not say is journaled, and the attributor says that it is a duplicate.
+    Only rows that nobody else can bring about are looked at.
     """
+    with suppress(StoreUnavailable):
+        return _in_facts(house.facts(), hearing.product.id, heard)
+    return set()
+
+
+def _in_facts(facts: Facts, product: ProductId, heard: list[_Heard]) -> set[RecordId]:
     conversions = [one.record for one in heard if isinstance(one.record, ForeignConversion)]
     refused = tuple(one.id for one in heard if one.refused is not None)
-    product = hearing.product.id
     known: set[RecordId] = set()
     if conversions:
         times = [record.occurred_at_ms for record in conversions]
@@ -182,10 +189,10 @@ def _told_before(house: House, hearing: Hearing, heard: list[_Heard]) -> set[Rec
             since_ms=min(times) - _SAME_ID_MS,
             until_ms=max(times) + _SAME_ID_MS,
         )
-        known |= house.facts().told(wanted)
+        known |= facts.told(wanted)
     if refused:
         wanted = Told(product=product, kinds=(FactKind.REFUSED,), records=refused)
-        known |= house.facts().told(wanted)
+        known |= facts.told(wanted)
     return known
 
 
