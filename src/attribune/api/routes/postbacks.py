@@ -90,8 +90,8 @@ def preview(house: Here, data: JSONBody[PreviewRequest]) -> PreviewAnswer:
     found = explain.decided(data.handle, asked)
     previews = [
         _preview(telling, prepared)
-        for outcome in found.outcomes
-        for undone in _undone(outcome, found.outcomes)
+        for n, outcome in enumerate(found.outcomes)
+        for undone in _undone(outcome, found.outcomes[:n])
         for telling in tellings(outcome, _looked(asked, outcome, found, undone))
     ]
     return PreviewAnswer(previews=previews)
@@ -148,14 +148,14 @@ def _conversion_at_ms(
 
 
 def _undone(
-    outcome: Attribution | CreditedEvent, others: list[Attribution | CreditedEvent]
+    outcome: Attribution | CreditedEvent, earlier: list[Attribution | CreditedEvent]
 ) -> list[CreditedEvent] | list[None]:
-    """The events that a refund or chargeback undoes, each as it was decided last: all that bear its transaction. None stands for none."""
+    """The events that a refund or chargeback undoes, each as it stood then: all that bear its transaction. None stands for none."""
     if not isinstance(outcome, CreditedEvent) or outcome.name not in UNDOING:
         return [None]
     found = {
         one.record: one
-        for one in others
+        for one in earlier
         if isinstance(one, CreditedEvent)
         and one.transaction_id is not None
         and one.transaction_id == outcome.transaction_id
