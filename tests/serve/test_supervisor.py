@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,21 @@ def test_an_errand_that_fails_is_tried_again_later(tmp_path) -> None:
         )
         wait_for(lambda: boss.state(1) and boss.state(1).last_exit == "ended with code 1")
     assert done.exists()
+
+
+def test_an_errand_that_fails_again_waits_twice_as_long(tmp_path, monkeypatch) -> None:
+    """What cannot be done would otherwise read and write the same again and again."""
+    monkeypatch.setattr(supervisor, "_ERRAND_AGAIN_S", 0.2)
+    at = tmp_path / "at"
+    script = "import time; open('{}', 'a').write(str(time.time()) + ' '); raise SystemExit(1)"
+    one = errand(tmp_path, script.replace("{}", str(at)), 10_000)
+    one._due_s = 0.0
+    with Boss(tmp_path) as boss:
+        boss.errands.append(one)
+        wait_for(lambda: at.exists() and len(at.read_text().split()) == 4)
+    times = [float(word) for word in at.read_text().split()]
+    waits = [later - earlier for earlier, later in pairwise(times)]
+    assert all(wait >= least for wait, least in zip(waits, (0.15, 0.35, 0.75), strict=True)), waits
 
 
 def test_an_errand_that_is_off_is_never_run_and_one_that_runs_ends_with_the_house(tmp_path) -> None:

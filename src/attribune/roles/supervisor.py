@@ -37,7 +37,7 @@ RESTART_FOLDER: Final = "run/restart"
 _POLL_S: Final = 0.05
 #: A role that ran this long is healthy: its next death is waited for shortly again.
 _HEALTHY_S: Final = 60.0
-#: An errand waits for the house to work before it begins, and as long after it failed until it is tried again. Seconds.
+#: An errand waits so long for the house to work before it begins, and so long after it failed, doubling, until it is tried again. Seconds.
 _ERRAND_FIRST_S: Final = 60.0
 _ERRAND_AGAIN_S: Final = 600.0
 #: What may be removed while a role is down.
@@ -198,6 +198,7 @@ class Errand(Child):
         super().__init__(name, command, settings)
         self._every_ms = every_ms
         self._done_at_ms = done_at_ms
+        self._again_s = _ERRAND_AGAIN_S
         self._rest(_ERRAND_FIRST_S)
 
     def is_wanted(self, now_ms: int) -> bool:
@@ -215,7 +216,8 @@ class Errand(Child):
         if code is None:
             return False
         self._gone(code)
-        self._rest(_ERRAND_AGAIN_S)
+        self._rest(self._again_s)
+        self._again_s = self._again_s * 2 if code else _ERRAND_AGAIN_S
         if code:
             log.warning("errand_failed", errand=self.state.role, why=self.state.last_exit)
         return True
