@@ -138,9 +138,9 @@ def open_book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener
         book.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickhouseFacts]:
-    """One for all tests: chDB opens one folder in a process."""
+    """One for all tests of a file, and closed behind them: chDB opens one folder in a process, and other rooms have theirs."""
     facts = ClickhouseFacts(tmp_path_factory.mktemp("facts"), memory_bytes_max=1 << 30, threads=2)
     yield facts
     facts.close()
