@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import stat
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -140,20 +141,31 @@ def _open_files() -> list[int]:
 
 @contextmanager
 def _held(number: int) -> Iterator[socket.socket | None]:
-    """The socket behind a number, under a number of our own: its owner may close it and the number may be given anew."""
+    """The socket behind a number, under a number of our own: its owner may close it and the number may be given anew.
+
+    What is no socket is left alone. To close a second number of a file gives up every lock that the process has on the file
+    (fcntl(2)), and LMDB's lock on a segment is what keeps others from making its table of writers anew below us.
+    """
+    if not _is_socket(number):
+        yield None
+        return
     try:
         ours = os.dup(number)
     except OSError:  # gone
         yield None
         return
-    try:
-        link = socket.socket(fileno=ours)
-    except OSError:  # no socket
-        os.close(ours)
+    if not _is_socket(ours):  # given anew a moment ago: for the same reason it stays open
         yield None
         return
-    with link:
+    with socket.socket(fileno=ours) as link:
         yield link
+
+
+def _is_socket(number: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(number).st_mode)
+    except OSError:  # gone
+        return False
 
 
 def _is_listening(link: socket.socket) -> bool:
