@@ -240,6 +240,32 @@ def test_amplitude(doors: Front, heard: Any):
     assert (revenue.name, revenue.user_id, revenue.revenue.amount_minor) == ("revenue_amount", "u6", 999)  # fmt: skip
 
 
+def test_amplitude_drops_who_has_an_id_that_is_too_short_and_tells_the_others(doors: Front):
+    from amplitude import Amplitude, BaseEvent, Config  # noqa: PLC0415 - slow to import
+
+    before = doors.end()
+    told: list[Any] = []
+    config = Config(
+        server_url=url(doors, "amplitude") + "/2/httpapi",
+        callback=lambda event, code, message: told.append((event.event_type, code)),
+        flush_interval_millis=100,
+        min_id_length=6,
+    )
+    client = Amplitude(KEY, config)
+    client.track(BaseEvent("long", user_id="user-7", device_id="device-7"))
+    client.track(BaseEvent("short", user_id="u7", device_id="device-7"))
+    # Who is shut down sends nothing again.
+    until = time.monotonic() + 10
+    while len(told) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    client.shutdown()
+    assert sorted(told) == [("long", 200), ("short", 400)]
+    # The library sends what was not refused once more, under the same id.
+    assert {record.name for record in doors.since(Topic.ACTIVITY, before)} == {"long"}
+    (refusal,) = doors.since(Topic.REFUSED, before)
+    assert (refusal.reason, json.loads(refusal.body)["event_type"]) == ("bad_id", "short")
+
+
 @pytest.mark.parametrize("dialect", sorted(set(DIALECTS) - {door.name for door in VENDOR_DOORS}))
 def test_another_key_is_refused_in_the_dialects_own_way_and_kept(doors: Front, dialect: str):
     letter = DIALECTS[dialect].sample("key_of_nobody_0000", 1_795_305_600_000)
