@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -87,7 +88,9 @@ _REFERRER_TIMES: Final = {
     "referrerClickTimestampServer": "click_server_at_ms",
     "installBeginTimestampServer": "install_begin_server_at_ms",
 }
-_json: Final = msgspec.json.Decoder()
+#: Fractions are read and kept by their digits, which a binary fraction does not always have.
+_json: Final = msgspec.json.Decoder(float_hook=Decimal)
+_encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 class Snowplow(Plain):
@@ -191,7 +194,7 @@ class _Read:
         own = self._own() if kind == "ue" else None
         if own is not None:
             # Vendors have names in common, and a name has versions.
-            self._extra["ue.schema"] = loose.json_of(own.schema)
+            self._extra["ue.schema"] = _json_of(own.schema)
         name = own.name if own else _NAMES.get(kind or "") or self._action(kind)
         user = loose.id_of(fields, "uid", most)
         device = self._device()
@@ -201,7 +204,7 @@ class _Read:
         if device is not None and name in OPENS:
             return Kept(Topic.ACTIVITY, self._open(frame, name, own.data if own else {}))
         money, transaction = self._money(own.name if own else None, own.data if own else {})
-        params = {key: loose.json_of(value) for key, value in (own.data if own else {}).items()}
+        params = {key: _json_of(value) for key, value in (own.data if own else {}).items()}
         for field in fields.names():
             if field in _PARAMS or field.startswith(_PARAM_PREFIXES):
                 params[field] = (fields.raw(field) or b"null").decode()
@@ -294,7 +297,7 @@ class _Read:
                 if isinstance(said := play.get(theirs), int) and 0 < said < 10**11
             }
             referrers = (Referrer(source=ReferrerSource.PLAY, value=value, **times),)
-        extra = {"event": loose.json_of(name)} | {k: loose.json_of(v) for k, v in data.items()}
+        extra = {"event": _json_of(name)} | {k: _json_of(v) for k, v in data.items()}
         return Open(**frame, referrers=referrers, link_opened=link, extra=extra | self._rest())
 
     def _money(self, own: str | None, data: dict[str, Any]) -> tuple[Money | None, str | None]:
@@ -307,7 +310,7 @@ class _Read:
         amount = self._peek("tr_tt")
         currency, transaction = self._peek("tr_cu"), self._peek("tr_id")
         for said, name in ((bought, "transaction"), (data, "ue")):
-            if amount is None and isinstance(said.get("revenue"), int | float | str):
+            if amount is None and isinstance(said.get("revenue"), int | Decimal | str):
                 amount, path = str(said["revenue"]), name
                 currency = _text(said.get("currency"))
                 transaction = _text(said.get("transaction_id")) or transaction
@@ -332,7 +335,7 @@ class _Read:
         """A field that stays among the parameters."""
         value = self._fields.peek(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return str(value)
+            return bytes(self._fields.raws()[name]).decode()
         return value if isinstance(value, str) and value.isprintable() else None
 
     def _own(self) -> _Entity:
@@ -357,7 +360,7 @@ class _Read:
                 all_.setdefault(entity.name, []).append(entity.data)
         for name, several in all_.items():
             if name not in found or len(several) > 1:
-                self._several[f"contexts.{name}"] = loose.json_of(several)
+                self._several[f"contexts.{name}"] = _json_of(several)
         return found
 
     def _described(self, plain: str, packed: str) -> dict[str, Any] | None:
@@ -371,7 +374,7 @@ class _Read:
                 else _unpacked(fields.text(packed, JSON_BYTES_MAX))
             )
             said = _json.decode(raw) if raw else None
-        except (ValueError, RecursionError, msgspec.MsgspecError):
+        except (ValueError, InvalidOperation, RecursionError, msgspec.MsgspecError):
             said = ()
         if said is None or (isinstance(said, dict) and isinstance(said.get("data"), dict | list)):
             return said
@@ -379,7 +382,7 @@ class _Read:
         raise Refused(RefusalReason.MALFORMED, f"{at} is no self-describing JSON", at)
 
     def _rest(self) -> dict[str, str]:
-        kept = {f"contexts.{name}": loose.json_of(data) for name, data in self._entities.items()}
+        kept = {f"contexts.{name}": _json_of(data) for name, data in self._entities.items()}
         return self._extra | kept | self._several | self._fields.rest()
 
 
@@ -395,6 +398,11 @@ def _unpacked(text: str | None) -> bytes | None:
     if text is None:
         return None
     return urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
+
+
+def _json_of(value: object) -> str:
+    """A value as the JSON text that ``extra`` and ``params`` hold, each number by its digits."""
+    return _encoder.encode(value).decode()
 
 
 def _text(value: Any) -> str | None:
