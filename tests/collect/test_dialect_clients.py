@@ -344,6 +344,29 @@ def test_snowplow_on_node(doors: Front, heard: Any, method: str):
     assert json.loads(found["page_view"].params["url"]) == "https://shop.example/n"
 
 
+def test_snowplows_consent_on_node(doors: Front, heard: Any):
+    """The node's tracker builds these events as the trackers for pages and phones do."""
+    said = runs(
+        """
+        const {newTracker, buildConsentGranted, buildConsentWithdrawn} = require('@snowplow/node-tracker');
+        const [endpoint, key] = process.argv.slice(1);
+        const tracker = newTracker({namespace: 'ns', appId: key, encodeBase64: true}, {endpoint, eventMethod: 'post', bufferSize: 2,
+            onRequestSuccess: (batch) => console.log(JSON.stringify({told: batch.length}))});
+        tracker.setDomainUserId('visitor-n4');
+        for (const one of [buildConsentWithdrawn({all: true}), buildConsentGranted({id: 'ads', version: '1', name: 'Ads'})])
+            tracker.track(one.event, one.context);
+        """,
+        url(doors, "snowplow"),
+        KEY,
+    )
+    assert said == [{"told": 2}]
+    withdrawn, *events = heard()
+    assert (withdrawn.measurement, withdrawn.sharing) == (False, False)
+    assert (withdrawn.device.id, withdrawn.device.platform) == ("visitor-n4", Platform.OTHER)
+    assert [event.name for event in events] == ["consent_withdrawn", "consent_granted"]
+    assert json.loads(events[1].extra["contexts.consent_document"])["id"] == "ads"
+
+
 def test_posthog_on_node(doors: Front, heard: Any):
     runs(
         """

@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from attribune.collect.dialects import loose
+from attribune.collect.dialects import loose, snowplow_consent
+from attribune.collect.dialects.allowed import consent_with
 from attribune.collect.dialects.letter import Heard, Letter, Plain, Secret, hold_to
 from attribune.collect.fields import Fields, missing
 from attribune.collect.records import Telling, corrected, read_money
@@ -59,6 +60,7 @@ FIELDS: Final = {
     "tr_cu; transaction.currency; currency of the event": "revenue.currency",
     "tr_id; transaction.transaction_id; transaction_id of the event": "transaction_id",
     "url, page, refr, se_…, pp_…, tr_…, ti_…, data of the event": "params",
+    **snowplow_consent.FIELDS,
     "contexts": "extra, as contexts.NAME; several of a name as a list",
 }
 
@@ -114,8 +116,11 @@ class Snowplow(Plain):
 
     def read(self, letter: Letter, telling: Telling, door: Door) -> Iterable[Judged]:
         """A verdict for each event. Raises Refused."""
-        raws = _events(letter)
-        return loose.each(raws, "data", lambda raw, path: _Read(raw, path, telling, door).record())
+        return (
+            judged
+            for index, raw in enumerate(_events(letter))
+            for judged in _judge(bytes(raw), f"data[{index}]", telling, door)
+        )
 
     def accept(self, heard: Heard) -> Answer:
         """200, or the pixel that a page asked for, whatever was refused: a tracker would send the same for ever."""
@@ -164,6 +169,16 @@ def _events(letter: Letter) -> list[msgspec.Raw]:
     return loose.records_of(data, "data", EVENTS_MAX)
 
 
+def _judge(raw: bytes, path: str, telling: Telling, door: Door) -> Iterable[Judged]:
+    """An event, behind the consent that it tells."""
+    try:
+        kept, choices = _Read(raw, path, telling, door).record()
+    except Refused as refused:
+        return [Judged(refused.bare(), raw)]
+    consent = consent_with(kept, choices)
+    return [Judged(one, raw) for one in (consent, kept) if one is not None]
+
+
 class _Entity(NamedTuple):
     """A self-describing JSON: the name of its schema, its data, and the whole of its schema."""
 
@@ -185,10 +200,11 @@ class _Read:
         self._most = telling.settings.id_characters_max
         self._extra: dict[str, str] = {}
         self._several: dict[str, str] = {}
+        self._documents: list[Any] = []
         self._entities = self._contexts()
 
-    def record(self) -> Kept:
-        """The open or event that it is. Raises Refused."""
+    def record(self) -> tuple[Kept, dict[str, bool]]:
+        """The open or event that it is, and what it says that the person allows. Raises Refused."""
         fields, most = self._fields, self._most
         kind = loose.word(fields, "e")
         own = self._own() if kind == "ue" else None
@@ -202,7 +218,7 @@ class _Read:
             raise missing(fields.path("duid"), "or uid, or a client_session")
         frame = self._frame(device, user)
         if device is not None and name in OPENS:
-            return Kept(Topic.ACTIVITY, self._open(frame, name, own.data if own else {}))
+            return Kept(Topic.ACTIVITY, self._open(frame, name, own.data if own else {})), {}
         money, transaction = self._money(own.name if own else None, own.data if own else {})
         params = {key: _json_of(value) for key, value in (own.data if own else {}).items()}
         for field in fields.names():
@@ -217,7 +233,8 @@ class _Read:
             implies_open=self._door.implies_open,
             extra=self._rest(),
         )
-        return Kept(Topic.ACTIVITY, event)
+        choices = snowplow_consent.choices_of(own.schema, own.data, self._documents, self._door) if own else {}  # fmt: skip
+        return Kept(Topic.ACTIVITY, event), choices
 
     def _action(self, kind: str | None) -> str:
         if kind != "se":
@@ -358,6 +375,7 @@ class _Read:
             else:
                 found.setdefault(entity.name, entity.data)
                 all_.setdefault(entity.name, []).append(entity.data)
+        self._documents = all_.get(snowplow_consent.DOCUMENT, [])
         for name, several in all_.items():
             if name not in found or len(several) > 1:
                 self._several[f"contexts.{name}"] = _json_of(several)
