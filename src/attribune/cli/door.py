@@ -30,7 +30,10 @@ def add(
         str | None, typer.Option(help="The client's own key; made when left out.")
     ] = None,
     secret: Annotated[
-        str | None, typer.Option(help="What the client signs with, where the dialect signs.")
+        str | None,
+        typer.Option(
+            help="What clients sign with, or servers say (adjust, singular, appsflyer-ctv, other measurement partners). In other dialects it keeps nobody out, and a note says so."
+        ),
     ] = None,
     map_: Annotated[
         list[str] | None,
@@ -69,7 +72,10 @@ def add(
     }
     with connect(data) as house:
         answer = house.call("POST", "/api/doors", body)
-    show.as_json(answer) if json_ else show.fields(answer["door"])
+    if json_:
+        return show.as_json(answer)
+    show.fields(answer["door"])
+    return show.notes(answer["notes"])
 
 
 @commands.command("list", epilog="Example: attribune door list --data D")
@@ -81,9 +87,8 @@ def list_(data: Data, app: MaybeApp = None, json_: Json = False) -> None:
         return show.as_json(answer)
     columns = ("id", "app", "dialect", "is_disabled", "url")
     rows = ([row[column] for column in columns] for row in answer["doors"])
-    return show.table(
-        columns, rows, empty="There are no doors yet; see `attribune door add --help`."
-    )
+    show.table(columns, rows, empty="There are no doors yet; see `attribune door add --help`.")
+    return show.notes(answer["notes"])
 
 
 @commands.command(epilog="Example: attribune door log --data D game-android-4kd82m --refused")
