@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from attribune.cli.client import Client
 from attribune.cli.main import run
 
 
@@ -78,3 +79,18 @@ def test_of_a_secret_that_holds_nothing_is_said(data: str, dialect: str, capfd) 
 def test_of_a_door_without_a_secret_nothing_is_said(data: str, capfd) -> None:
     assert run(["door", "add", "--data", data, "--app", "game-android", "--dialect", "segment", "--json"]) == 0  # fmt: skip
     assert json.loads(capfd.readouterr().out)["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ({"type": "link", "name": "spring", "record": "bl_1"}, "link: bl_1: spring"),
+        ({"type": "link", "name": None, "record": "bl_1"}, "link: bl_1"),
+        ({"type": "event", "name": "purchase", "record": "r1", "device": "d1"}, "event: purchase"),
+    ],
+)
+def test_a_line_of_the_log_says_which_link_was_made(data: str, row: Any, what: str, capfd, monkeypatch) -> None:  # fmt: skip
+    said = {"at_ms": 0, "dialect": "branch", "app": "game", "device": None, "is_refused": False, **row}  # fmt: skip
+    monkeypatch.setattr(Client, "call", lambda *_, **__: {"rows": [said]})
+    assert run(["door", "log", "--data", data]) == 0
+    assert f"game  {what}  " in capfd.readouterr().out

@@ -101,7 +101,7 @@ def log(
     ] = False,
     json_: Json = False,
 ) -> None:
-    """Show what came through a door lately, and what was refused and why."""
+    """Show what came through a door lately, links that apps made there too, and what was refused and why."""
     said = {"door": door, "limit": limit, "is_refused": True if refused else None}
     with connect(data) as house:
         answer = house.call("GET", "/api/doors/log", query=said)
@@ -116,7 +116,9 @@ def log(
 
 
 def _line(row: dict[str, Any]) -> list[Any]:
-    what = ": ".join(filter(None, (row["type"], row["name"])))
+    # A link has no device that would say which one it is.
+    id_ = row["record"] if row["type"] == "link" and not row["is_refused"] else None
+    what = ": ".join(filter(None, (row["type"], id_, row["name"])))
     verdict = f"refused: {row['reason']}; {row['message']}" if row["is_refused"] else "accepted"
     return [
         show.moment(row["at_ms"]),

@@ -118,10 +118,10 @@ def door_log(
     limit: Limit = 100,
     is_refused: FromQuery[bool | None] = None,
 ) -> LogAnswer:
-    """What came through one door, or all, lately: records and refusals, newest first."""
+    """What came through one door, or all, lately: records, links that apps made, and refusals, newest first."""
     registry = house.up_to_date()
     wanted = find.door(registry, door) if door is not None else None
-    return LogAnswer(tuple(heard(house.journal, wanted, limit, is_refused=is_refused)))
+    return LogAnswer(tuple(heard(house.journal, registry, wanted, limit, is_refused=is_refused)))
 
 
 HANDLERS = (add_door, list_doors, disable_door, test_door, door_log)
