@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from front import ORIGIN, WRITE_KEY, Front, front
+from msgspec.structs import replace
 
-from attribune.model.control import Door
-from attribune.model.ids import AppId, DoorId
+from attribune.model.codec import encode
+from attribune.model.control import Change, Door
+from attribune.model.ids import AppId, DoorId, LinkId
 from attribune.model.position import Topic
 from attribune.report.door_log import heard
 
@@ -113,21 +116,60 @@ def test_the_log_shows_records_and_refusals_of_one_door(doors: Front):
     doors.ask("POST", "/in/segment/seg/v1/track", b"{", BASIC)
     doors.ask("POST", "/in/segment/seg-web/v1/track", event(writeKey="wk_web", messageId="w-1"))
     seg = doors.role._registry.door(DoorId("seg"))
-    newest, before = heard(doors.journal, seg, 2)
+    newest, before = heard(doors.journal, doors.role._registry, seg, 2)
     assert (newest.is_refused, newest.path) == (True, "/in/segment/seg/v1/track")
     assert (before.record, before.name, before.is_refused) == ("log-1", "Bought", False)
-    assert {row.record for row in heard(doors.journal, seg, 50)}.isdisjoint({"w-1"})
-    assert all(row.is_refused for row in heard(doors.journal, None, 50, is_refused=True))
+    assert {row.record for row in heard(doors.journal, doors.role._registry, seg, 50)}.isdisjoint(
+        {"w-1"}
+    )
+    assert all(
+        row.is_refused
+        for row in heard(doors.journal, doors.role._registry, None, 50, is_refused=True)
+    )
+
+
+def test_the_log_shows_the_links_that_apps_made_at_a_door():
+    def branch(name: str) -> Door:
+        hashed = sha256(f"key_{name}".encode()).hexdigest()
+        return Door(id=DoorId(name), app=AppId("game-android"), dialect="branch", sha256=hashed, maps={"channel:*": "acme"})  # fmt: skip
+
+    def made(at: Front, name: str, **said: Any) -> str:
+        body = json.dumps({"branch_key": f"key_{name}", **said}).encode()
+        answer = at.ask("POST", f"/in/branch/{name}/v1/url", body)
+        assert answer.status == (200 if "tags" not in said else 400)
+        return str(answer.json.get("url", "")).rpartition("/")[2]
+
+    with front(branch("one"), branch("two")) as both:
+        first = made(both, "one", campaign="spring", data={"item": 7})
+        second = made(both, "two", alias="summer")
+        # The same again makes nothing.
+        assert made(both, "one", campaign="spring", data={"item": 7}) == first
+        made(both, "one", tags="no list")
+        known = both.role._registry
+        # What the operator does to a link is nobody's letter.
+        edited = Change(at_ms=1, record=replace(known.link(LinkId(first)), campaign="autumn"))
+        both.journal.append([(Topic.CONTROL, encode(edited))])
+        one, two = (known.door(DoorId(name)) for name in ("one", "two"))
+        refused, link = heard(both.journal, known, one, 50)
+        assert (refused.is_refused, refused.reason, refused.path) == (True, "wrong_type", "/in/branch/one/v1/url")  # fmt: skip
+        assert (link.type, link.record, link.name) == ("link", first, "spring")
+        assert (link.dialect, link.app, link.is_refused) == ("branch", "game-android", False)
+        assert abs(link.at_ms - refused.at_ms) < 60_000
+        assert [row.record for row in heard(both.journal, known, two, 50)] == [second]
+        assert [row.record for row in heard(both.journal, known, None, 50, is_refused=False)] == [second, first]  # fmt: skip
+        assert heard(both.journal, known, None, 50, is_refused=True) == [refused]
 
 
 def test_the_log_shows_what_was_refused_at_the_root(doors: Front):
     doors.ask("POST", "/v1/track", event(event=7, messageId="root-1"), BASIC)
     seg, other = (doors.role._registry.door(DoorId(id_)) for id_ in ("seg", "seg-web"))
-    newest = heard(doors.journal, seg, 1)[0]
+    newest = heard(doors.journal, doors.role._registry, seg, 1)[0]
     assert (newest.is_refused, newest.dialect, newest.app, newest.path) == (True, "segment", seg.app, "/v1/track")  # fmt: skip
-    assert "/v1/track" not in {row.path for row in heard(doors.journal, other, 50)}
+    assert "/v1/track" not in {
+        row.path for row in heard(doors.journal, doors.role._registry, other, 50)
+    }
     doors.ask("POST", "/v1/track", event(), {"Authorization": "Basic bm9ib2R5Og=="})
-    nobody = heard(doors.journal, None, 1)[0]
+    nobody = heard(doors.journal, doors.role._registry, None, 1)[0]
     assert (nobody.reason, nobody.dialect, nobody.app) == ("unknown_key", "segment", None)
 
 

@@ -137,5 +137,7 @@ def test_what_nobody_signed_stands_in_no_row(doors: Front):
 def test_the_log_says_what_a_vendor_told(doors: Front):
     doors.ask("GET", f"/in/adjust-callback/adj?key=wk_vendor&{INSTALL}")
     doors.ask("GET", "/in/adjust-callback/adj?key=wk_vendor&activity_kind=event&event_name=buy&created_at=1772366401&adid=ad-1")  # fmt: skip
-    newest, before = heard(doors.journal, doors.role._registry.door(DoorId("adj")), 2)
+    newest, before = heard(
+        doors.journal, doors.role._registry, doors.role._registry.door(DoorId("adj")), 2
+    )
     assert [(row.type, row.name) for row in (newest, before)] == [("foreign", "event buy"), ("foreign", "install")]  # fmt: skip

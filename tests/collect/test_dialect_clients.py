@@ -240,6 +240,32 @@ def test_amplitude(doors: Front, heard: Any):
     assert (revenue.name, revenue.user_id, revenue.revenue.amount_minor) == ("revenue_amount", "u6", 999)  # fmt: skip
 
 
+def test_amplitude_drops_who_has_an_id_that_is_too_short_and_tells_the_others(doors: Front):
+    from amplitude import Amplitude, BaseEvent, Config  # noqa: PLC0415 - slow to import
+
+    before = doors.end()
+    told: list[Any] = []
+    config = Config(
+        server_url=url(doors, "amplitude") + "/2/httpapi",
+        callback=lambda event, code, message: told.append((event.event_type, code)),
+        flush_interval_millis=100,
+        min_id_length=6,
+    )
+    client = Amplitude(KEY, config)
+    client.track(BaseEvent("long", user_id="user-7", device_id="device-7"))
+    client.track(BaseEvent("short", user_id="u7", device_id="device-7"))
+    # Who is shut down sends nothing again.
+    until = time.monotonic() + 10
+    while len(told) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    client.shutdown()
+    assert sorted(told) == [("long", 200), ("short", 400)]
+    # The library sends what was not refused once more, under the same id.
+    assert {record.name for record in doors.since(Topic.ACTIVITY, before)} == {"long"}
+    (refusal,) = doors.since(Topic.REFUSED, before)
+    assert (refusal.reason, json.loads(refusal.body)["event_type"]) == ("bad_id", "short")
+
+
 @pytest.mark.parametrize("dialect", sorted(set(DIALECTS) - {door.name for door in VENDOR_DOORS}))
 def test_another_key_is_refused_in_the_dialects_own_way_and_kept(doors: Front, dialect: str):
     letter = DIALECTS[dialect].sample("key_of_nobody_0000", 1_795_305_600_000)
@@ -316,6 +342,29 @@ def test_snowplow_on_node(doors: Front, heard: Any, method: str):
     assert (bought.revenue, bought.transaction_id, bought.user_id) == (NINE, "N2", "n2")
     assert (bought.device.id, bought.device.platform) == ("visitor-n2", Platform.WEB)
     assert json.loads(found["page_view"].params["url"]) == "https://shop.example/n"
+
+
+def test_snowplows_consent_on_node(doors: Front, heard: Any):
+    """The node's tracker builds these events as the trackers for pages and phones do."""
+    said = runs(
+        """
+        const {newTracker, buildConsentGranted, buildConsentWithdrawn} = require('@snowplow/node-tracker');
+        const [endpoint, key] = process.argv.slice(1);
+        const tracker = newTracker({namespace: 'ns', appId: key, encodeBase64: true}, {endpoint, eventMethod: 'post', bufferSize: 2,
+            onRequestSuccess: (batch) => console.log(JSON.stringify({told: batch.length}))});
+        tracker.setDomainUserId('visitor-n4');
+        for (const one of [buildConsentWithdrawn({all: true}), buildConsentGranted({id: 'ads', version: '1', name: 'Ads'})])
+            tracker.track(one.event, one.context);
+        """,
+        url(doors, "snowplow"),
+        KEY,
+    )
+    assert said == [{"told": 2}]
+    withdrawn, *events = heard()
+    assert (withdrawn.measurement, withdrawn.sharing) == (False, False)
+    assert (withdrawn.device.id, withdrawn.device.platform) == ("visitor-n4", Platform.OTHER)
+    assert [event.name for event in events] == ["consent_withdrawn", "consent_granted"]
+    assert json.loads(events[1].extra["contexts.consent_document"])["id"] == "ads"
 
 
 def test_posthog_on_node(doors: Front, heard: Any):

@@ -15,6 +15,7 @@ from attribune.collect.dialects.landing import with_landings
 from attribune.collect.refuse import Refused
 from attribune.model.activity import KnownDevice, Open
 from attribune.model.control import Door
+from attribune.model.refusal import RefusalReason
 
 # --- Singular
 
@@ -176,6 +177,54 @@ def test_a_click_that_a_batch_mentions_often_is_evidence_once_for_each_device(se
     found = [type(v.record).__name__ for v, _ in with_landings(judged_by("amplitude", letter))]
     assert found.count("Evidence") == len({"d1", second})
     assert (found[0], found.count("Event")) == ("Evidence", 3)
+
+
+# --- Amplitude
+
+
+def told_lengths(options: Any, *events: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The reasons of a letter's refused events, None for those kept, and what the client is answered."""
+    letter = Letter("POST", "/2/httpapi", body=json.dumps({"events": events, "options": options}).encode())  # fmt: skip
+    verdicts = [verdict for verdict, _ in judged_by("amplitude", letter)]
+    at = Door(id="d", app="game-android", dialect="amplitude", sha256="")
+    answer = DIALECTS["amplitude"].accept(Heard(letter, at, verdicts, None, "", 0))
+    assert answer.status == (400 if any(isinstance(v, Refused) for v in verdicts) else 200)
+    reasons = [v.reason if isinstance(v, Refused) else None for v in verdicts]
+    return reasons, json.loads(answer.body)
+
+
+IDS = (
+    {"event_type": "a", "device_id": "1234567", "user_id": "1234567"},
+    {"event_type": "a", "device_id": "123456", "user_id": "1234567"},
+    {"event_type": "a", "device_id": "1234567", "user_id": 123},
+    {"event_type": "a", "user_id": "1234567"},
+    {"device_id": "1234567"},
+)
+
+
+@pytest.mark.parametrize("least", [7, "7"])
+def test_amplitude_refuses_ids_that_are_shorter_than_the_letter_allows(least: Any) -> None:
+    """Its libraries drop the events whose places stand there, and send the others again."""
+    reasons, answer = told_lengths({"min_id_length": least}, *IDS)
+    short, missing = RefusalReason.BAD_ID, RefusalReason.MISSING_FIELD
+    assert reasons == [None, short, short, None, missing]
+    assert answer["events_with_invalid_id_lengths"] == {"device_id": [1], "user_id": [2]}
+    assert answer["events_with_invalid_fields"] == {"event_type": [4]}
+    assert "events[1].device_id has fewer than the 7 characters" in answer["error"]
+
+
+@pytest.mark.parametrize("options", [None, {}, {"min_id_length": None}, {"min_id_length": 1}, {"other": "x"}])  # fmt: skip
+def test_amplitude_takes_ids_of_any_length_from_who_asks_for_none(options: Any) -> None:
+    reasons, answer = told_lengths(options, *IDS, {"event_type": "a", "device_id": "x" * 300})
+    assert reasons == [None] * 4 + [RefusalReason.MISSING_FIELD, RefusalReason.BAD_ID]
+    assert "events_with_invalid_id_lengths" not in answer
+    assert answer["events_with_invalid_fields"] == {"event_type": [4], "device_id": [5]}
+
+
+@pytest.mark.parametrize("least", ["many", "", -1, 1.5, True, [5], "1" * 10])
+def test_amplitude_names_a_smallest_length_that_is_none(least: Any) -> None:
+    with pytest.raises(Refused, match=r"options\.min_id_length must be a whole number"):
+        told_lengths({"min_id_length": least}, *IDS)
 
 
 # --- Snowplow

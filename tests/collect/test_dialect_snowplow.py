@@ -9,6 +9,7 @@ import pytest
 from test_dialects import KEY, NOW, door, telling
 
 from attribune.collect.dialects import DIALECTS, Letter
+from attribune.collect.refuse import Refused
 from attribune.collect.verdict import Kept
 from attribune.model.money import Money
 
@@ -21,7 +22,7 @@ def entity(name: str, data: Any) -> dict[str, Any]:
     return {"schema": f"{VENDOR}/{name}/jsonschema/1-0-0", "data": data}
 
 
-def read(own: dict[str, Any], *contexts: Any, trusted: bool = False, **more: str) -> Any:
+def read(own: dict[str, Any], *contexts: Any, trusted: bool = False, **more: Any) -> Any:
     """The record of a self-describing event and its entities."""
     schema = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
     event = {
@@ -32,8 +33,19 @@ def read(own: dict[str, Any], *contexts: Any, trusted: bool = False, **more: str
     body = json.dumps({"schema": "iglu:x/payload_data/jsonschema/1-0-4", "data": [event]})
     letter = Letter("POST", "/com.snowplowanalytics.snowplow/tp2", body=body.encode())
     [(verdict, _)] = SNOWPLOW.read(letter, telling(SNOWPLOW), door(SNOWPLOW, is_trusted=trusted))
+    if isinstance(verdict, Refused):
+        raise verdict
     assert isinstance(verdict, Kept)
     return verdict.record
+
+
+def described(name: str, data: str) -> str:
+    """A self-describing JSON whose data is written as a tracker wrote it."""
+    return f'{{"schema":"{VENDOR}/{name}/jsonschema/1-0-0","data":{data}}}'
+
+
+#: Each has more digits than a binary fraction, or other ones.
+NUMBERS = ["12345678901234567.89", "0.10", "9.990", "1180591620717411303424", "-0.0", "0.30000000000000000001"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -95,3 +107,42 @@ def test_an_address_that_is_not_believed_is_kept(trusted: bool):
     assert (record.ip, record.user_agent) == (said if trusted else seen)
     kept = tuple(json.loads(record.extra[name]) for name in ("ip", "ua") if name in record.extra)
     assert kept == (() if trusted else said)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_numbers_keep_their_digits(number: str):
+    data = f'{{"n":{number},"deep":[{{"n":{number}}}]}}'
+    own = described("bought", data)
+    record = read(
+        {},
+        ue_pr=f'{{"schema":"iglu:x/unstruct_event/jsonschema/1-0-0","data":{own}}}',
+        co=f'{{"schema":"x","data":[{described("a", data)},{described("b", data)},{described("b", data)}]}}',
+    )
+    assert record.params == {"n": number, "deep": f'[{{"n":{number}}}]'}
+    assert record.extra["contexts.a"] == data
+    assert record.extra["contexts.b"] == f"[{data},{data}]"
+
+
+@pytest.mark.parametrize(
+    ("said", "minor"),
+    [("999999999999.07", 99_999_999_999_907), ("9.990", 999), ('"9.99"', 999), ("12", 1200), ("1e1", 1000), ("0.30000000000000004", 30)],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["entity", "event", "transaction"])
+def test_money_has_the_digits_that_were_sent(said: str, minor: int, where: str):
+    data = f'{{"revenue":{said},"currency":"EUR"}}'
+    own = described("bought", data if where == "event" else "{}")
+    entities = described("transaction", data) if where == "entity" else ""
+    more = {"tr_tt": json.loads(said), "tr_cu": "EUR"} if where == "transaction" else {}
+    record = read(
+        {},
+        ue_pr=f'{{"schema":"iglu:x/unstruct_event/jsonschema/1-0-0","data":{own}}}',
+        co=f'{{"schema":"x","data":[{entities}]}}',
+        **more,
+    )
+    assert record.revenue == Money(amount_minor=minor, currency="EUR")
+
+
+def test_a_number_beyond_all_numbers_is_no_json():
+    said = f'{{"schema":"x","data":{described("bought", """{"n":1e99999999999999999999}""")}}}'
+    with pytest.raises(Refused, match="is no self-describing JSON"):
+        read({}, ue_pr=said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from hashlib import sha256
 from typing import Any
@@ -110,6 +111,17 @@ def test_another_key_is_refused(dialect: Dialect) -> None:
     assert refused.value.status in {401, 403}
     answer = dialect.refuse(refused.value, letter)
     assert answer.body or answer.status == 204
+
+
+@every_dialect
+def test_it_says_whether_a_secret_keeps_anybody_out(dialect: Dialect) -> None:
+    """What whoever makes a door with a secret is told: no more is promised than is done."""
+    asked: list[None] = []
+    # A letter at a trusted door is a server's, which may have to say what an app need not.
+    at, letter = door(dialect, is_trusted=True), dialect.sample(KEY, NOW)
+    with contextlib.suppress(Refused):
+        dialect.hold_to_key(letter, at, lambda: asked.append(None) or "another secret")
+    assert Rehearsal().holds_to_secret(dialect.name) == bool(asked)
 
 
 @every_dialect

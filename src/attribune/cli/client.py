@@ -62,14 +62,16 @@ class Client:
         return found
 
     def pages(self, path: str, noun: str, query: Mapping[str, Any]) -> dict[str, Any]:
-        """All rows of a list, page after page."""
+        """All rows of a list, page after page, and what its pages note of them."""
         rows: list[Any] = []
+        notes: list[str] = []
         after = ""
         while True:
             page = self.call("GET", path, query={**query, "after": after or None})
             rows += page[noun]
+            notes += page.get("notes", [])
             if page["next"] is None:
-                return {noun: rows}
+                return {noun: rows, "notes": notes} if "notes" in page else {noun: rows}
             after = page["next"]
 
 

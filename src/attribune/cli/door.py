@@ -30,7 +30,10 @@ def add(
         str | None, typer.Option(help="The client's own key; made when left out.")
     ] = None,
     secret: Annotated[
-        str | None, typer.Option(help="What the client signs with, where the dialect signs.")
+        str | None,
+        typer.Option(
+            help="What clients sign with, or servers say (adjust, singular, appsflyer-ctv, other measurement partners). In other dialects it keeps nobody out, and a note says so."
+        ),
     ] = None,
     map_: Annotated[
         list[str] | None,
@@ -69,7 +72,10 @@ def add(
     }
     with connect(data) as house:
         answer = house.call("POST", "/api/doors", body)
-    show.as_json(answer) if json_ else show.fields(answer["door"])
+    if json_:
+        return show.as_json(answer)
+    show.fields(answer["door"])
+    return show.notes(answer["notes"])
 
 
 @commands.command("list", epilog="Example: attribune door list --data D")
@@ -81,9 +87,8 @@ def list_(data: Data, app: MaybeApp = None, json_: Json = False) -> None:
         return show.as_json(answer)
     columns = ("id", "app", "dialect", "is_disabled", "url")
     rows = ([row[column] for column in columns] for row in answer["doors"])
-    return show.table(
-        columns, rows, empty="There are no doors yet; see `attribune door add --help`."
-    )
+    show.table(columns, rows, empty="There are no doors yet; see `attribune door add --help`.")
+    return show.notes(answer["notes"])
 
 
 @commands.command(epilog="Example: attribune door log --data D game-android-4kd82m --refused")
@@ -96,7 +101,7 @@ def log(
     ] = False,
     json_: Json = False,
 ) -> None:
-    """Show what came through a door lately, and what was refused and why."""
+    """Show what came through a door lately, links that apps made there too, and what was refused and why."""
     said = {"door": door, "limit": limit, "is_refused": True if refused else None}
     with connect(data) as house:
         answer = house.call("GET", "/api/doors/log", query=said)
@@ -111,7 +116,9 @@ def log(
 
 
 def _line(row: dict[str, Any]) -> list[Any]:
-    what = ": ".join(filter(None, (row["type"], row["name"])))
+    # A link has no device that would say which one it is.
+    id_ = row["record"] if row["type"] == "link" and not row["is_refused"] else None
+    what = ": ".join(filter(None, (row["type"], id_, row["name"])))
     verdict = f"refused: {row['reason']}; {row['message']}" if row["is_refused"] else "accepted"
     return [
         show.moment(row["at_ms"]),

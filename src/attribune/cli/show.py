@@ -31,6 +31,12 @@ def line(text: str = "") -> None:
     sys.stdout.flush()
 
 
+def notes(sentences: Iterable[str]) -> None:
+    """Print what to know beside an answer, on stderr, so that the answer stays what a program reads."""
+    for sentence in sentences:
+        sys.stderr.write(f"note: {plain(sentence)}\n")
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
     """Print rows under their columns, or a sentence when there are none."""
     from rich.console import Console  # noqa: PLC0415  # costs more than most commands

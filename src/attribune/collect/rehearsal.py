@@ -31,6 +31,10 @@ class Rehearsal:
         """Whether clients sign with their key, so that a door must know it in clear."""
         return DIALECTS[dialect].signs_with_key
 
+    def holds_to_secret(self, dialect: str) -> bool:
+        """Whether a door's secret keeps anybody out."""
+        return DIALECTS[dialect].holds_to_secret
+
     def makes_links(self, dialect: str) -> bool:
         """Whether clients make links through a door, which have to be somebody's."""
         return DIALECTS[dialect].makes_links

@@ -298,8 +298,10 @@ ControlRecord = (
 )
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A control record as journaled: what changed, when by our clock."""
 
     at_ms: int
     record: ControlRecord
+    #: Through which an app made it; None where the operator, a server or we did.
+    door: DoorId | None = None

@@ -46,7 +46,7 @@ class RefusalReason(StrEnum):
     WRONG_TYPE = "wrong_type"
     #: The record's ``type`` is none that this door takes.
     UNKNOWN_RECORD_TYPE = "unknown_record_type"
-    #: An id is too long or holds signs that an id may not have.
+    #: An id is too long, shorter than its letter allows, or holds signs that an id may not have.
     BAD_ID = "bad_id"
     #: A time cannot be read, or no clock could have given it.
     BAD_TIME = "bad_time"

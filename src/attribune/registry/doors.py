@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, Final, Protocol
 
@@ -49,6 +49,10 @@ class Dialects(Protocol):
 
     def signs_with_key(self, dialect: str) -> bool:
         """Whether clients sign with their key, so that it must be known in clear."""
+        ...
+
+    def holds_to_secret(self, dialect: str) -> bool:
+        """Whether a door's secret keeps anybody out: its clients sign with it, or its servers say it."""
         ...
 
     def makes_links(self, dialect: str) -> bool:
@@ -104,6 +108,15 @@ def add_door(
         door = replace(door, sealed_secret=vault.seal(secret))
     shown_key: str | UnsetType = UNSET if given else key
     return Made((*made, door), shown.door(door, base_url, shown_key))
+
+
+def notes_of(found: Iterable[shown.DoorShown], dialects: Dialects) -> tuple[str, ...]:
+    """What whoever looks at open doors should know: whose secret keeps nobody out."""
+    return tuple(
+        f"nobody is held to the secret of door {door.id}: clients that speak {door.dialect} sign nothing, so its key alone says who may speak; allowed networks (--allow-network) limit who is heard"
+        for door in found
+        if door.has_secret and not door.is_disabled and not dialects.holds_to_secret(door.dialect)
+    )
 
 
 def _with_owner(

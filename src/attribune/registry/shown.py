@@ -109,7 +109,7 @@ class DoorShown(Struct, frozen=True, kw_only=True):
     dialect: str
     url: str
     hint: str
-    #: Whether its clients' signatures are checked.
+    #: Whether it has one. Where the dialect holds nobody to it, the answer's ``notes`` say so.
     has_secret: bool
     maps: dict[str, str]
     allowed_hosts: tuple[str, ...]

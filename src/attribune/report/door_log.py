@@ -1,4 +1,4 @@
-"""What came through the dialect doors lately, read from the end of the journal."""
+"""What came through the dialect doors lately, and the links that apps made there, read from the end of the journal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from msgspec import Struct
 
 from attribune.model.activity import Event, ForeignConversion
 from attribune.model.codec import decode
-from attribune.model.control import Door
+from attribune.model.control import Change, Door, Link
 from attribune.model.ids import Position
 from attribune.model.position import Topic
 from attribune.model.refusal import Refusal
-from attribune.ports import Journal
+from attribune.ports import Directory, Journal
 
 #: How far back the journal is read for it.
 ENTRIES_MAX: Final = 50_000
@@ -23,15 +23,16 @@ _NATIVE: Final = "native"
 
 
 class Heard(Struct, frozen=True, kw_only=True):
-    """A record or a refusal that came through a door. ``at_ms`` is our clock, UTC."""
+    """A record, a link or a refusal that came through a door. ``at_ms`` is our clock, UTC."""
 
     at_ms: int
     dialect: str
     app: str | None
-    #: ``open``, ``event`` …, or the type that a refused record named.
+    #: ``open``, ``event`` …, ``link``, or the type that a refused record named.
     type: str | None
-    #: Of an event, and of what another measurement partner told: its kind, and an event's name.
+    #: Of an event, and of what another measurement partner told: its kind, and an event's name. Of a link: its campaign.
     name: str | None
+    #: Its id; of a link, the link's.
     record: str | None
     device: str | None
     is_refused: bool
@@ -42,25 +43,36 @@ class Heard(Struct, frozen=True, kw_only=True):
 
 
 def heard(
-    journal: Journal, door: Door | None, limit: int, *, is_refused: bool | None = None
+    journal: Journal,
+    directory: Directory,
+    door: Door | None,
+    limit: int,
+    *,
+    is_refused: bool | None = None,
 ) -> list[Heard]:
-    """The newest of them first: of one door's app and dialect, or of all. Looks at the last ``ENTRIES_MAX`` entries only."""
+    """The newest of them first: of one door's app and dialect, or of all. Looks at the last ``ENTRIES_MAX`` entries only.
+
+    ``directory`` says which dialect and app a door has that a link was made through.
+    """
     topics = {
-        None: (Topic.ACTIVITY, Topic.REFUSED),
+        None: (Topic.ACTIVITY, Topic.CONTROL, Topic.REFUSED),
         True: (Topic.REFUSED,),
-        False: (Topic.ACTIVITY,),
+        False: (Topic.ACTIVITY, Topic.CONTROL),
     }
     after = Position(max(journal.start(), journal.end() - ENTRIES_MAX))
     found: deque[Heard] = deque(maxlen=limit)
     while entries := journal.read(topics[is_refused], after, _CHUNK):
         after = entries[-1].position
-        found.extend(row for entry in entries if (row := _row(decode(entry), door)) is not None)
+        rows = (_row(decode(entry), directory, door) for entry in entries)
+        found.extend(row for row in rows if row is not None)
     return list(reversed(found))
 
 
-def _row(record: Any, door: Door | None) -> Heard | None:
+def _row(record: Any, directory: Directory, door: Door | None) -> Heard | None:
     if isinstance(record, Refusal):
         return _refusal(record, door)
+    if isinstance(record, Change):
+        return _made(record, directory, door)
     if record.dialect == _NATIVE:
         return None
     if door is not None and (record.dialect, record.app) != (door.dialect, door.app):
@@ -73,6 +85,28 @@ def _row(record: Any, door: Door | None) -> Heard | None:
         name=_name(record),
         record=record.id,
         device=record.device.id if record.device else None,
+        is_refused=False,
+    )
+
+
+def _made(change: Change, directory: Directory, door: Door | None) -> Heard | None:
+    """A link that an app made; what else changed did not come through a door."""
+    link = change.record
+    made_at = directory.door(change.door) if change.door is not None else None
+    if (
+        made_at is None
+        or not isinstance(link, Link)
+        or (door is not None and made_at.id != door.id)
+    ):
+        return None
+    return Heard(
+        at_ms=change.at_ms,
+        dialect=made_at.dialect,
+        app=made_at.app,
+        type="link",
+        name=link.campaign,
+        record=link.id,
+        device=None,
         is_refused=False,
     )
 

@@ -21,6 +21,8 @@ class DoorAnswer(Struct, frozen=True):
     """One door."""
 
     door: shown.DoorShown
+    #: What to know of it, in sentences.
+    notes: tuple[str, ...]
 
 
 class DoorsAnswer(Struct, frozen=True):
@@ -28,6 +30,8 @@ class DoorsAnswer(Struct, frozen=True):
 
     doors: tuple[shown.DoorShown, ...]
     next: str | None
+    #: What to know of single ones, in sentences.
+    notes: tuple[str, ...]
 
 
 class TryLetter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,13 +70,12 @@ class LogAnswer(Struct, frozen=True):
 @post("/api/doors", sync_to_thread=True)
 def add_door(house: Here, data: JSONBody[AddDoor]) -> DoorAnswer:
     """Make an inlet that speaks a client library's own language for one app."""
-    return DoorAnswer(
-        house.change(
-            lambda reg, _: doors.add_door(
-                reg, data, house.dialects, house.vault, house.chance, house.base_url
-            )
+    door = house.change(
+        lambda reg, _: doors.add_door(
+            reg, data, house.dialects, house.vault, house.chance, house.base_url
         )
     )
+    return DoorAnswer(door, doors.notes_of((door,), house.dialects))
 
 
 @get("/api/doors", sync_to_thread=True)
@@ -84,13 +87,15 @@ def list_doors(
     wanted = find.app(registry, app).id if app is not None else None
     rows = (door for door in registry.doors.newest() if wanted is None or door.app == wanted)
     found, next_ = page(rows, after, limit)
-    return DoorsAnswer(tuple(shown.door(row, house.base_url) for row in found), next_)
+    listed = tuple(shown.door(row, house.base_url) for row in found)
+    return DoorsAnswer(listed, next_, doors.notes_of(listed, house.dialects))
 
 
 @post("/api/doors/{door_id:str}/disable", sync_to_thread=True, status_code=200)
 def disable_door(house: Here, door_id: FromPath[str]) -> DoorAnswer:
     """Close a door."""
-    return DoorAnswer(house.change(lambda reg, _: doors.disable_door(reg, door_id, house.base_url)))
+    door = house.change(lambda reg, _: doors.disable_door(reg, door_id, house.base_url))
+    return DoorAnswer(door, doors.notes_of((door,), house.dialects))
 
 
 @post("/api/doors/{door_id:str}/test", sync_to_thread=True, status_code=200, opt={OPT: Scope.READ})
@@ -113,10 +118,10 @@ def door_log(
     limit: Limit = 100,
     is_refused: FromQuery[bool | None] = None,
 ) -> LogAnswer:
-    """What came through one door, or all, lately: records and refusals, newest first."""
+    """What came through one door, or all, lately: records, links that apps made, and refusals, newest first."""
     registry = house.up_to_date()
     wanted = find.door(registry, door) if door is not None else None
-    return LogAnswer(tuple(heard(house.journal, wanted, limit, is_refused=is_refused)))
+    return LogAnswer(tuple(heard(house.journal, registry, wanted, limit, is_refused=is_refused)))
 
 
 HANDLERS = (add_door, list_doors, disable_door, test_door, door_log)

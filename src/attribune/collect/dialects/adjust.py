@@ -97,6 +97,7 @@ class Adjust(Plain):
     speakers = "Adjust's SDKs (version 5), and servers that call Adjust"
     body_bytes_max = BODY_BYTES_MAX
     root_paths = (*sorted(TELLING_PATHS), ATTRIBUTION)
+    holds_to_secret = True
     fields = FIELDS
 
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal, DecimalException
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -45,6 +45,7 @@ FIELDS: Final = {
     "app_version, version_name": "app.version",
     "library": "app.sdk",
     "ip": "ip, at a trusted door",
+    "options.min_id_length": "the fewest characters of user_id and device_id in this letter; none is too short without it",
     "revenue; price times quantity": "revenue.amount",
     "currency": "revenue.currency",
     "event_properties.transaction_id, order_id": "transaction_id",
@@ -62,6 +63,10 @@ _IDS: Final = {
 _REMOTE: Final = "$remote"
 #: How an error begins by which the libraries know that no retry will help.
 _WRONG_KEY: Final = "Invalid API key:"
+#: Tells an id that is shorter than its sender allows from ids that are wrong otherwise.
+_SHORT_ID: Final = "short_id"
+#: A smallest length has fewer digits.
+_DIGITS_MAX: Final = 9
 
 
 class Amplitude(Plain):
@@ -88,11 +93,13 @@ class Amplitude(Plain):
             raise Refused(
                 RefusalReason.UNKNOWN_RECORD_TYPE, "send events to /2/httpapi or /batch", status=404
             )
-        events = Fields.of(letter.body).raw("events")
+        fields = Fields.of(letter.body)
+        events = fields.raw("events")
         if events is None:
             raise missing("events", "a list of events")
+        least = _id_characters_min(fields)
         raws = loose.records_of(events, "events", EVENTS_MAX)
-        return loose.each(raws, "events", lambda raw, path: _event(raw, path, telling, door))
+        return loose.each(raws, "events", lambda raw, path: _event(raw, path, telling, door, least))
 
     def accept(self, heard: Heard) -> Answer:
         """How many events were taken; 400 with the places of those that were not, as its clients expect to drop them."""
@@ -136,20 +143,38 @@ class Amplitude(Plain):
 
 def _invalid(refused: dict[int, Refused]) -> dict[str, Any]:
     by_field: dict[str, list[int]] = {}
+    by_id: dict[str, list[int]] = {}
     for index, one in refused.items():
         field = (one.param or "event").rpartition("].")[2]
-        by_field.setdefault(field, []).append(index)
+        found = by_id if one.code == _SHORT_ID else by_field
+        found.setdefault(field, []).append(index)
     first = next(iter(refused.values()))
-    return {
+    said: dict[str, Any] = {
         "code": 400,
         "error": first.message,
         "events_with_invalid_fields": by_field,
         "events_with_missing_fields": {},
     }
+    return said | {"events_with_invalid_id_lengths": by_id} if by_id else said
 
 
-def _event(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
-    """One event as the open or event that it is. Raises Refused."""
+def _id_characters_min(fields: Fields) -> int:
+    """The fewest characters that a letter lets an id of a device or a user have; 0 when it says nothing. Raises Refused."""
+    options = fields.fields("options")
+    if options is None or options.peek("min_id_length") is None:
+        return 0
+    path = options.path("min_id_length")
+    raw = options.raw("min_id_length") or b"0"
+    # A number in quotes is one too, as everywhere in this dialect.
+    digits = raw.strip(b'"')
+    if not digits.isdigit() or len(digits) > _DIGITS_MAX:
+        message = f"{path} must be a whole number of characters"
+        raise Refused(RefusalReason.WRONG_TYPE, message, path)
+    return int(digits)
+
+
+def _event(raw: bytes, path: str, telling: Telling, door: Door, least: int) -> Kept:
+    """One event as the open or event that it is; its ids have ``least`` characters. Raises Refused."""
     most = telling.settings.id_characters_max
     fields = Fields.checked(raw, telling.settings.json_depth_max, path)
     name = fields.text("event_type", most)
@@ -161,6 +186,9 @@ def _event(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
     id_ = id_ or loose.known_by("amp", door, raw.decode(), at, telling)
     device = _device(fields, telling, extra)
     user = loose.id_of(fields, "user_id", most)
+    for field, said in (("user_id", user), ("device_id", device.id if device else None)):
+        if said and len(said) < least:
+            _refuse_short(fields.path(field), least)
     if device is None and user is None:
         raise missing(fields.path("device_id"), "or user_id")
     ip = loose.word(fields, "ip")
@@ -190,6 +218,11 @@ def _event(raw: bytes, path: str, telling: Telling, door: Door) -> Kept:
         extra=extra | fields.rest(),
     )
     return Kept(Topic.ACTIVITY, event)
+
+
+def _refuse_short(path: str, least: int) -> NoReturn:
+    message = f"{path} has fewer than the {least} characters that options.min_id_length asks for"
+    raise Refused(RefusalReason.BAD_ID, message, path, code=_SHORT_ID)
 
 
 def _device(fields: Fields, telling: Telling, extra: dict[str, str]) -> Device | None:

@@ -61,6 +61,7 @@ class AppsFlyerCtv(Plain):
     body_bytes_max = BODY_BYTES_MAX
     root_paths = ("/v1.0/c2s/",)
     signs_with_key = True
+    holds_to_secret = True
     fields = FIELDS
 
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:  # noqa: ARG002 - any door's key is asked the same

@@ -207,7 +207,7 @@ def _made(raw: bytes, telling: Telling, door: Door) -> Judged:
         link = link_of(raw, telling, door)
     except Refused as refused:
         return Judged(refused.bare(), raw)
-    return Judged(Making(Change(at_ms=telling.received_at_ms, record=link)), raw)
+    return Judged(Making(Change(at_ms=telling.received_at_ms, record=link, door=door.id)), raw)
 
 
 def _made_each(raws: Iterable[Raw], telling: Telling, door: Door) -> Iterable[Judged]:

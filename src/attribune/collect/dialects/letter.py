@@ -145,6 +145,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def holds_to_secret(self) -> bool:
+        """Whether a door's secret keeps anybody out: its clients sign with it, or its servers say it."""
+        ...
+
+    @property
     def makes_links(self) -> bool:
         """Whether its clients make links, which have to be somebody's."""
         ...
@@ -194,6 +199,7 @@ class Plain:
     """What most dialects do: a key that is compared, nothing that only asks."""
 
     signs_with_key = False
+    holds_to_secret = False
     makes_links = False
     root_paths: tuple[str, ...] = ()
 

@@ -97,6 +97,7 @@ class Singular(Plain):
     speakers = "Singular's web SDK, and servers that speak its API"
     body_bytes_max = BODY_BYTES_MAX
     root_paths = ("/api/v1/event", "/api/v1/launch", "/api/v1/evt", "/api/v2/evt")
+    holds_to_secret = True
     fields = FIELDS
 
     def hold_to_key(self, letter: Letter, door: Door, secret: Secret) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from attribune.collect.dialects import loose
+from attribune.collect.dialects import loose, snowplow_consent
+from attribune.collect.dialects.allowed import consent_with
 from attribune.collect.dialects.letter import Heard, Letter, Plain, Secret, hold_to
 from attribune.collect.fields import Fields, missing
 from attribune.collect.records import Telling, corrected, read_money
@@ -58,6 +60,7 @@ FIELDS: Final = {
     "tr_cu; transaction.currency; currency of the event": "revenue.currency",
     "tr_id; transaction.transaction_id; transaction_id of the event": "transaction_id",
     "url, page, refr, se_…, pp_…, tr_…, ti_…, data of the event": "params",
+    **snowplow_consent.FIELDS,
     "contexts": "extra, as contexts.NAME; several of a name as a list",
 }
 
@@ -87,7 +90,9 @@ _REFERRER_TIMES: Final = {
     "referrerClickTimestampServer": "click_server_at_ms",
     "installBeginTimestampServer": "install_begin_server_at_ms",
 }
-_json: Final = msgspec.json.Decoder()
+#: Fractions are read and kept by their digits, which a binary fraction does not always have.
+_json: Final = msgspec.json.Decoder(float_hook=Decimal)
+_encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 class Snowplow(Plain):
@@ -111,8 +116,11 @@ class Snowplow(Plain):
 
     def read(self, letter: Letter, telling: Telling, door: Door) -> Iterable[Judged]:
         """A verdict for each event. Raises Refused."""
-        raws = _events(letter)
-        return loose.each(raws, "data", lambda raw, path: _Read(raw, path, telling, door).record())
+        return (
+            judged
+            for index, raw in enumerate(_events(letter))
+            for judged in _judge(bytes(raw), f"data[{index}]", telling, door)
+        )
 
     def accept(self, heard: Heard) -> Answer:
         """200, or the pixel that a page asked for, whatever was refused: a tracker would send the same for ever."""
@@ -161,6 +169,16 @@ def _events(letter: Letter) -> list[msgspec.Raw]:
     return loose.records_of(data, "data", EVENTS_MAX)
 
 
+def _judge(raw: bytes, path: str, telling: Telling, door: Door) -> Iterable[Judged]:
+    """An event, behind the consent that it tells."""
+    try:
+        kept, choices = _Read(raw, path, telling, door).record()
+    except Refused as refused:
+        return [Judged(refused.bare(), raw)]
+    consent = consent_with(kept, choices)
+    return [Judged(one, raw) for one in (consent, kept) if one is not None]
+
+
 class _Entity(NamedTuple):
     """A self-describing JSON: the name of its schema, its data, and the whole of its schema."""
 
@@ -182,16 +200,17 @@ class _Read:
         self._most = telling.settings.id_characters_max
         self._extra: dict[str, str] = {}
         self._several: dict[str, str] = {}
+        self._documents: list[Any] = []
         self._entities = self._contexts()
 
-    def record(self) -> Kept:
-        """The open or event that it is. Raises Refused."""
+    def record(self) -> tuple[Kept, dict[str, bool]]:
+        """The open or event that it is, and what it says that the person allows. Raises Refused."""
         fields, most = self._fields, self._most
         kind = loose.word(fields, "e")
         own = self._own() if kind == "ue" else None
         if own is not None:
             # Vendors have names in common, and a name has versions.
-            self._extra["ue.schema"] = loose.json_of(own.schema)
+            self._extra["ue.schema"] = _json_of(own.schema)
         name = own.name if own else _NAMES.get(kind or "") or self._action(kind)
         user = loose.id_of(fields, "uid", most)
         device = self._device()
@@ -199,9 +218,9 @@ class _Read:
             raise missing(fields.path("duid"), "or uid, or a client_session")
         frame = self._frame(device, user)
         if device is not None and name in OPENS:
-            return Kept(Topic.ACTIVITY, self._open(frame, name, own.data if own else {}))
+            return Kept(Topic.ACTIVITY, self._open(frame, name, own.data if own else {})), {}
         money, transaction = self._money(own.name if own else None, own.data if own else {})
-        params = {key: loose.json_of(value) for key, value in (own.data if own else {}).items()}
+        params = {key: _json_of(value) for key, value in (own.data if own else {}).items()}
         for field in fields.names():
             if field in _PARAMS or field.startswith(_PARAM_PREFIXES):
                 params[field] = (fields.raw(field) or b"null").decode()
@@ -214,7 +233,8 @@ class _Read:
             implies_open=self._door.implies_open,
             extra=self._rest(),
         )
-        return Kept(Topic.ACTIVITY, event)
+        choices = snowplow_consent.choices_of(own.schema, own.data, self._documents, self._door) if own else {}  # fmt: skip
+        return Kept(Topic.ACTIVITY, event), choices
 
     def _action(self, kind: str | None) -> str:
         if kind != "se":
@@ -294,7 +314,7 @@ class _Read:
                 if isinstance(said := play.get(theirs), int) and 0 < said < 10**11
             }
             referrers = (Referrer(source=ReferrerSource.PLAY, value=value, **times),)
-        extra = {"event": loose.json_of(name)} | {k: loose.json_of(v) for k, v in data.items()}
+        extra = {"event": _json_of(name)} | {k: _json_of(v) for k, v in data.items()}
         return Open(**frame, referrers=referrers, link_opened=link, extra=extra | self._rest())
 
     def _money(self, own: str | None, data: dict[str, Any]) -> tuple[Money | None, str | None]:
@@ -307,7 +327,7 @@ class _Read:
         amount = self._peek("tr_tt")
         currency, transaction = self._peek("tr_cu"), self._peek("tr_id")
         for said, name in ((bought, "transaction"), (data, "ue")):
-            if amount is None and isinstance(said.get("revenue"), int | float | str):
+            if amount is None and isinstance(said.get("revenue"), int | Decimal | str):
                 amount, path = str(said["revenue"]), name
                 currency = _text(said.get("currency"))
                 transaction = _text(said.get("transaction_id")) or transaction
@@ -332,7 +352,7 @@ class _Read:
         """A field that stays among the parameters."""
         value = self._fields.peek(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return str(value)
+            return bytes(self._fields.raws()[name]).decode()
         return value if isinstance(value, str) and value.isprintable() else None
 
     def _own(self) -> _Entity:
@@ -355,9 +375,10 @@ class _Read:
             else:
                 found.setdefault(entity.name, entity.data)
                 all_.setdefault(entity.name, []).append(entity.data)
+        self._documents = all_.get(snowplow_consent.DOCUMENT, [])
         for name, several in all_.items():
             if name not in found or len(several) > 1:
-                self._several[f"contexts.{name}"] = loose.json_of(several)
+                self._several[f"contexts.{name}"] = _json_of(several)
         return found
 
     def _described(self, plain: str, packed: str) -> dict[str, Any] | None:
@@ -371,7 +392,7 @@ class _Read:
                 else _unpacked(fields.text(packed, JSON_BYTES_MAX))
             )
             said = _json.decode(raw) if raw else None
-        except (ValueError, RecursionError, msgspec.MsgspecError):
+        except (ValueError, InvalidOperation, RecursionError, msgspec.MsgspecError):
             said = ()
         if said is None or (isinstance(said, dict) and isinstance(said.get("data"), dict | list)):
             return said
@@ -379,7 +400,7 @@ class _Read:
         raise Refused(RefusalReason.MALFORMED, f"{at} is no self-describing JSON", at)
 
     def _rest(self) -> dict[str, str]:
-        kept = {f"contexts.{name}": loose.json_of(data) for name, data in self._entities.items()}
+        kept = {f"contexts.{name}": _json_of(data) for name, data in self._entities.items()}
         return self._extra | kept | self._several | self._fields.rest()
 
 
@@ -395,6 +416,11 @@ def _unpacked(text: str | None) -> bytes | None:
     if text is None:
         return None
     return urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
+
+
+def _json_of(value: object) -> str:
+    """A value as the JSON text that ``extra`` and ``params`` hold, each number by its digits."""
+    return _encoder.encode(value).decode()
 
 
 def _text(value: Any) -> str | None:

@@ -41,6 +41,7 @@ class VendorDoor(Plain):
     """The door of one vendor."""
 
     body_bytes_max = BODY_BYTES_MAX
+    holds_to_secret = True
 
     def __init__(
         self, name: str, vendor: Vendor, speakers: str, method: str, sample: Mapping[str, str]
