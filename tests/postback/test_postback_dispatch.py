@@ -21,7 +21,7 @@ from attribune.model.errors import JournalFull, StoreUnavailable
 from attribune.model.ids import PartnerId, Position, PostbackId
 from attribune.model.outcome import Cause, Source
 from attribune.model.policy import DAY_MS
-from attribune.postback import breaker
+from attribune.postback import breaker, dispatch
 from attribune.postback.folders import find_shipped
 from attribune.postback.lane import SIGNATURE_HEADER
 
@@ -271,6 +271,37 @@ def test_the_breaker_opens_after_five_failures_and_not_before(receiver, monkeypa
     house.until(lambda: len(house.log()) == 41)
     assert len(receiver.heard) == 5
     house.end()
+
+
+def test_the_role_says_whose_partner_does_not_answer(receiver, monkeypatch) -> None:
+    monkeypatch.setattr(breaker, "OPEN_MS", 500)
+    dead, asked, answers = Receiver(), threading.Event(), threading.Event()
+    dead.answer = _later
+    others = (
+        postback(receiver.url, id=PostbackId("a-fine"), partner=PartnerId("zeta")),
+        postback(receiver.url, id=PostbackId("b-ended"), is_ended=True),
+    )
+    house = PostHouse(postback(dead.url, concurrency=1), *others)
+    house.decide(*(install(f"d{n}") for n in range(6)))
+    house.begin()
+    house.until(lambda: house.role.state().get("breakers", {}).get("acme-1") == "open")
+    assert list(house.role.state()["breakers"].items()) == [("acme-1", "open"), ("a-fine", "closed")]  # fmt: skip
+
+    async def slowly(_: Heard) -> web.StreamResponse:
+        asked.set()
+        while not answers.is_set():  # noqa: ASYNC110 - set from another loop
+            await asyncio.sleep(0.005)
+        return web.Response(text="ok")
+
+    dead.answer = slowly
+    house.until(lambda: house.role.state()["breakers"]["acme-1"] == "probing")
+    assert asked.wait(5)
+    answers.set()
+    house.until(lambda: house.role.state()["breakers"]["acme-1"] == "closed")
+    monkeypatch.setattr(dispatch, "_BREAKERS_MAX", 1)
+    assert house.role.state()["breakers"] == {"a-fine": "closed"}
+    house.end()
+    dead.close()
 
 
 def test_what_failed_for_three_days_is_given_up_and_can_be_sent_again(house, receiver) -> None:

@@ -125,6 +125,7 @@ def list_(
         "told of",
         "counts",
         "state",
+        "breaker",
         "waiting",
         "delivered",
         "gave up",
@@ -134,6 +135,7 @@ def list_(
             *(row["id"], row["partner"] or "all", row["template"], ", ".join(row["triggers"])),
             row["counts"],
             row["state"],
+            row["breaker"] or "",
             *(row["deliveries"][name] for name in ("waiting", "delivered", "gave_up")),
         ]
         for row in answer["postbacks"]

@@ -21,6 +21,7 @@ from attribune.model.errors import Forbidden, Invalid
 from attribune.model.ids import ConversionId, Position
 from attribune.model.outcome import UNDOING, Attribution, CreditedEvent
 from attribune.model.position import Topic
+from attribune.model.status import BreakerState
 from attribune.postback import folders
 from attribune.postback.configure import checked_hosts, choose
 from attribune.postback.partner import read_partner
@@ -185,6 +186,8 @@ class PostbackListed(shown.PostbackShown, frozen=True, kw_only=True):
     """A postback and how what it tells stands."""
 
     deliveries: Standing
+    #: Whether its partner answers, of what is told now: ``closed`` is yes; None of one that is not told of now.
+    breaker: BreakerState | None
 
 
 class PostbacksAnswer(Struct, frozen=True):
@@ -244,10 +247,14 @@ def list_postbacks(
     rows = (row for row in registry.postbacks.newest() if wanted is None or row.partner == wanted)
     found, next_ = page(rows, after, limit)
     counts = house.outbox().counts()
+    breakers = {
+        id_: state for role in house.keeper.status().roles for id_, state in role.breakers.items()
+    }
     listed = [
         PostbackListed(
             **asdict(shown.postback(row)),
             deliveries=Standing(**{s.value: n for s, n in counts.get(row.id, {}).items()}),
+            breaker=breakers.get(row.id),
         )
         for row in found
     ]
