@@ -65,6 +65,7 @@ WRITES = [
     ),
     ("POST", "/api/corrections", {"id": "x", "to": "organic", "reason": "why"}),
     ("POST", "/api/postbacks", {"partner": "acme", "template": "generic-get"}),
+    ("PATCH", "/api/postbacks/x", {}),
     ("POST", "/api/postbacks/x/pause", None),
     ("POST", "/api/postbacks/x/resume", None),
     ("POST", "/api/postbacks/x/end", None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -77,3 +78,51 @@ def test_who_runs_the_house_sees_that_a_partner_does_not_answer(house, receiver)
     house.stop()
     roles = house.cli("status")["status"]["roles"]
     assert [role["breakers"] for role in roles if role["breakers"]] == [], "nobody knows by now"
+
+
+def log(house: RunningHouse, state: str) -> dict[str, dict[str, Any]]:
+    rows = house.cli("postback", "log", "--limit", "1000")["rows"]
+    return {row["delivery_id"]: row for row in rows if row["state"] == state}
+
+
+def test_what_waits_goes_where_an_edit_leads_and_nobody_is_told_twice(house, receiver) -> None:
+    old = Receiver()
+    try:
+        words = "?c={partner_click_id}&t={trigger}"
+        postback = tell(house, f"{old.url}{words}")
+        bring(house, "n1", "n2")
+        wait_for(lambda: len(log(house, "delivered")) == 2)
+        told = log(house, "delivered")
+        old.answer = later
+        bring(house, "n3")
+        wait_for(lambda: any(row["attempts"] for row in log(house, "waiting").values()))
+        [(waiting, row)] = log(house, "waiting").items()
+        assert row["attempts"][0]["status"] == 503
+        house.cli("postback", "pause", postback)
+        edit = ("--set", f"url={receiver.url}{words}", "--trigger", "event", "--concurrency", "2")
+        said = house.cli("postback", "edit", postback, *edit)["postback"]
+        assert (said["id"], said["state"]) == (postback, "paused")
+        assert receiver.heard == []
+        house.cli("postback", "pause", postback, "--off")
+        wait_for(lambda: len(log(house, "delivered")) == 3, 15, "what waited is not told")
+        assert receiver.ids() == [waiting], "what was told by the old address is not told again"
+        now = log(house, "delivered")
+        assert {id_: now[id_] for id_ in told} == told, "the log says what was really sent"
+        assert now[waiting]["request"]["url"].startswith(receiver.url)
+        assert now[waiting]["attempts"][0]["status"] == 503
+        bring(house, "n4")
+        wait_for(lambda: len(log(house, "delivered")) == 5)
+        assert sorted((one.query["c"], one.query["t"]) for one in receiver.heard) == [
+            ("n3", "install"),
+            ("n4", "event"),
+            ("n4", "install"),
+        ]
+        rows, asked = log(house, "delivered"), len(old.heard)
+        house.cli("rebuild", "outbox")
+        wait_for(lambda: log(house, "delivered") == rows, 15, "the outbox is another")
+        house.settle()
+        assert (len(old.heard), len(receiver.heard)) == (asked, 3), "a rebuild tells nobody"
+        audit = house.cli("audit")
+        assert audit["ok"], [check for check in audit["checks"] if not check["ok"]]
+    finally:
+        old.close()

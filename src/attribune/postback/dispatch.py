@@ -52,6 +52,11 @@ _COUNTERS: Final[Mapping[DeliveryState, str]] = {
 _WORST: Final = (BreakerState.OPEN, BreakerState.PROBING, BreakerState.CLOSED)
 
 
+def _leads(postback: Postback) -> tuple[object, ...]:
+    """What decides where a postback's requests go, and by whose name."""
+    return postback.settings, postback.sealed, postback.allowed_hosts, postback.callback_hosts
+
+
 class Desk:
     """What the dispatcher asks of journal and outbox, all from one thread."""
 
@@ -294,7 +299,9 @@ class Dispatcher:
             )
             self.faults[postback.id] = postback, fault.message
             return
-        breaker = before.breaker if before else None
+        # Where it leads elsewhere by now, what failed there says nothing.
+        is_same = before is not None and _leads(before.spoken.postback) == _leads(postback)
+        breaker = before.breaker if before is not None and is_same else None
         lane = self._lane(ready, self._came, breaker)
         await lane.open()
         self._lanes[postback.id] = lane
