@@ -62,6 +62,7 @@ CHOICES: tuple[type[Enum], ...] = (
     fact.FactKind,
     position.Topic,
     status.RoleState,
+    status.BreakerState,
     offer.DealKind,
     offer.Ladder,
     offer.Measure,

@@ -14,7 +14,14 @@ from attribune.model.errors import AttribuneError, JournalFull
 from attribune.model.fact import Fact, FactKind
 from attribune.model.ids import PartnerId, Position, ProductId
 from attribune.model.position import Topic
-from attribune.model.status import BackupNote, Forgetting, PruneNote
+from attribune.model.status import (
+    BackupNote,
+    BreakerState,
+    Forgetting,
+    PruneNote,
+    RoleState,
+    RoleStatus,
+)
 from attribune.registry.hosting import NETWORKS_MAX
 
 APP = {"name": "Game", "platform": "android", "store_id": "com.example.game"}
@@ -58,6 +65,7 @@ WRITES = [
     ),
     ("POST", "/api/corrections", {"id": "x", "to": "organic", "reason": "why"}),
     ("POST", "/api/postbacks", {"partner": "acme", "template": "generic-get"}),
+    ("PATCH", "/api/postbacks/x", {}),
     ("POST", "/api/postbacks/x/pause", None),
     ("POST", "/api/postbacks/x/resume", None),
     ("POST", "/api/postbacks/x/end", None),
@@ -426,6 +434,17 @@ def test_metrics_are_those_of_the_table(api: Api) -> None:
     assert "attribune_journal_end 5.0" in lines
     named = {line.split("{")[0].split(" ")[0] for line in lines if not line.startswith("#")}
     assert named <= {row.name for row in metrics.METRICS}
+
+
+def test_metrics_say_whose_partner_does_not_answer(api: Api) -> None:
+    assert "attribune_postback_breaker{" not in api.ask("GET", "/metrics", key="")[1]
+    said = {name: BreakerState(name) for name in ("open", "probing", "closed")}
+    api.keeper.roles += (RoleStatus(role="postbacker", state=RoleState.RUNNING, breakers=said),)
+    lines = api.ask("GET", "/metrics", key="")[1].splitlines()
+    values = {"open": "2.0", "probing": "1.0", "closed": "0.0"}
+    for name, value in values.items():
+        assert f'attribune_postback_breaker{{postback="{name}"}} {value}' in lines
+    assert api.ask("GET", "/api/status")[1]["status"]["roles"][-1]["breakers"] == said
 
 
 def test_metrics_of_the_disk_are_absent_while_they_are_not_known(api: Api) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from asking import Api
+from msgspec.structs import replace
 
 from attribune.model.codec import decode
 from attribune.model.control import Change, Postback, Redelivery
@@ -165,6 +166,129 @@ def test_a_postback_is_held_goes_on_and_ends(acme: Api) -> None:
     assert (status, answer["error"]["code"]) == (400, "invalid")
     assert acme.ask("POST", "/api/postbacks/nobody/end")[0] == 404
     assert added(acme, GET)["id"] != id_, "one that has ended is not the one that stands"
+
+
+# --- a change in its place
+
+
+def edited(api: Api, id_: str, words: dict[str, Any], key: str | None = None) -> dict[str, Any]:
+    status, answer = api.ask("PATCH", f"/api/postbacks/{id_}", words, key=key)
+    assert status == 200, answer
+    return answer["postback"]
+
+
+def newest(api: Api) -> Postback:
+    return next(row for row in reversed(journaled(api)) if isinstance(row, Postback))
+
+
+def test_a_change_keeps_all_that_is_not_said(acme: Api) -> None:
+    words = {**GET, "triggers": ["install"], "only_events": ["buy"], "per_second": 5, "sign": True}
+    one = added(acme, words)
+    one.pop("signing_secret")
+    acme.ask("POST", f"/api/postbacks/{one['id']}/pause")
+    before = newest(acme)
+    url = "https://new.example/pb?cid={partner_click_id}"
+    said = edited(acme, one["id"], {"settings": {"url": url}})
+    assert said == {**one, "settings": {"url": url}, "state": "paused"}
+    assert newest(acme) == replace(before, settings={"url": url})
+    end = acme.journal.end()
+    for nothing in ({}, {"settings": {"url": url}}, {"more_triggers": ["install"]}):
+        assert edited(acme, one["id"], nothing) == said
+    assert acme.journal.end() == end, "the same again changes nothing"
+    words = {"in_order": True, "concurrency": 3}
+    assert edited(acme, one["id"], {**words, "per_second": 0}) == {**said, **words, "per_second": None}  # fmt: skip
+
+
+def test_what_is_told_of_only_becomes_more(acme: Api) -> None:
+    id_ = added(acme, {**GET, "triggers": ["install"]})["id"]
+
+    def told(**words: Any) -> tuple[list[str], list[str]]:
+        said = edited(acme, id_, words)
+        return said["triggers"], said["only_events"]
+
+    assert told(more_events=["buy"]) == (["install", "event"], ["buy"])
+    assert told(more_events=["sell", "buy"]) == (["install", "event"], ["buy", "sell"])
+    assert told(more_triggers=["reversal"])[1] == ["buy", "sell"]
+    assert told(more_triggers=["event"]) == (["install", "event", "reversal"], [])
+    assert told(more_events=["buy"])[1] == [], "it tells of every event already"
+
+
+def test_a_secret_is_sealed_anew_only_where_it_changes(
+    acme: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = added(acme, IMPACT)["id"]
+    seal, sealed = acme.vault.seal, []
+    monkeypatch.setattr(acme.vault, "seal", lambda value: sealed.append(value) or seal(value))
+    before = newest(acme)
+    assert "auth_token" not in edited(acme, id_, {"settings": {"app_id": "10"}})["settings"]
+    assert newest(acme).sealed == before.sealed
+    edited(acme, id_, {"settings": {"auth_token": "s3cret-token"}})
+    assert newest(acme).sealed == before.sealed, "the same secret"
+    assert sealed == []
+    edited(acme, id_, {"settings": {"auth_token": "another"}})
+    assert acme.vault.unseal(newest(acme).sealed["auth_token"]) == "another"
+    acme.vault.key = "2"  # the file with the key was lost
+    status, answer = acme.ask("PATCH", f"/api/postbacks/{id_}", {"settings": {"app_id": "11"}})
+    assert (status, answer["error"]["code"]) == (409, "vault_locked")
+    edited(acme, id_, {"settings": {"auth_token": "s3cret-token"}})
+    assert acme.vault.unseal(newest(acme).sealed["auth_token"]) == "s3cret-token"
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "param"),
+    [
+        ({"settings": {"url": None}}, "give url", "url"),
+        ({"settings": {"url": "https://a.example/{weather}"}}, "no macro 'weather'", "url"),
+        ({"settings": {"colour": "red"}}, "colour", "colour"),
+        ({"more_triggers": ["weather"]}, "Invalid enum value 'weather'", "more_triggers[0]"),
+        ({"more_events": [f"e{n}" for n in range(201)]}, "at most 200 events", "more_events"),
+        ({"allowed_hosts": ["http://a/"]}, "is no host", "allowed_hosts"),
+        ({"callback_hosts": ["a.example"]}, "no use for callback hosts", "callback_hosts"),
+        ({"concurrency": 65}, "concurrency must be 1 to 64", "concurrency"),
+        ({"per_second": 10_001}, "per_second must be 1 to 10000", "per_second"),
+        ({"template": "tune"}, "no field 'template'", "template"),
+        ({"triggers": ["install"]}, "no field 'triggers'", "triggers"),
+        ({"events": {"buy": "sale"}}, "no field 'events'", "events"),
+    ],
+)
+def test_what_is_wrong_in_a_change_is_said_by_name(
+    acme: Api, words: dict[str, Any], said: str, param: str
+) -> None:
+    id_ = added(acme, {**GET, "triggers": ["install"]})["id"]
+    end = acme.journal.end()
+    status, answer = acme.ask("PATCH", f"/api/postbacks/{id_}", words)
+    assert (status, answer["error"]["param"]) == (400, param)
+    assert said in answer["error"]["message"]
+    assert acme.journal.end() == end
+
+
+def test_what_has_ended_or_never_was_is_not_changed(acme: Api) -> None:
+    id_ = added(acme, GET)["id"]
+    acme.ask("POST", f"/api/postbacks/{id_}/end")
+    status, answer = acme.ask("PATCH", f"/api/postbacks/{id_}", {"concurrency": 2})
+    assert (status, answer["error"]["param"]) == (400, "postback")
+    assert acme.ask("PATCH", "/api/postbacks/nobody", {"concurrency": 2})[0] == 404
+
+
+def test_a_key_leads_neither_secrets_nor_the_own_network_elsewhere(acme: Api) -> None:
+    key = acme.key("read", "write")
+    inside = added(acme, {**GET, "allowed_hosts": ["10.0.0.7"]})["id"]
+    secret = added(acme, IMPACT)["id"]
+
+    def forbidden(id_: str, **words: Any) -> str:
+        status, answer = acme.ask("PATCH", f"/api/postbacks/{id_}", words, key=key)
+        assert status == 403, answer
+        return answer["error"]["param"]
+
+    end = acme.journal.end()
+    assert forbidden(inside, allowed_hosts=[]) == "allowed_hosts"
+    assert forbidden(inside, settings={"url": "https://10.0.0.7/"}) == "settings"
+    assert forbidden(secret, settings={"account_sid": "IR2"}) == "settings"
+    assert acme.journal.end() == end
+    assert edited(acme, inside, {"concurrency": 2}, key)["concurrency"] == 2
+    words = {"settings": {"account_sid": "IR2", "auth_token": "theirs"}}
+    assert edited(acme, secret, words, key)["settings"]["account_sid"] == "IR2"
+    assert edited(acme, secret, {"settings": {"account_sid": "IR3"}})["secrets"] == ["auth_token"]
 
 
 # --- the log

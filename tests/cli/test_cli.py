@@ -134,6 +134,7 @@ NOT_HERE = {
     ("payout", "create"),
     ("payout", "confirm"),
     ("payout", "file"),
+    ("postback", "edit"),
     ("postback", "pause"),
     ("postback", "end"),
     ("postback", "redeliver"),
@@ -263,6 +264,21 @@ def test_a_postback_is_held_let_go_and_ended_and_what_it_told_is_sent_again(
         with pytest.raises(CommandFailed) as failed:
             filled_house.cli("postback", "add", *words, "--trigger", *wrong)
         assert (failed.value.error["code"], failed.value.error["param"]) == ("invalid", "trigger")
+    changes = ("--set", "url=https://new.example/", "--trigger", "event:sell", "--per-second", "9")
+    edited = filled_house.cli("postback", "edit", made["id"], *changes, "--in-order")["postback"]
+    wanted = {"settings": {"url": "https://new.example/"}, "only_events": ["buy", "pay", "sell"]}
+    assert edited == {**made, **wanted, "per_second": 9, "in_order": True}
+    changes = ("--per-second", "0", "--any-order", "--allow-host", "in.example")
+    edited = filled_house.cli("postback", "edit", made["id"], *changes)["postback"]
+    assert edited == {**made, **wanted, "allowed_hosts": ["in.example"]}
+    assert run(["postback", "edit", made["id"], "--allow-host", "", *data]) == 0
+    assert "https://new.example/" in capsys.readouterr().out
+    with pytest.raises(CommandFailed) as failed:
+        filled_house.cli("postback", "edit", made["id"], "--set", "url=x", "--unset", "url")
+    assert failed.value.error["param"] == "unset"
+    with pytest.raises(CommandFailed) as failed:
+        filled_house.cli("postback", "edit", made["id"], "--unset", "url")
+    assert failed.value.error["param"] == "url"
     for verb, state in (
         (("pause",), "paused"),
         (("pause", "--off"), "active"),

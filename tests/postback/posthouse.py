@@ -285,3 +285,17 @@ class PostHouse:
         """What stands in topic ``deliveries``."""
         entries = self.journal.read((Topic.DELIVERIES,), Position(0), 1_000_000)
         return [decode(entry) for entry in entries]  # type: ignore[misc]  # of this topic
+
+
+def patiently(house: PostHouse) -> None:
+    """Time passes until nothing waits."""
+
+    def nothing_waits() -> bool:
+        house.clock.advance(20_000)
+        return bool(house.log()) and not any(state == "waiting" for _, state, _ in house.states())
+
+    house.until(nothing_waits)
+
+
+def all_delivered(house: PostHouse, count: int = 1) -> Any:
+    return lambda: [state for _, state, _ in house.states()] == ["delivered"] * count

@@ -13,7 +13,18 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from posthouse import Heard, PostHouse, Receiver, credit, event, fine, install, postback
+from posthouse import (
+    Heard,
+    PostHouse,
+    Receiver,
+    all_delivered,
+    credit,
+    event,
+    fine,
+    install,
+    patiently,
+    postback,
+)
 
 from attribune.model.control import Redelivery
 from attribune.model.delivery import Attempt, DeliveryState, Settled, Trigger
@@ -21,7 +32,7 @@ from attribune.model.errors import JournalFull, StoreUnavailable
 from attribune.model.ids import PartnerId, Position, PostbackId
 from attribune.model.outcome import Cause, Source
 from attribune.model.policy import DAY_MS
-from attribune.postback import breaker
+from attribune.postback import breaker, dispatch
 from attribune.postback.folders import find_shipped
 from attribune.postback.lane import SIGNATURE_HEADER
 
@@ -50,20 +61,6 @@ def house(receiver: Receiver, quick_breaker: None) -> Iterator[PostHouse]:
 def quick_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker, "OPEN_MS", 20)
     monkeypatch.setattr(breaker, "OPEN_MS_MAX", 80)
-
-
-def patiently(house: PostHouse) -> None:
-    """Time passes until nothing waits."""
-
-    def nothing_waits() -> bool:
-        house.clock.advance(20_000)
-        return bool(house.log()) and not any(state == "waiting" for _, state, _ in house.states())
-
-    house.until(nothing_waits)
-
-
-def all_delivered(house: PostHouse, count: int = 1) -> Any:
-    return lambda: [state for _, state, _ in house.states()] == ["delivered"] * count
 
 
 def test_an_install_and_an_event_are_told_and_journaled(house, receiver) -> None:
@@ -271,6 +268,37 @@ def test_the_breaker_opens_after_five_failures_and_not_before(receiver, monkeypa
     house.until(lambda: len(house.log()) == 41)
     assert len(receiver.heard) == 5
     house.end()
+
+
+def test_the_role_says_whose_partner_does_not_answer(receiver, monkeypatch) -> None:
+    monkeypatch.setattr(breaker, "OPEN_MS", 500)
+    dead, asked, answers = Receiver(), threading.Event(), threading.Event()
+    dead.answer = _later
+    others = (
+        postback(receiver.url, id=PostbackId("a-fine"), partner=PartnerId("zeta")),
+        postback(receiver.url, id=PostbackId("b-ended"), is_ended=True),
+    )
+    house = PostHouse(postback(dead.url, concurrency=1), *others)
+    house.decide(*(install(f"d{n}") for n in range(6)))
+    house.begin()
+    house.until(lambda: house.role.state().get("breakers", {}).get("acme-1") == "open")
+    assert list(house.role.state()["breakers"].items()) == [("acme-1", "open"), ("a-fine", "closed")]  # fmt: skip
+
+    async def slowly(_: Heard) -> web.StreamResponse:
+        asked.set()
+        while not answers.is_set():  # noqa: ASYNC110 - set from another loop
+            await asyncio.sleep(0.005)
+        return web.Response(text="ok")
+
+    dead.answer = slowly
+    house.until(lambda: house.role.state()["breakers"]["acme-1"] == "probing")
+    assert asked.wait(5)
+    answers.set()
+    house.until(lambda: house.role.state()["breakers"]["acme-1"] == "closed")
+    monkeypatch.setattr(dispatch, "_BREAKERS_MAX", 1)
+    assert house.role.state()["breakers"] == {"a-fine": "closed"}
+    house.end()
+    dead.close()
 
 
 def test_what_failed_for_three_days_is_given_up_and_can_be_sent_again(house, receiver) -> None:
@@ -516,49 +544,6 @@ def test_a_postback_whose_secret_cannot_be_read_waits_and_says_why(receiver) -> 
     assert "sealed with another key" in house.role.state()["last_error"]
     assert len(receiver.heard) == 1
     house.end()
-
-
-def test_a_paused_postback_keeps_what_it_is_to_tell_and_an_ended_one_gives_it_up(receiver) -> None:
-    house = PostHouse(postback(receiver.url, is_paused=True))
-    house.decide(install("d1"), install("d2"))
-    house.begin()
-    house.until(lambda: len(house.log()) == 2)
-    assert receiver.heard == []
-    house.say(postback(receiver.url))
-    house.until(all_delivered(house, 2))
-    house.say(postback(receiver.url, is_paused=True))
-    house.decide(install("d3"))
-    house.until(lambda: len(house.log()) == 3)
-    house.say(postback(receiver.url, is_ended=True))
-    house.until(lambda: house.states()[2] == ("install", "gave_up", "the postback was ended"))
-    house.end()
-    assert len(receiver.heard) == 2
-
-
-def test_a_changed_address_holds_for_what_still_waits(receiver) -> None:
-    house = PostHouse(postback("http://127.0.0.1:1/"))
-    house.decide(install())
-    house.begin()
-    house.until(lambda: house.states() and house.states()[0][2] is not None)
-    house.say(postback(receiver.url))
-    patiently(house)
-    house.end()
-    assert house.states() == [("install", "delivered", None)]
-    first, *_, last = [one for one in house.came() if isinstance(one, Attempt)]
-    assert (first.request.url, last.request.url) == ("http://127.0.0.1:1/", receiver.url)
-
-
-def test_what_was_ready_under_the_old_configuration_is_told_under_the_new_one(receiver) -> None:
-    receiver.answer = _slowly
-    house = PostHouse(postback(receiver.url, concurrency=1))
-    house.decide(*(install(f"d{n}") for n in range(12)))
-    house.begin()
-    house.until(lambda: len(receiver.heard) == 2)
-    house.say(postback(receiver.url + "?new=1", concurrency=4))
-    house.until(all_delivered(house, 12))
-    house.end()
-    assert receiver.heard[-1].query == {"new": "1"}
-    assert len(set(receiver.ids())) == len(receiver.heard) == 12
 
 
 def test_a_click_s_own_address_is_called_and_only_at_the_partner_s_host(receiver) -> None:

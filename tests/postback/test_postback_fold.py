@@ -97,6 +97,24 @@ def test_only_what_is_wanted_is_planned(words: dict[str, Any], names: list[str])
     assert [row[2] for row in planned(one)] == names
 
 
+def test_a_change_makes_no_new_deliveries_and_holds_for_what_stands_behind_it() -> None:
+    one = house(postback(triggers=(Trigger.INSTALL,)))
+    one.decide(install("d1"), event("e1"))
+    one.fold()
+    before = [row.row.planned for row in one.log()]
+    assert [row.trigger for row in before] == [Trigger.INSTALL]
+    one.say(postback("https://new.example/", triggers=(Trigger.INSTALL, Trigger.EVENT)))
+    one.fold()
+    assert [row.row.planned for row in one.log()] == before
+    one.decide(install("d2"), event("e2", device="d2"))
+    one.fold()
+    planned_ = [row.row.planned for row in one.log()]
+    assert [row.trigger for row in planned_] == [Trigger.INSTALL, Trigger.INSTALL, Trigger.EVENT]
+    one.life(outbox=False)
+    one.fold()
+    assert [row.row.planned for row in one.log()] == planned_, "a rebuild plans the same"
+
+
 def test_what_takes_back_is_planned_if_what_it_takes_back_was() -> None:
     one = house(postback(URL, triggers=(Trigger.INSTALL,)))
     gone = {"credit": None, "source": Source.ORGANIC, "previous": credit(), "cause": WHY}

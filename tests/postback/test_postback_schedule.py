@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attribune.model.policy import DAY_MS, HOUR_MS
+from attribune.model.status import BreakerState
 from attribune.postback.breaker import OPEN_MS, OPEN_MS_MAX, Breaker
 from attribune.postback.schedule import poll_wait_ms, wait_ms
 
@@ -78,6 +79,21 @@ def test_after_a_while_one_may_try_and_only_one() -> None:
     one.failed(2000 + OPEN_MS)
     assert one.room(2000 + OPEN_MS + 2 * OPEN_MS - 1, 7) == 0
     assert one.room(2000 + OPEN_MS + 2 * OPEN_MS, 7) == 1
+
+
+def test_it_says_whether_the_partner_answers() -> None:
+    one = Breaker()
+    failing(one, 4, 1000)
+    assert one.state is BreakerState.CLOSED
+    failing(one, 1, 1000)
+    assert one.state is BreakerState.OPEN
+    one.began()
+    assert one.state is BreakerState.PROBING
+    one.failed(2000 + OPEN_MS)
+    assert one.state is BreakerState.OPEN
+    one.began()
+    one.succeeded()
+    assert one.state is BreakerState.CLOSED
 
 
 def test_who_was_under_way_as_it_opened_lengthens_nothing() -> None:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from attribune.model.status import Disk, Forgetting, RoleState, RoleStatus, Status
+from attribune.model.status import BreakerState, Disk, Forgetting, RoleState, RoleStatus, Status
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -44,6 +44,14 @@ COUNTED: Final = MetricRow(
     "counter",
     ("role", "what"),
     "What the role has counted since it started; `what` names it, as in `attribune status`.",
+)
+BREAKER: Final = MetricRow(
+    "attribune_postback_breaker",
+    "gauge",
+    ("postback",),
+    "Whether a postback's partner answers: 0 it does, 1 one request tries whether it does again, 2 it did not and is left alone for up to "
+    "five minutes. Of a thousand postbacks at most, those above 0 first; absent before the first, while the postbacker does not run and with "
+    "`tells_partners` 0.",
 )
 JOURNAL_END: Final = MetricRow(
     "attribune_journal_end", "gauge", (), "The place of the newest journal entry."
@@ -116,7 +124,7 @@ SCRUBBED_AT: Final = MetricRow(
 )
 #: Every metric.
 METRICS: Final = (
-    *(UP, RESTARTS, POSITION, LAG, MEMORY, COUNTED, JOURNAL_END, JOURNAL_START),
+    *(UP, RESTARTS, POSITION, LAG, MEMORY, COUNTED, BREAKER, JOURNAL_END, JOURNAL_START),
     *(FREE, TOTAL, USED, GROWTH, FULL_IN, PRUNABLE, PRUNED_AT, BACKED_UP_AT),
     *(WAITING, WAITING_SINCE, SCRUBBED_AT),
 )
@@ -139,6 +147,7 @@ class _Once:
         yield _family(LAG, {(r.role,): r.lag for r in roles if r.lag is not None})
         yield _family(MEMORY, {(r.role,): r.rss_bytes for r in roles if r.rss_bytes})
         yield _family(COUNTED, _counted(roles))
+        yield _family(BREAKER, _breakers(roles))
         yield _family(JOURNAL_END, {(): self._status.journal_end})
         yield from _of_disk(self._disk)
         yield from _of_forgetting(self._forgetting)
@@ -178,6 +187,22 @@ def _singles(values: Mapping[MetricRow, float | None]) -> Iterable[Metric]:
 
 def _counted(roles: Iterable[RoleStatus]) -> dict[tuple[str, ...], float]:
     return {(role.role, what): value for role in roles for what, value in role.counters.items()}
+
+
+#: What each state is in a gauge: the more the worse.
+_BREAKER_VALUES: Final = {
+    BreakerState.CLOSED: 0,
+    BreakerState.PROBING: 1,
+    BreakerState.OPEN: 2,
+}
+
+
+def _breakers(roles: Iterable[RoleStatus]) -> dict[tuple[str, ...], float]:
+    return {
+        (postback,): _BREAKER_VALUES[state]
+        for role in roles
+        for postback, state in role.breakers.items()
+    }
 
 
 def _family(row: MetricRow, samples: dict[tuple[str, ...], float]) -> Metric:

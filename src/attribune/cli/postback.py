@@ -107,6 +107,77 @@ def add(
     return show.line(f"Next: attribune postback log --data {data}{of_partner}")
 
 
+@commands.command(
+    epilog="Example: attribune postback edit --data D acme-tune-7dk2m9 --set network=example.go2cloud.org --per-second 20"
+)
+def edit(
+    data: Data,
+    postback: PostbackId,
+    given: Given = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option(help="A setting that is taken away; may be given again."),
+    ] = None,
+    trigger: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Tell of this too, from now on: install, event, reversal …, or event:NAME; may be given again."
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The hosts that need not be of the public internet, these and no others; none with ''."
+        ),
+    ] = None,
+    callback_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The hosts that addresses on the partner's clicks may lead to, these and no others."
+        ),
+    ] = None,
+    in_order: Annotated[
+        bool | None,
+        typer.Option(
+            "--in-order/--any-order", help="One device's postbacks go out one after the other."
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Requests under way at a time.")
+    ] = None,
+    per_second: Annotated[
+        int | None,
+        typer.Option(min=0, help="Most requests a second; 0 is as many as the partner takes."),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Change where and how a partner is told; what waits goes out by that, and what was told stays told."""
+    settings: dict[str, str | None] = {**pairs(given, "set")}
+    for name in unset or []:
+        if name in settings:
+            raise Invalid(f"give --set {name} or --unset {name}, and not both", param="unset")
+        settings[name] = None
+    triggers, events = _triggers(trigger or [])
+    words = {
+        "settings": settings,
+        "more_triggers": triggers,
+        "more_events": events,
+        "allowed_hosts": _hosts(allow_host),
+        "callback_hosts": _hosts(callback_host),
+        "in_order": in_order,
+        "concurrency": concurrency,
+        "per_second": per_second,
+    }
+    with connect(data) as house:
+        answer = house.call("PATCH", f"/api/postbacks/{postback}", words)
+    show.as_json(answer) if json_ else show.fields(answer["postback"])
+
+
+def _hosts(given: list[str] | None) -> list[str] | None:
+    """The hosts that are named; None when nothing was said of them."""
+    return None if given is None else [host for host in given if host]
+
+
 @commands.command("list", epilog="Example: attribune postback list --data D --partner acme")
 def list_(
     data: Data,
@@ -125,6 +196,7 @@ def list_(
         "told of",
         "counts",
         "state",
+        "breaker",
         "waiting",
         "delivered",
         "gave up",
@@ -134,6 +206,7 @@ def list_(
             *(row["id"], row["partner"] or "all", row["template"], ", ".join(row["triggers"])),
             row["counts"],
             row["state"],
+            row["breaker"] or "",
             *(row["deliveries"][name] for name in ("waiting", "delivered", "gave_up")),
         ]
         for row in answer["postbacks"]

@@ -12,6 +12,7 @@ from attribune.cli.client import connect
 from attribune.cli.failure import Failed
 from attribune.cli.options import Data, Json
 from attribune.model.errors import FolderHeld
+from attribune.model.status import BreakerState
 
 
 def register(commands: typer.Typer) -> None:
@@ -42,8 +43,18 @@ def status(data: Data, json_: Json = False) -> None:
                 for name, value in row["counters"].items()
             )
             show.line(f"{row['role']}: {counted}")
+        _show_breakers(row["breakers"])
     _show_disk(answer["disk"])
     return _show_forgetting(answer["forgetting"])
+
+
+def _show_breakers(found: dict[str, str]) -> None:
+    """Partners that do not answer; of those that do nothing is said."""
+    silent = [
+        f"{postback} ({state})" for postback, state in found.items() if state != BreakerState.CLOSED
+    ]
+    if silent:
+        show.line(f"partners that do not answer, by postback: {', '.join(silent)}")
 
 
 def _show_disk(disk: dict[str, Any]) -> None:

@@ -24,6 +24,17 @@ class RoleState(StrEnum):
     ABSENT = "absent"
 
 
+class BreakerState(StrEnum):
+    """Whether a postback's partner is asked at all."""
+
+    #: It answers, or has not failed often enough yet.
+    CLOSED = "closed"
+    #: It did not answer; one request is under way that tries whether it does again.
+    PROBING = "probing"
+    #: It did not answer and is left alone for a while.
+    OPEN = "open"
+
+
 class RoleStatus(Struct, frozen=True, kw_only=True):
     """Where one role stands."""
 
@@ -44,6 +55,8 @@ class RoleStatus(Struct, frozen=True, kw_only=True):
     #: What it has counted since it started, and that per second.
     counters: dict[str, int] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
+    #: Of the postbacker, while it tells: by postback whether its partner is asked. The worst first, up to a thousand.
+    breakers: dict[str, BreakerState] = field(default_factory=dict)
 
 
 class Status(Struct, frozen=True, kw_only=True):

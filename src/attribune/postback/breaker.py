@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from attribune.model.status import BreakerState
+
 #: So many failures in a row open it.
 FAILURES_MAX: Final = 5
 #: How long it stays open before one request may try, at first and at most; it doubles with each try that fails.
@@ -25,6 +27,13 @@ class Breaker:
     def is_open(self) -> bool:
         """Whether requests are held back."""
         return self._opens_until_ms is not None
+
+    @property
+    def state(self) -> BreakerState:
+        """What it does now."""
+        if self._opens_until_ms is None:
+            return BreakerState.CLOSED
+        return BreakerState.PROBING if self._is_probing else BreakerState.OPEN
 
     def room(self, now_ms: int, wanted: int) -> int:
         """How many requests may begin: all, none, or one that tries."""

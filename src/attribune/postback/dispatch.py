@@ -20,6 +20,7 @@ from attribune.model.delivery import Again, Attempt, Delivery, DeliveryState, Ou
 from attribune.model.errors import Invalid, JournalUnavailable, StoreUnavailable, VaultLocked
 from attribune.model.ids import DeliveryId, Position, PostbackId
 from attribune.model.position import Topic
+from attribune.model.status import BreakerState
 from attribune.ports import Clock, Directory, Journal, Outbox, Vault
 from attribune.postback.breaker import Breaker
 from attribune.postback.lane import Lane
@@ -38,6 +39,8 @@ _GATHER_S: Final = 0.01
 _TRY_AGAIN_S: Final = 1.0
 #: Threads that look up names: a name that hangs holds one.
 _RESOLVERS: Final = 64
+#: Breakers that are said of, those that are not closed first: each becomes a line of the metrics.
+_BREAKERS_MAX: Final = 1000
 #: What each state that a delivery comes to is counted as; one that still waits has failed this time.
 _COUNTERS: Final[Mapping[DeliveryState, str]] = {
     DeliveryState.DELIVERED: "delivered",
@@ -45,6 +48,13 @@ _COUNTERS: Final[Mapping[DeliveryState, str]] = {
     DeliveryState.GAVE_UP: "given_up",
     DeliveryState.WITHDRAWN: "withdrawn",
 }
+
+_WORST: Final = (BreakerState.OPEN, BreakerState.PROBING, BreakerState.CLOSED)
+
+
+def _leads(postback: Postback) -> tuple[object, ...]:
+    """What decides where a postback's requests go, and by whose name."""
+    return postback.settings, postback.sealed, postback.allowed_hosts, postback.callback_hosts
 
 
 class Desk:
@@ -175,6 +185,16 @@ class Dispatcher:
         #: Postbacks that cannot tell as they are, and why.
         self.faults: dict[PostbackId, tuple[Postback, str]] = {}
 
+    def breakers(self) -> dict[PostbackId, BreakerState]:
+        """Whether the partner of each postback that has not ended is asked, the worst first. Asked from any thread."""
+        found = [
+            (id_, lane.breaker.state)
+            for id_, lane in list(self._lanes.items())
+            if not lane.spoken.postback.is_ended
+        ]
+        found.sort(key=lambda one: (_WORST.index(one[1]), one[0]))
+        return dict(found[:_BREAKERS_MAX])
+
     async def run(self, is_stopping: Callable[[], bool]) -> None:
         """Tell until told to stop. What cannot be written now is kept and tried again; mistakes are raised."""
         loop = asyncio.get_running_loop()
@@ -279,7 +299,9 @@ class Dispatcher:
             )
             self.faults[postback.id] = postback, fault.message
             return
-        breaker = before.breaker if before else None
+        # Where it leads elsewhere by now, what failed there says nothing.
+        is_same = before is not None and _leads(before.spoken.postback) == _leads(postback)
+        breaker = before.breaker if before is not None and is_same else None
         lane = self._lane(ready, self._came, breaker)
         await lane.open()
         self._lanes[postback.id] = lane

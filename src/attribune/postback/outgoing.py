@@ -32,6 +32,8 @@ from attribune.postback.template import allowed
 
 #: What the log keeps of a request's body. Characters.
 BODY_CHARACTERS_MAX: Final = 16_384
+#: What one partner decides is not asked with another's authorization.
+_MOVED: Final = "the partner took it and was to say what it decided, but the postback leads elsewhere by now; ask the partner, or send it again"
 #: What is said of somebody's whose network does not let others be told.
 _RESTRICTED: Final = "restricted"
 
@@ -273,6 +275,8 @@ def _outgoing(
     if isinstance(request, Skipped):
         return request
     if row.poll_url is not None:
+        if urlsplit(row.poll_url)[:2] != urlsplit(request.url)[:2]:
+            return Skipped(_MOVED)
         return Outgoing(row, _poll(request, row.poll_url), None, is_poll=True)
     seen = request if spoken.shown is spoken.prepared else made(spoken.shown)
     assert isinstance(seen, Request), "a secret's name has a value where the secret has one"

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from attribune.model.control import Postback
 from attribune.model.delivery import Trigger
-from attribune.model.errors import Invalid, NotFound
+from attribune.model.errors import Invalid, NotFound, VaultLocked
 from attribune.model.ids import AppId, PartnerId, PostbackId
 from attribune.ports import Chance, Vault
 from attribune.registry import find, shown
 from attribune.registry.keys import SECRET_LETTERS
 from attribune.registry.made import Made
 from attribune.registry.naming import free_id, letters, slug, text
-from attribune.registry.requests import AddPostback
+from attribune.registry.requests import AddPostback, EditPostback
 from attribune.registry.view import Registry
 
 POSTBACKS_MAX: Final = 10_000
@@ -25,6 +25,19 @@ EVENTS_MAX: Final = 200
 APPS_MAX: Final = 100
 CONCURRENCY_MAX: Final = 64
 PER_SECOND_MAX: Final = 10_000
+
+T = TypeVar("T")
+
+
+class Said(NamedTuple):
+    """What a postback is to say, its secrets open, before it was checked."""
+
+    data: str
+    triggers: tuple[Trigger, ...]
+    settings: Mapping[str, str]
+    events: Mapping[str, str]
+    allowed_hosts: tuple[str, ...]
+    callback_hosts: tuple[str, ...]
 
 
 class Checked(NamedTuple):
@@ -62,6 +75,75 @@ def add(
     return Made((made,), shown.postback(made, secret or UNSET))
 
 
+def edited(standing: Postback, want: EditPostback, vault: Vault) -> Said:
+    """What a postback says once it is changed, to be checked as a new one is. Raises VaultLocked when a secret that stays cannot be read."""
+    kept = {name: value for name, value in standing.settings.items() if name not in want.settings}
+    secrets = {
+        name: vault.unseal(sealed)
+        for name, sealed in standing.sealed.items()
+        if name not in want.settings
+    }
+    given = {name: value for name, value in want.settings.items() if value is not None}
+    wider = (*want.more_triggers, *((Trigger.EVENT,) if want.more_events else ()))
+    return Said(
+        data=standing.data,
+        triggers=(*standing.triggers, *wider),
+        settings={**kept, **secrets, **given},
+        events=standing.events,
+        allowed_hosts=_else(want.allowed_hosts, standing.allowed_hosts),
+        callback_hosts=_else(want.callback_hosts, standing.callback_hosts),
+    )
+
+
+def edit(
+    standing: Postback, want: EditPostback, checked: Checked, vault: Vault
+) -> Made[shown.PostbackShown]:
+    """Change a postback in its place: it keeps its id, so what it told is told. The same again changes nothing. Raises Invalid."""
+    concurrency = _else(want.concurrency, standing.concurrency)
+    per_second = _else(want.per_second, standing.per_second) or None
+    made = replace(
+        standing,
+        triggers=checked.triggers,
+        only_events=_only_events(standing, want),
+        settings=dict(checked.plain),
+        sealed={
+            name: _sealed(standing.sealed.get(name), value, vault)
+            for name, value in checked.secret.items()
+        },
+        allowed_hosts=checked.allowed_hosts,
+        callback_hosts=checked.callback_hosts,
+        in_order=_else(want.in_order, standing.in_order),
+        concurrency=_between(concurrency, CONCURRENCY_MAX, "concurrency"),
+        per_second=_rate(per_second),
+    )
+    return Made((made,) if made != standing else (), shown.postback(made))
+
+
+def _else(said: T | UnsetType, stands: T) -> T:
+    return stands if said is UNSET else said
+
+
+def _only_events(standing: Postback, want: EditPostback) -> tuple[str, ...]:
+    """The only events that are told of, none being all; an edit makes them more and never fewer."""
+    is_every = Trigger.EVENT in standing.triggers and not standing.only_events
+    if is_every or (Trigger.EVENT in want.more_triggers and not want.more_events):
+        return ()
+    found = tuple(dict.fromkeys((*standing.only_events, *want.more_events)))
+    if len(found) > EVENTS_MAX:
+        raise Invalid(f"at most {EVENTS_MAX} events", param="more_events")
+    return found
+
+
+def _sealed(before: str | None, value: str, vault: Vault) -> str:
+    """A secret sealed; as it is sealed already where it is the same."""
+    try:
+        if before is not None and vault.unseal(before) == value:
+            return before
+    except VaultLocked:  # its key was lost; now it is said anew
+        pass
+    return vault.seal(value)
+
+
 def _made(
     registry: Registry, want: AddPostback, checked: Checked, partner: PartnerId | None
 ) -> Postback:
@@ -82,10 +164,12 @@ def _made(
         callback_hosts=checked.callback_hosts,
         in_order=want.in_order,
         concurrency=_between(want.concurrency, CONCURRENCY_MAX, "concurrency"),
-        per_second=None
-        if want.per_second is None
-        else _between(want.per_second, PER_SECOND_MAX, "per_second"),
+        per_second=_rate(want.per_second),
     )
+
+
+def _rate(per_second: int | None) -> int | None:
+    return None if per_second is None else _between(per_second, PER_SECOND_MAX, "per_second")
 
 
 def _apps(registry: Registry, wanted: tuple[str, ...]) -> tuple[AppId, ...]:
@@ -110,9 +194,7 @@ def _is_same(other: Postback, made: Postback, secrets: Mapping[str, str], vault:
 
 def pause(registry: Registry, wanted: str, *, is_paused: bool) -> Made[shown.PostbackShown]:
     """Hold a postback, or let it go on; what is to be told meanwhile is kept. Raises NotFound, Invalid when it was ended."""
-    standing = postback(registry, wanted)
-    if standing.is_ended:
-        raise Invalid(f"postback {standing.id} was ended; add a new one", param="postback")
+    standing = running(registry, wanted)
     if standing.is_paused == is_paused:
         return Made((), shown.postback(standing))
     made = replace(standing, is_paused=is_paused)
@@ -126,6 +208,14 @@ def end(registry: Registry, wanted: str) -> Made[shown.PostbackShown]:
         return Made((), shown.postback(standing))
     made = replace(standing, is_ended=True, is_paused=False)
     return Made((made,), shown.postback(made))
+
+
+def running(registry: Registry, wanted: str) -> Postback:
+    """A postback that has not ended. Raises NotFound, Invalid."""
+    standing = postback(registry, wanted)
+    if standing.is_ended:
+        raise Invalid(f"postback {standing.id} was ended; add a new one", param="postback")
+    return standing
 
 
 def postback(registry: Registry, wanted: str) -> Postback:

@@ -157,6 +157,24 @@ class AddPostback(Request, frozen=True, kw_only=True):
     per_second: int | None = None
 
 
+class EditPostback(Request, frozen=True, kw_only=True):
+    """Change where and how a partner is told, and what waits with it. What it is told of may only become more."""
+
+    #: Beside those that stand; None takes one away.
+    settings: dict[str, str | None] = field(default_factory=dict)
+    #: What is told of too, of outcomes from now on.
+    more_triggers: tuple[Trigger, ...] = ()
+    #: Of a postback that tells of some events only: these too.
+    more_events: tuple[str, ...] = ()
+    #: These and no others.
+    allowed_hosts: tuple[str, ...] | UnsetType = UNSET
+    callback_hosts: tuple[str, ...] | UnsetType = UNSET
+    in_order: bool | UnsetType = UNSET
+    concurrency: int | UnsetType = UNSET
+    #: 0 is as many as the partner takes.
+    per_second: int | UnsetType = UNSET
+
+
 class SetPolicy(Request, frozen=True, kw_only=True):
     """Set a product's rules from now on: a preset, or a policy of one's own."""
 

@@ -22,8 +22,8 @@ class Role(Protocol):
 
     ``state()`` is asked every ``heartbeat_ms`` from another thread. It may give ``position`` (the last entry handled),
     ``lag`` (entries not yet handled), ``is_ready`` (False until it does its work), ``last_error`` (a sentence or None) and
-    ``counters`` (whole numbers by name that only grow; each becomes a metric) and
-    ``keys_used_at_ms`` (by key id).
+    ``counters`` (whole numbers by name that only grow; each becomes a metric),
+    ``keys_used_at_ms`` (by key id) and ``breakers`` (by postback id).
     """
 
     name: str

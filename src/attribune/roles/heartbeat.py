@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import msgspec
 import structlog
 
-from attribune.model.status import RoleState
+from attribune.model.status import BreakerState, RoleState
 from attribune.ports import Clock
 from attribune.roles.base import Role
 from attribune.roles.folder import write_whole
@@ -45,6 +45,8 @@ class Heartbeat(msgspec.Struct, kw_only=True, omit_defaults=False):
     rss_bytes: int = 0
     #: When each key was last used with this role, now or in an earlier life. Milliseconds, UTC.
     keys_used_at_ms: dict[str, int] = msgspec.field(default_factory=dict)
+    #: By postback, whether its partner is asked at all.
+    breakers: dict[str, BreakerState] = msgspec.field(default_factory=dict)
 
     def is_stale(self, now_ms: int, heartbeat_ms: int) -> bool:
         """Whether the role should have said something since."""
@@ -169,13 +171,14 @@ class Pulse:
             counters=_counters(said),
             rss_bytes=rss_bytes(),
             keys_used_at_ms=self._keys[role.name],
+            breakers=said.get("breakers") or {},
         )
         _write(self._folder, beat)
 
 
 #: What a role says beside its counters.
 _NOT_COUNTED: Final = frozenset(
-    {"position", "lag", "is_ready", "last_error", "counters", "keys_used_at_ms"}
+    {"position", "lag", "is_ready", "last_error", "counters", "keys_used_at_ms", "breakers"}
 )
 
 

@@ -122,6 +122,7 @@ class PostbackerRole:
             "lag": max(0, self._journal.end() - self._position),
             "last_error": f"{faults[0][0]}: {faults[0][1][1]}" if faults else None,
             "counters": {"planned": self._planned, **(self._desk.counters if self._desk else {})},
+            "breakers": telling.breakers() if telling else {},
         }
 
     def _next(self) -> OutboxPage | None:

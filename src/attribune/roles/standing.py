@@ -72,9 +72,10 @@ def _role(
     if beat is None:
         return RoleStatus(role=name, state=RoleState.ABSENT, restarts=restarts, last_exit=last_exit)
     ran_s = max(0.001, (beat.at_ms - beat.started_at_ms) / 1000)
+    state = _state(beat, child, heartbeat_ms, now_ms)
     return RoleStatus(
         role=name,
-        state=_state(beat, child, heartbeat_ms, now_ms),
+        state=state,
         pid=beat.pid,
         position=beat.position,
         lag=beat.lag,
@@ -86,6 +87,8 @@ def _role(
         rss_bytes=beat.rss_bytes,
         counters=beat.counters,
         rates={name: round(value / ran_s, 3) for name, value in beat.counters.items()},
+        # What a role that does not run said of partners holds no longer.
+        breakers=beat.breakers if state is RoleState.RUNNING else {},
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from litestar import Request, get, post
+from litestar import Request, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 from msgspec.structs import asdict
 
 from attribune.api.access import OPT, TRUSTED
@@ -15,19 +15,22 @@ from attribune.api.routes.asking import HANDLE_CHARACTERS_MAX, sources
 from attribune.api.routes.page import ROWS_MAX, After, Limit, page
 from attribune.model.activity import Event, Open
 from attribune.model.codec import decode
-from attribune.model.control import Scope
+from attribune.model.control import Postback, Scope
 from attribune.model.delivery import Trigger
 from attribune.model.errors import Forbidden, Invalid
 from attribune.model.ids import ConversionId, Position
 from attribune.model.outcome import UNDOING, Attribution, CreditedEvent
 from attribune.model.position import Topic
+from attribune.model.status import BreakerState
 from attribune.postback import folders
 from attribune.postback.configure import checked_hosts, choose
 from attribune.postback.partner import read_partner
 from attribune.postback.plan import Looked, Telling, takes_back, tellings
 from attribune.postback.render import Prepared, Skipped
 from attribune.registry import find, postbacks, shown
-from attribune.registry.requests import AddPostback
+from attribune.registry.made import Made
+from attribune.registry.requests import AddPostback, EditPostback
+from attribune.registry.view import Registry
 from attribune.report import explain
 
 #: Longest ``partner.toml``, and most settings and names of events, that a preview takes.
@@ -185,6 +188,8 @@ class PostbackListed(shown.PostbackShown, frozen=True, kw_only=True):
     """A postback and how what it tells stands."""
 
     deliveries: Standing
+    #: Whether its partner answers, of what is told now: ``closed`` is yes; None of one that is not told of now.
+    breaker: BreakerState | None
 
 
 class PostbacksAnswer(Struct, frozen=True):
@@ -202,32 +207,95 @@ def add_postback(
 
     Hosts that are not of the public internet are allowed by the operator alone, at the command line.
     """
-    scope: Any = request.scope
-    if data.allowed_hosts and scope.get(TRUSTED) is not True:
-        raise Forbidden(
-            "only the operator may allow hosts; use `attribune postback add --allow-host` on the machine",
-            param="allowed_hosts",
-        )
+    if data.allowed_hosts and not _is_operator(request):
+        raise _operator_allows("add")
     text = data.data if data.data is not None else folders.find_shipped(data.template).text
-    if len(text) > PARTNER_CHARACTERS_MAX:
+    said = postbacks.Said(
+        data=text,
+        triggers=data.triggers,
+        settings=data.settings,
+        events=data.events,
+        allowed_hosts=data.allowed_hosts,
+        callback_hosts=data.callback_hosts,
+    )
+    checked = _checked(said)
+    return PostbackAnswer(
+        house.change(lambda reg, _: postbacks.add(reg, data, checked, house.vault, house.chance))
+    )
+
+
+def _checked(said: postbacks.Said) -> postbacks.Checked:
+    """What a postback that is added or changed is to say, once it is found to be whole. Raises Invalid."""
+    if len(said.data) > PARTNER_CHARACTERS_MAX:
         raise Invalid(f"data has more than {PARTNER_CHARACTERS_MAX} characters", param="data")
-    chosen = choose(text, data.settings, data.events, data.triggers)
-    if chosen.data.callbacks != bool(data.callback_hosts):
+    chosen = choose(said.data, said.settings, said.events, said.triggers)
+    if chosen.data.callbacks != bool(said.callback_hosts):
         raise Invalid(
             f"{chosen.data.title} {'needs' if chosen.data.callbacks else 'has no use for'} callback hosts",
             param="callback_hosts",
         )
-    checked = postbacks.Checked(
-        data=text,
+    return postbacks.Checked(
+        data=said.data,
         triggers=chosen.triggers,
         plain=chosen.plain,
         secret=chosen.secret,
-        allowed_hosts=checked_hosts(data.allowed_hosts, "allowed_hosts"),
-        callback_hosts=checked_hosts(data.callback_hosts, "callback_hosts"),
+        allowed_hosts=checked_hosts(said.allowed_hosts, "allowed_hosts"),
+        callback_hosts=checked_hosts(said.callback_hosts, "callback_hosts"),
     )
-    return PostbackAnswer(
-        house.change(lambda reg, _: postbacks.add(reg, data, checked, house.vault, house.chance))
+
+
+def _is_operator(request: Request[Any, Any, Any]) -> bool:
+    scope: Any = request.scope
+    return scope.get(TRUSTED) is True
+
+
+def _operator_allows(verb: str) -> Forbidden:
+    return Forbidden(
+        f"only the operator may allow hosts; use `attribune postback {verb} --allow-host` on the machine",
+        param="allowed_hosts",
     )
+
+
+@patch("/api/postbacks/{postback_id:str}", sync_to_thread=True)
+def edit_postback(
+    house: Here,
+    request: Request[Any, Any, Any],
+    postback_id: FromPath[str],
+    data: JSONBody[EditPostback],
+) -> PostbackAnswer:
+    """Change a postback's settings, hosts and pace, or tell of more; what waits goes out by that, and nothing is told twice.
+
+    A key that changes settings gives every secret again, and leaves alone what the operator let into the own network.
+    """
+    is_operator = _is_operator(request)
+
+    def change(registry: Registry, _: object) -> Made[shown.PostbackShown]:
+        standing = postbacks.running(registry, postback_id)
+        if not is_operator:
+            _refuse_leading_elsewhere(standing, data)
+        checked = _checked(postbacks.edited(standing, data, house.vault))
+        return postbacks.edit(standing, data, checked, house.vault)
+
+    return PostbackAnswer(house.change(change))
+
+
+def _refuse_leading_elsewhere(standing: Postback, want: EditPostback) -> None:
+    """A setting may be an address, so a key could send where it likes what only the operator knows or may reach."""
+    if want.allowed_hosts is not UNSET:
+        raise _operator_allows("edit")
+    if not want.settings:
+        return
+    if standing.allowed_hosts:
+        raise Forbidden(
+            "this postback may reach hosts that the operator allowed; only the operator may change its settings, "
+            "by `attribune postback edit` on the machine",
+            param="settings",
+        )
+    if kept := standing.sealed.keys() - want.settings.keys():
+        raise Forbidden(
+            f"give {', '.join(sorted(kept))} again: who changes settings without the secrets could have them sent elsewhere",
+            param="settings",
+        )
 
 
 @get("/api/postbacks", sync_to_thread=True)
@@ -244,10 +312,14 @@ def list_postbacks(
     rows = (row for row in registry.postbacks.newest() if wanted is None or row.partner == wanted)
     found, next_ = page(rows, after, limit)
     counts = house.outbox().counts()
+    breakers = {
+        id_: state for role in house.keeper.status().roles for id_, state in role.breakers.items()
+    }
     listed = [
         PostbackListed(
             **asdict(shown.postback(row)),
             deliveries=Standing(**{s.value: n for s, n in counts.get(row.id, {}).items()}),
+            breaker=breakers.get(row.id),
         )
         for row in found
     ]
@@ -279,6 +351,7 @@ def end_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
 HANDLERS: tuple[Any, ...] = (
     preview,
     add_postback,
+    edit_postback,
     list_postbacks,
     pause_postback,
     resume_postback,
