@@ -14,6 +14,7 @@ from attribune import settings as settings_
 from attribune.model.errors import FolderHeld
 from attribune.roles import folder as folder_
 from attribune.wire.parts import Parts
+from attribune.wire.urls import base_url
 
 if TYPE_CHECKING:
     from attribune.api.calling import InProcess
@@ -48,20 +49,6 @@ def house(parts: Parts, keeper: Keeper) -> House:
         vault=parts.vault,
         dialects=Rehearsal(),
     )
-
-
-def base_url(parts: Parts) -> str:
-    """How the world reaches the collector: as set, else as the house last served, else its address."""
-    if parts.settings.public_url:
-        return parts.settings.public_url.rstrip("/")
-    said = folder_.serving(parts.folder) or {}
-    return str(said.get("public_url") or url(parts.settings.host, parts.settings.port))
-
-
-def url(host: str, port: int) -> str:
-    """How somebody on this machine reaches a listening address."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - shown, not bound
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 def remove_views(data: Path, views: Iterable[str]) -> bool:

@@ -108,7 +108,7 @@ def collector(parts: Parts, name: str) -> Role:
     from attribune.collect.means import Ways
     from attribune.registry.targets import resolve
     from attribune.roles.collector import CollectorRole
-    from attribune.wire.houses import base_url
+    from attribune.wire.urls import base_url
 
     return CollectorRole(
         name=name,

@@ -16,9 +16,10 @@ from attribune import settings as settings_
 from attribune.model.errors import Invalid
 from attribune.roles import folder as folder_
 from attribune.settings import Settings
-from attribune.wire.houses import url, web
+from attribune.wire.houses import web
 from attribune.wire.parts import Parts
 from attribune.wire.roles import attributor, collector, postbacker
+from attribune.wire.urls import url
 
 if TYPE_CHECKING:
     from attribune.roles.base import Role
