@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from types import FrameType
 from typing import Final, TextIO, cast
 
@@ -61,10 +62,19 @@ def connections_of(wanted: int) -> int:
 def stopping() -> Iterator[threading.Event]:
     """An event that SIGTERM and SIGINT set while the block runs. Must be entered in the main thread."""
     stop = threading.Event()
+    # A signal may come while its own thread holds the event's lock, in a wait; to set the event there would wait for ever.
+    # So a thread does, and is told through what may be put into at any moment (queue.SimpleQueue.put).
+    came: SimpleQueue[int] = SimpleQueue()
 
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        came.put(number)
 
+    def watch() -> None:
+        while came.get():
+            stop.set()
+
+    watcher = threading.Thread(target=watch, name="signals", daemon=True)
+    watcher.start()
     before = {
         number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)
     }
@@ -73,6 +83,8 @@ def stopping() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        came.put(0)
+        watcher.join()
 
 
 @contextmanager
