@@ -232,7 +232,7 @@ def front(*more: Any, journal: MemoryJournal | None = None, **settings: Any):
         SystemClock(),
         SystemChance(),
         chosen,
-        Ways(resolve, MemoryVault().unseal, lambda: f"http://127.0.0.1:{port}"),
+        Ways(resolve, MemoryVault().unseal, f"http://127.0.0.1:{port}"),
     )
     stop = threading.Event()
     thread = threading.Thread(target=role.run, args=(stop,))

@@ -120,7 +120,7 @@ def test_a_taken_port_is_said():
             SystemClock(),
             SystemChance(),
             Settings(port=taken.getsockname()[1]),
-            Ways(resolve, str, str),
+            Ways(resolve, str, ""),
         )
         with pytest.raises(OSError, match=r"(?i)address"):
             role.run(threading.Event())

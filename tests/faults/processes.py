@@ -427,7 +427,7 @@ class SteppedCollector(CollectorRole):
             world.clock,
             world.tokens,
             world.settings,
-            Ways(resolve, str, lambda: "https://t.example"),
+            Ways(resolve, str, "https://t.example"),
         )
         self._collector = collector
 

@@ -169,7 +169,7 @@ class Inlet:
                     door,
                     (),
                     told,
-                    means.ways.base_url(),
+                    means.ways.base_url,
                     means.clock.now_ms(),
                     means.directory,
                 )
@@ -189,7 +189,7 @@ class Inlet:
                 door,
                 verdicts,
                 told,
-                means.ways.base_url(),
+                means.ways.base_url,
                 means.clock.now_ms(),
                 means.directory,
             )

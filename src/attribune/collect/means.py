@@ -29,8 +29,8 @@ class Ways(NamedTuple):
     targets_of: TargetsOf
     #: Opens what doors have sealed.
     unseal: Callable[[str], str]
-    #: How the world reaches the doors, without a slash at the end.
-    base_url: Callable[[], str]
+    #: How the world reaches the doors, without a slash at the end; said anew with each start of the house.
+    base_url: str
 
 
 class Counters(Struct):

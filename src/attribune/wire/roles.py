@@ -118,5 +118,5 @@ def collector(parts: Parts, name: str) -> Role:
         clock=parts.clock,
         chance=parts.chance,
         settings=parts.settings,
-        ways=Ways(resolve, parts.vault.unseal, lambda: base_url(parts)),
+        ways=Ways(resolve, parts.vault.unseal, base_url(parts)),
     )

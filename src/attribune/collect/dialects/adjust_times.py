@@ -53,4 +53,4 @@ def _thousandths(fraction: str | None) -> int:
 def write_time(at_ms: int) -> str:
     """A time as Adjust's server answers it."""
     at = _EPOCH + at_ms * _MS
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03}Z+0000"
+    return f"{at.isoformat(timespec='milliseconds')[:-6]}Z+0000"

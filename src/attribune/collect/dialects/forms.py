@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_to_bytes
 
 from attribune.collect.absent import SUSPECTS, is_absent, is_absent_id
 from attribune.collect.dialects.loose import json_of
@@ -39,8 +39,7 @@ class Form:
                 raise Refused(RefusalReason.TOO_LARGE, message)
             for part in parts:
                 name, parted, value = part.partition("=")
-                if "%" in part or "+" in part:
-                    name, value = _plain(name), _plain(value)
+                name, value = _plain(name), _plain(value)
                 if not parted:
                     name, _, value = name.partition("=")
                 if name and value and not (value[0] in SUSPECTS and is_absent(value)):
@@ -97,4 +96,7 @@ class Form:
 
 
 def _plain(text: str) -> str:
-    return unquote_plus(text, errors="strict")
+    """A name or value as it was before it was encoded for a form. Raises UnicodeError."""
+    if "%" not in text and "+" not in text:
+        return text
+    return unquote_to_bytes(text.replace("+", " ")).decode()
