@@ -73,11 +73,11 @@ def stopping() -> Iterator[threading.Event]:
         while came.get():
             stop.set()
 
-    watcher = threading.Thread(target=watch, name="signals", daemon=True)
-    watcher.start()
     before = {
         number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)
     }
+    watcher = threading.Thread(target=watch, name="signals", daemon=True)
+    watcher.start()
     try:
         yield stop
     finally:
