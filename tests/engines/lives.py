@@ -224,7 +224,7 @@ class Book:
             entry(f"{n}-{i}", n, "expense", "partner:acme:approved", 100, "EUR", "line", "earn")
             for i in range(3)
         ]
-        return BookWrites(entries=entries, states={(1, "newest"): b"%d" % n})
+        return BookWrites(entries=entries, states=[(1, "newest", b"%d" % n)])
 
     def check(self, book: SqlBook, n: int) -> None:
         assert book.balances("partner:") == [("partner:acme:approved", "EUR", 300 * n)]

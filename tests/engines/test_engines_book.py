@@ -43,6 +43,7 @@ def line(id_: str, **more: Any) -> Line:
         "version": 1,
         "deal": 0,
         "level": 0,
+        "below": None,
         "outcome": "oc",
         "event": "install",
         "at_ms": 1,
@@ -76,7 +77,7 @@ def test_what_was_written_stands_when_opened_again(open_book):
     book = open_book()
     lines = [line("a"), line("b", amount_minor=-5)]
     entries = [moved("a", 100), moved("b", -5)]
-    book.commit(BookWrites(lines, entries, {(1, "x"): b"1", (2, "x"): b"2"}), Position(7))
+    book.commit(BookWrites(lines, entries, [(1, "x", b"1"), (2, "x", b"2")]), Position(7))
     book.close()
     again = open_book()
     assert again.position() == 7
@@ -101,8 +102,8 @@ def test_what_stands_already_is_left_and_counted_once(open_book):
 def test_a_state_is_put_again_and_taken_away(open_book):
     book = open_book()
     names = [f"n{n}" for n in range(1201)]
-    book.commit(BookWrites(states={(1, name): b"1" for name in names}), Position(1))
-    book.commit(BookWrites(states={(1, "n0"): b"2", (1, "n1"): None}), Position(2))
+    book.commit(BookWrites(states=[(1, name, b"1") for name in names]), Position(1))
+    book.commit(BookWrites(states=[(1, "n0", b"2"), (1, "n1", None)]), Position(2))
     found = book.states(1, names)
     assert (found["n0"], "n1" in found, len(found)) == (b"2", False, 1200)
 
@@ -217,7 +218,7 @@ def test_a_commit_is_written_whole_or_not_at_all(tmp_path: Path):
     book = SqlBook(tmp_path / "book.db")
     entries = [moved("a", 1), moved("b", 2**70)]
     with pytest.raises((StoreUnavailable, OverflowError)):
-        book.commit(BookWrites([line("a")], entries, {(1, "x"): b"1"}), Position(1))
+        book.commit(BookWrites([line("a")], entries, [(1, "x", b"1")]), Position(1))
     assert (book.position(), book.lines(ALL, 0, 9), book.states(1, ["x"])) == (START, [], {})
     book.close()
 

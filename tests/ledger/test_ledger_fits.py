@@ -70,7 +70,7 @@ def agree(agreed: Agreed, versions: dict[int, int], number: int, more: str, at_m
 
 def is_as_found_anew(agreed: Agreed) -> bool:
     wanted = [one for one in EVERY if one.partner and agreed.counts(one.name)]
-    return all(agreed.fits(one) == agreed._decided(one) for one in wanted)
+    return all(agreed.ways(one) == agreed._decided(one) for one in wanted)
 
 
 @settings(max_examples=60)
@@ -85,10 +85,10 @@ def test_what_is_remembered_is_what_would_be_found(before, after):
 
 
 def test_no_more_kinds_are_remembered_than_there_is_room_for(monkeypatch):
-    monkeypatch.setattr(agreed_, "_FITS_MAX", 2)
+    monkeypatch.setattr(agreed_, "_WAYS_MAX", 2)
     agreed = Agreed()
     agree(agreed, {}, 1, "", 0)
     for partner in ("a", "b", "c", "d", "e"):
-        (fit,) = agreed.fits(purchase(partner, "app", "DE", "ios", 0, "own"))
+        (fit,) = agreed.ways(purchase(partner, "app", "DE", "ios", 0, "own"))
         assert fit.terms.offer.id == "o1"
-    assert len(agreed._fits) == 1
+    assert len(agreed._ways) == 1

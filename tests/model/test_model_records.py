@@ -28,6 +28,10 @@ RECORDS = sorted(
 )
 
 
+#: Made of every outcome that is booked, in one place each; to give their fields by name takes eight times as long.
+BY_PLACE = {"Line", "Entry"}
+
+
 def test_every_module_of_the_room_holds_nouns() -> None:
     assert {module.__name__.rpartition(".")[2] for module in MODULES} >= {"touch", "status"}
     assert len(RECORDS) > 30
@@ -37,7 +41,8 @@ def test_every_module_of_the_room_holds_nouns() -> None:
 def test_a_record_cannot_be_changed_and_its_fields_are_named(kind: type[msgspec.Struct]) -> None:
     assert kind.__struct_config__.frozen
     kinds = {parameter.kind for parameter in signature(kind).parameters.values()}
-    assert kinds == {Parameter.KEYWORD_ONLY}
+    is_by_place = kind.__name__ in BY_PLACE
+    assert kinds == {Parameter.POSITIONAL_OR_KEYWORD if is_by_place else Parameter.KEYWORD_ONLY}
 
 
 def test_an_error_says_what_to_do_also_when_nobody_gave_it_words() -> None:

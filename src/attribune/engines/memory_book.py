@@ -61,11 +61,11 @@ class MemoryBook:
         for entry in writes.entries:
             if self._entries.setdefault(entry.id, entry) is entry:
                 self._count(entry)
-        for name, payload in writes.states.items():
+        for kind, key, payload in writes.states:
             if payload is None:
-                self._states.pop(name, None)
+                self._states.pop((kind, key), None)
             else:
-                self._states[name] = payload
+                self._states[kind, key] = payload
         for taken in writes.taken:
             self._take(taken)
         self._position = max(self._position, position)

@@ -6,7 +6,7 @@ they are complete up to commit in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -20,9 +20,9 @@ from attribune.model.ids import START, Position
 
 #: How long a reader or the writer waits for the file. Milliseconds.
 BUSY_MS: Final = 5000
-#: SQLite: memory for pages that the writer keeps, and pages in the log before they are written home.
+#: SQLite: memory for pages that the writer keeps, and pages in the log (128 MiB) before they are written home.
 _CACHE_KIB: Final = 32_768
-_WAL_PAGES: Final = 8000
+_WAL_PAGES: Final = 32_768
 _ONLY_ROW: Final = 1
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -47,6 +47,27 @@ def position_table(name: str, tables: sa.MetaData) -> sa.Table:
     )
 
 
+class _Words(NamedTuple):
+    """A statement in a database's own words, and how a row of values is given to it."""
+
+    text: str
+    #: Where values are given by name: the names, in the order of a row.
+    names: tuple[str, ...] | None
+    #: Where they are given in another order than a row's: what brings them into it.
+    places: Callable[[tuple[Any, ...]], Any] | None
+
+
+def _in_words_of(dialect: sa.Dialect, statement: sa.TextClause) -> _Words:
+    compiled = statement.compile(dialect=dialect)
+    names = tuple(compiled.params)
+    order = getattr(compiled, "positiontup", None)
+    if order is None:
+        return _Words(str(compiled), names, None)
+    if tuple(order) == names:
+        return _Words(str(compiled), None, None)
+    return _Words(str(compiled), None, itemgetter(*(names.index(name) for name in order)))
+
+
 class SqlView:
     """A view under a database URL or in a SQLite file.
 
@@ -66,7 +87,7 @@ class SqlView:
         )
         self._stands = sa.select(table.c.position)
         #: Statements in the database's own words.
-        self._compiled: dict[sa.TextClause, sa.Compiled] = {}
+        self._compiled: dict[sa.TextClause, _Words] = {}
         text = str(url_or_path)
         is_url = "://" in text
         self._url = sa.make_url(text) if is_url else sa.URL.create("sqlite", database=text)
@@ -122,18 +143,25 @@ class SqlView:
         """
         if not rows:
             return 0
-        compiled = self._compiled.get(statement)
-        if compiled is None:
-            compiled = self._compiled[statement] = statement.compile(dialect=connection.dialect)
-        names = tuple(compiled.params)
-        order = getattr(compiled, "positiontup", None)
-        values: Any = rows
-        if order is None:
-            values = [dict(zip(names, row, strict=True)) for row in rows]
-        elif tuple(order) != names:
-            places = [names.index(name) for name in order]
-            values = list(map(itemgetter(*places), rows))
-        return connection.exec_driver_sql(str(compiled), values).rowcount
+        text, values = self._in_words(connection, statement, rows)
+        return connection.exec_driver_sql(text, values).rowcount
+
+    def found(self, asked: Iterable[tuple[sa.TextClause, tuple[Any, ...]]]) -> Sequence[Any]:
+        """What queries give, one after the other, each for a row of values as ``many`` takes them; nothing while there are no tables.
+
+        Raises StoreUnavailable.
+        """
+        if not self._is_made and not self._look():
+            return []
+        found: list[Any] = []
+        try:
+            with self._engine.connect() as connection:
+                for statement, row in asked:
+                    text, [values] = self._in_words(connection, statement, [row])
+                    found += connection.exec_driver_sql(text, values).all()
+                return found
+        except SQLAlchemyError as fault:
+            raise self.said(fault) from fault
 
     def position(self) -> Position:
         """Up to which entry the view is complete."""
@@ -153,6 +181,19 @@ class SqlView:
         if isinstance(fault, DatabaseError) and not isinstance(fault, OperationalError):
             damage = f"; if it is damaged, stop the house and make it again with `attribune rebuild {name}`"
         return StoreUnavailable(f"the {name} {self._engine.url} cannot be used now: {why}{damage}")
+
+    def _in_words(
+        self, connection: sa.Connection, statement: sa.TextClause, rows: list[tuple[Any, ...]]
+    ) -> tuple[str, list[Any]]:
+        """A statement in the database's own words, and rows as these take them."""
+        words = self._compiled.get(statement)
+        if words is None:
+            words = self._compiled[statement] = _in_words_of(connection.dialect, statement)
+        if words.names is not None:
+            return words.text, [dict(zip(words.names, row, strict=True)) for row in rows]
+        if words.places is not None:
+            return words.text, list(map(words.places, rows))
+        return words.text, rows
 
     def _look(self) -> bool:
         """Whether the writer has made the tables by now; a reader must not even make an empty file."""

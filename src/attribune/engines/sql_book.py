@@ -15,8 +15,8 @@ from attribune.model.book import Entry, Line, LineState
 from attribune.model.ids import Position
 from attribune.ports import BookWrites, KeptLine, LinesWanted
 
-#: Values of one list in a statement; SQL's are limited.
-_CHUNK: Final = 500
+#: Keys that one question asks for, each a statement of its own; SQL's lists are limited, and shorter ones are filled up.
+_CHUNKS: Final = (1, 16, 500)
 _STATES: Final = tuple(LineState)
 _NUMBER: Final[dict[LineState, int]] = {state: n for n, state in enumerate(_STATES)}
 # In statements written as text 2 is the state of what is approved.
@@ -62,9 +62,13 @@ _entries: Final = sa.table(
 )
 
 # Prepared once: building a statement costs more than running it.
-_STATES_OF: Final = sa.text(
-    "SELECT name, payload FROM states WHERE kind = :kind AND name IN :names"
-).bindparams(sa.bindparam("names", expanding=True))
+_STATES_OF: Final = {
+    size: sa.text(
+        "SELECT name, payload FROM states WHERE kind = :kind AND name IN"  # noqa: S608 - names of values alone
+        f" ({', '.join(f':name{n}' for n in range(size))})"
+    )
+    for size in _CHUNKS
+}
 _PUT: Final = sa.text(
     "INSERT INTO states (kind, name, payload) VALUES (:kind, :name, :payload)"
     " ON CONFLICT (kind, name) DO UPDATE SET payload = excluded.payload"
@@ -125,12 +129,8 @@ class SqlBook(SqlView):
 
     def states(self, kind: int, keys: Collection[str]) -> dict[str, bytes]:
         """What is remembered under these keys, as far as it is."""
-        wanted = list(keys)
-        found: dict[str, bytes] = {}
-        for start in range(0, len(wanted), _CHUNK):
-            values = {"kind": kind, "names": wanted[start : start + _CHUNK]}
-            found.update((name, bytes(payload)) for name, payload in self.rows(_STATES_OF, values))
-        return found
+        rows = self.found(_asked(kind, list(keys)))
+        return {name: bytes(payload) for name, payload in rows}
 
     def due(self, state: LineState, until_ms: int, limit: int) -> list[Line]:
         """Up to ``limit`` lines in a state that are due by a moment, ordered by (when, id)."""
@@ -188,15 +188,26 @@ class SqlBook(SqlView):
     def _enter(self, connection: sa.Connection, entries: Sequence[Entry]) -> None:
         """Keep entries and count them into the balances, each once."""
         kept = self.many(connection, _ENTRY, [msgspec.structs.astuple(one) for one in entries])
-        moved: dict[tuple[str, str], int] = {}
+        flows: dict[tuple[str, str, str], int] = {}
         for one in entries:
-            for account, amount in ((one.debit, -one.amount_minor), (one.credit, one.amount_minor)):
-                name = (account, one.currency)
-                moved[name] = moved.get(name, 0) + amount
+            way = (one.debit, one.credit, one.currency)
+            flows[way] = flows.get(way, 0) + one.amount_minor
+        moved: dict[tuple[str, str], int] = {}
+        for (debit, credit, currency), amount in flows.items():
+            moved[debit, currency] = moved.get((debit, currency), 0) - amount
+            moved[credit, currency] = moved.get((credit, currency), 0) + amount
         if kept == len(entries):
             self.many(connection, _COUNT, [(*name, amount) for name, amount in moved.items()])
         else:  # some stood already, and nobody says which: the balances are added up anew
             self.many(connection, _COUNT_ANEW, list(moved))
+
+
+def _asked(kind: int, keys: list[str]) -> Iterator[tuple[sa.TextClause, tuple[Any, ...]]]:
+    """The questions for what is remembered under keys."""
+    for start in range(0, len(keys), _CHUNKS[-1]):
+        names = keys[start : start + _CHUNKS[-1]]
+        size = next(size for size in _CHUNKS if len(names) <= size)
+        yield _STATES_OF[size], (kind, *names, *names[-1:] * (size - len(names)))
 
 
 def _writes(writes: BookWrites) -> Iterator[tuple[sa.TextClause, list[tuple[Any, ...]]]]:
@@ -204,10 +215,8 @@ def _writes(writes: BookWrites) -> Iterator[tuple[sa.TextClause, list[tuple[Any,
     yield _LINE, [_of_line(line) for line in writes.lines]
     moved = writes.moved.items()
     yield _MOVE, [(_NUMBER[to.state], to.due_ms, to.month, to.outcome, id_) for id_, to in moved]
-    # In the order of their key, which is how the table lies: neighbours share a page.
-    states = sorted(writes.states.items())
-    yield _PUT, [(*name, payload) for name, payload in states if payload is not None]
-    yield _FORGET, [name for name, payload in states if payload is None]
+    yield _PUT, [row for row in writes.states if row[2] is not None]
+    yield _FORGET, [row[:2] for row in writes.states if row[2] is None]
 
 
 def _of_line(line: Line) -> tuple[Any, ...]:

@@ -7,14 +7,15 @@ from typing import Final
 
 from attribune.ledger import offers as offers_
 from attribune.ledger.offers import Terms
-from attribune.ledger.precedence import Fit, decide
+from attribune.ledger.precedence import decide
 from attribune.ledger.rates import Rates
 from attribune.ledger.told import Told
+from attribune.ledger.ways import Way, way
 from attribune.model.control import Change, Product
 from attribune.model.offer import OfferSet, RatesSet, Recruited
 
-#: Kinds of outcomes of which is remembered which offers fit; when there are more, all are looked up anew.
-_FITS_MAX: Final = 4096
+#: Kinds of outcomes of which is remembered how they count; when there are more, all are looked up anew.
+_WAYS_MAX: Final = 4096
 
 
 class Agreed:
@@ -29,11 +30,12 @@ class Agreed:
         self.offers: dict[str, list[Terms]] = {}
         #: Offers by an event that they count, then by the event that they pay for.
         self._by_name: dict[str, dict[str, list[list[Terms]]]] = {}
-        self._asking: frozenset[str] = frozenset()
+        #: Events by which some offer asks something of people.
+        self.asking: frozenset[str] = frozenset()
         #: When versions were added that hold for what happens from then on, oldest first.
         self._begins: list[int] = []
-        #: By all that decides: the offers that fit.
-        self._fits: dict[tuple[object, ...], tuple[Fit, ...]] = {}
+        #: By all that decides: the offers that count an outcome, and how.
+        self._ways: dict[tuple[object, ...], tuple[Way, ...]] = {}
         #: Whose decisions any offer counts.
         self._sources: frozenset[str] = frozenset()
 
@@ -62,8 +64,8 @@ class Agreed:
         """Whether any version of an offer counts the decisions of a vendor."""
         return source in self._sources
 
-    def fits(self, told: Told) -> tuple[Fit, ...]:
-        """The offers that count an outcome: of those that pay for the same event, the one that decides."""
+    def ways(self, told: Told) -> tuple[Way, ...]:
+        """The offers that count an outcome, and how: of those that pay for the same event, the one that decides."""
         if told.partner is None or told.name not in self._by_name:
             return ()
         # Outcomes that share these share their offers, and most share them with one just before.
@@ -71,21 +73,18 @@ class Agreed:
             told.name, told.partner, told.product, told.app, told.country, told.platform, told.counts, told.day,
             bisect_right(self._begins, told.at_ms),
         )  # fmt: skip
-        found = self._fits.get(kind)
+        found = self._ways.get(kind)
         if found is None:
-            if len(self._fits) >= _FITS_MAX:
-                self._fits.clear()
-            found = self._fits[kind] = self._decided(told)
+            if len(self._ways) >= _WAYS_MAX:
+                self._ways.clear()
+            found = self._ways[kind] = self._decided(told)
         return found
 
-    def _decided(self, told: Told) -> tuple[Fit, ...]:
+    def _decided(self, told: Told) -> tuple[Way, ...]:
         groups = self._by_name[told.name]
         found = (decide(group, event, told) for event, group in groups.items())
-        return tuple(fit for fit in found if fit is not None and told.name in fit.terms.names)
-
-    def has_conditions(self, name: str) -> bool:
-        """Whether some offer that counts such an event asks something of people."""
-        return name in self._asking
+        fits = (fit for fit in found if fit is not None and told.name in fit.terms.names)
+        return tuple(way(fit, told) for fit in fits)
 
     def newest(self) -> list[Terms]:
         """The newest version of each offer, by id."""
@@ -111,10 +110,10 @@ class Agreed:
     def _index(self) -> None:
         """Offers by name anew; they are few, and seldom added."""
         self._by_name = {}
-        self._fits = {}
+        self._ways = {}
         all_ = [terms for versions in self.offers.values() for terms in versions]
         self._sources = frozenset(terms.offer.counts for terms in all_)
-        self._asking = frozenset().union(*(t.names for t in all_ if t.condition is not None))
+        self.asking = frozenset().union(*(t.names for t in all_ if t.condition is not None))
         self._begins = sorted(terms.added_at_ms for terms in all_ if terms.from_day is None)
         for versions in self.offers.values():
             for event in {terms.offer.event for terms in versions}:

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from attribune.ledger import qualify
 from attribune.ledger.clerk import About, Grant, Why
 from attribune.ledger.desk import CANDIDATE
 from attribune.ledger.known import Booked, Candidate, Deed, Known
-from attribune.ledger.ladder import SLOT_MAX, Share
+from attribune.ledger.ladder import SLOT_MAX
 from attribune.ledger.numbers import converted
 from attribune.ledger.offers import Terms
-from attribune.ledger.precedence import Fit
-from attribune.ledger.reading import (
-    about_known,
-    about_told,
-    is_same,
-    known_of,
-    needs_revenue,
-    share_of,
-)
+from attribune.ledger.reading import about_known, about_told, is_same, known_of
 from attribune.ledger.taking_back import TakingBack
 from attribune.ledger.told import Told, is_undoing
-from attribune.ledger.when import due_ms, window_of
+from attribune.ledger.ways import Step, Way
+from attribune.ledger.when import due_ms
 
 
-class Priced(NamedTuple):
+class Priced(Struct, frozen=True, gc=False):
     """An offer that counts an outcome, and the revenue in the offer's currency."""
 
-    fit: Fit
+    way: Way
     base_minor: int
     rate: str
 
@@ -41,21 +33,23 @@ class Booking(TakingBack):
     def take(self, told: Told) -> None:
         """Book an outcome, or what a later revision of it changes; one that was told before changes nothing."""
         known = self._known(told.key)
-        if is_undoing(told) and known is None:
+        if known is not None:
+            if told.revision > known.revision:
+                self._revise(told, known)
+            return
+        undoes = is_undoing(told)
+        if undoes:
             self._undo(told)
-        if known is None:
-            # A later revision is remembered though it earns nothing, so that an earlier one told after it does not either.
-            fits = self._agreed.fits(told)
-            if fits or is_undoing(told) or told.revision > 1:
-                self._book(told, fits)
-        elif told.revision > known.revision:
-            self._revise(told, known)
+        ways = self._agreed.ways(told)
+        # A later revision is remembered though it earns nothing, so that an earlier one told after it does not either.
+        if ways or undoes or told.revision > 1:
+            self._book(told, ways)
 
     def again(self, told: Told) -> None:
         """Book an outcome that a missing rate held, unless a later revision has come between."""
         known = self._known(told.key)
         if known is not None and known.is_held and known.revision == told.revision:
-            self._book(told, self._agreed.fits(told))
+            self._book(told, self._agreed.ways(told))
 
     def undo_again(self, told: Told) -> None:
         """Undo what a missing rate kept from being undone."""
@@ -76,19 +70,21 @@ class Booking(TakingBack):
         why = Why("expired", "not_qualified", at_ms)
         self._strip_offer(key, known, offer, why)
 
-    def _book(self, told: Told, fits: tuple[Fit, ...]) -> None:
+    def _book(self, told: Told, ways: tuple[Way, ...]) -> None:
         """Book an outcome of which nothing stands."""
         known = known_of(told)
         priced: list[Priced] = []
-        for fit in fits:
-            one = self._priced(told, fit)
+        asking: list[Terms] = []
+        for way in ways:
+            one = self._priced(told, way)
             if one is not None:
                 priced.append(one)
-        if len(priced) < len(fits):
+            if way.terms.condition is not None:
+                asking.append(way.terms)
+        if len(priced) < len(ways):
             self._keep(told.key, replace(known, is_held=True))
             self._bear(told)
             return
-        asking = [one.fit.terms for one in priced if one.fit.terms.condition is not None]
         if asking:
             self._keep(told.key, known)
         booked: list[Booked] = []
@@ -103,16 +99,15 @@ class Booking(TakingBack):
         for terms in asking:
             self._look_again(told, terms)
         self._bear(told)
-        self._undo_borne(told)
 
-    def _priced(self, told: Told, fit: Fit) -> Priced | None:
+    def _priced(self, told: Told, way: Way) -> Priced | None:
         """The revenue in the offer's currency; None when a rate is missing, and then it is held."""
-        currency = fit.terms.offer.currency
+        currency = way.terms.offer.currency
         base = told.revenue_currency
-        if not told.revenue_minor or not needs_revenue(fit.terms, told.name):
-            return Priced(fit, 0, "")
+        if not told.revenue_minor or not way.needs_revenue:
+            return Priced(way, 0, "")
         if base == currency:
-            return Priced(fit, told.revenue_minor, "")
+            return Priced(way, told.revenue_minor, "")
         at = told.day.isoformat()
         rate = self._agreed.rates.of(at, base, currency)
         if rate is None:
@@ -121,12 +116,13 @@ class Booking(TakingBack):
         found = converted(told.revenue_minor, base, currency, rate)
         # What lies beyond has no room in any tally, however far it lies.
         bounded = max(-SLOT_MAX - 1, min(SLOT_MAX + 1, found))
-        return Priced(fit, bounded, str(rate))
+        return Priced(way, bounded, str(rate))
 
     def _grant(self, told: Told, priced: Priced) -> list[Booked]:
         """Book what an outcome counts for under one offer."""
-        terms = priced.fit.terms
-        is_waiting = False
+        way = priced.way
+        terms = way.terms
+        is_waiting, due = False, due_ms(terms.offer, told.timezone, told.at_ms)
         if terms.condition is not None:
             if told.name == terms.condition.event:
                 self._deed(told, terms, priced.base_minor)
@@ -134,36 +130,14 @@ class Booking(TakingBack):
                 if not self._anchor(told, terms):
                     return []
                 is_waiting = True
+                due = qualify.expires_ms(terms.condition, told.at_ms, self._desk.meta.now_ms)
+        about = about_told(told, priced.rate, way.lost)
         found: list[Booked] = []
-        for number, deal in enumerate(terms.deals):
-            share = share_of(deal, terms, told, priced.base_minor)
-            if share:
-                found += self._earn(told, priced, number, share, is_waiting=is_waiting)
+        for step in way.steps:
+            found += self._clerk.earn(
+                about, _grant_of(told, priced, step, due, is_waiting=is_waiting)
+            )
         return found
-
-    def _earn(
-        self, told: Told, priced: Priced, number: int, share: Share, *, is_waiting: bool
-    ) -> list[Booked]:
-        terms = priced.fit.terms
-        assert told.partner is not None, "only who is credited fits an offer"
-        due = due_ms(terms.offer, told.timezone, told.at_ms)
-        if is_waiting:
-            assert terms.condition is not None, "it waits for one"
-            due = qualify.expires_ms(terms.condition, told.at_ms, self._desk.meta.now_ms)
-        about = about_told(told, priced.rate, priced.fit.lost)
-        deal = terms.deals[number]
-        grant = Grant(
-            terms=terms,
-            deal=number,
-            partner=told.partner,
-            window=window_of(deal, terms.from_day, told.day),
-            cell=told.day.isoformat(),
-            share=share,
-            base_minor=priced.base_minor,
-            due_ms=due,
-            is_waiting=is_waiting,
-        )
-        return self._clerk.earn(about, grant)
 
     def _revise(self, told: Told, known: Known) -> None:
         """Take in a later revision: what stays as it was stays, else it is undone and booked anew."""
@@ -171,7 +145,7 @@ class Booking(TakingBack):
             self._keep(told.key, replace(known, revision=told.revision))
             return
         self._strip(told.key, known, Why(f"r{told.revision}", told.cause, told.judged_at_ms))
-        self._book(told, self._agreed.fits(told))
+        self._book(told, self._agreed.ways(told))
 
     def _anchor(self, told: Told, terms: Terms) -> bool:
         """Let a conversion wait for its person; one commission a person, so a second one has none."""
@@ -211,3 +185,20 @@ class Booking(TakingBack):
         if not booked.is_waiting or not is_met:
             return booked
         return self._clerk.qualify(about, booked, due_ms(terms.offer, about.timezone, about.at_ms))
+
+
+def _grant_of(told: Told, priced: Priced, step: Step, due: int, *, is_waiting: bool) -> Grant:
+    assert told.partner is not None, "only who is credited fits an offer"
+    return Grant(
+        priced.way.terms,
+        step.number,
+        step.deal,
+        step.ladder,
+        told.partner,
+        step.window,
+        priced.way.cell,
+        step.share(told, priced.base_minor),
+        priced.base_minor,
+        due,
+        is_waiting,
+    )

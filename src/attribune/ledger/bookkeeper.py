@@ -7,7 +7,6 @@ that is done, and it is done after each batch. Whose time to qualify is over los
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Final
 
 from attribune.ledger import payout, statements
@@ -16,7 +15,7 @@ from attribune.ledger.booking import Booking
 from attribune.ledger.clerk import Why
 from attribune.ledger.desk import CANDIDATE, KNOWN, LADDER, TRANSACTION, Desk
 from attribune.ledger.held import Held
-from attribune.ledger.known import Known
+from attribune.ledger.known import Known, Transaction
 from attribune.ledger.qualify import key as candidate_key
 from attribune.ledger.reading import transaction_key
 from attribune.ledger.told import Told, is_undoing, told, told_elsewhere
@@ -51,12 +50,13 @@ class Bookkeeper:
 
     def take(self, entries: Sequence[Entry]) -> None:
         """Book entries that stand behind each other in the journal, and commit."""
-        for is_change, run in groupby(entries, lambda entry: isinstance(entry[1], Change)):
-            if is_change:
-                for position, record in run:
-                    self._on_change(position, record)  # type: ignore[arg-type]  # the key says so
-            else:
-                self._take_outcomes(list(run))
+        begin = 0
+        for place, (position, record) in enumerate(entries):
+            if isinstance(record, Change):
+                self._take_outcomes(entries[begin:place])
+                begin = place + 1
+                self._on_change(position, record)
+        self._take_outcomes(entries[begin:])
         if entries:
             self.desk.commit(entries[-1][0])
         self.approve()
@@ -94,22 +94,25 @@ class Bookkeeper:
             if len(lines) < DUE_MAX:
                 return
 
-    def _take_outcomes(self, entries: list[Entry]) -> None:
+    def _take_outcomes(self, entries: Sequence[Entry]) -> None:
         """Take outcomes with no change between them, so that all are read under the same."""
-        tales = [self._told(record) for _, record in entries]
+        tales = [self._told(record) for _, record in entries]  # type: ignore[arg-type]  # none is a change
         self._load([tale for tale in tales if tale is not None])
+        meta, take = self.desk.meta, self._booking.take
         for (position, record), tale in zip(entries, tales, strict=True):
-            self._pass(record.judged_at_ms, position)  # type: ignore[union-attr]  # outcomes alone
+            at_ms = record.judged_at_ms  # type: ignore[union-attr]  # none is a change
+            if at_ms > meta.now_ms or meta.expires_ms <= meta.now_ms:
+                self._pass(at_ms, position)
             if tale is not None:
-                self._booking.take(tale)
+                take(tale)
 
-    def _told(self, record: Change | Outcome) -> Told | None:
+    def _told(self, record: Outcome) -> Told | None:
         """What the book takes of an entry, when any offer counts such a thing."""
-        if isinstance(record, ForeignCredited):
-            return self._told_elsewhere(record)
         if isinstance(record, CreditedEvent):
             if record.name not in UNDOING and not self.agreed.counts(record.name):
                 return None
+        elif isinstance(record, ForeignCredited):
+            return self._told_elsewhere(record)
         elif not isinstance(record, Attribution) or not self.agreed.counts(record.kind):
             return None
         return told(record, self.agreed.timezone(record.product))
@@ -175,7 +178,9 @@ class Bookkeeper:
 
     def _load(self, tales: list[Told]) -> None:
         """Fetch what a batch will need in a few questions; what is not foreseen is fetched when it is needed."""
-        self.desk.load(KNOWN, (tale.key for tale in tales))
+        if not tales:
+            return
+        self.desk.load(KNOWN, [tale.key for tale in tales])
         numbered = [transaction_key(tale) for tale in tales if tale.transaction_id is not None]
         self.desk.load(TRANSACTION, numbered)
         self._load_undone(tales)
@@ -183,19 +188,23 @@ class Bookkeeper:
 
     def _load_undone(self, tales: list[Told]) -> None:
         """What refunds undo, and the ladders that it stands on."""
-        from_ = (transaction_key(tale) for tale in tales if is_undoing(tale))
-        found = (self.desk.get(TRANSACTION, key, object) for key in from_)
-        earners = {key for one in found if one is not None for key in getattr(one, "earners", ())}
+        undoing = [transaction_key(tale) for tale in tales if is_undoing(tale)]
+        borne = self.desk.there(TRANSACTION, undoing, Transaction)
+        earners = {key for one in borne for key in one.earners}
         self.desk.load(KNOWN, earners)
-        known = (self.desk.get(KNOWN, key, Known) for key in earners | {t.key for t in tales})
-        self.desk.load(LADDER, {one.ladder for k in known if k is not None for one in k.booked})
+        earners.update(tale.key for tale in tales)
+        known = self.desk.there(KNOWN, earners, Known)
+        self.desk.load(LADDER, {booked.ladder for one in known for booked in one.booked})
 
     def _load_candidates(self, tales: list[Told]) -> None:
+        asking = self.agreed.asking
+        if not asking:
+            return
         keys = {
-            candidate_key(fit.terms.offer.id, tale.product, tale.player)
+            candidate_key(way.terms.offer.id, tale.product, tale.player)
             for tale in tales
-            if self.agreed.has_conditions(tale.name)
-            for fit in self.agreed.fits(tale)
-            if fit.terms.condition is not None
+            if tale.name in asking
+            for way in self.agreed.ways(tale)
+            if way.terms.condition is not None
         }
         self.desk.load(CANDIDATE, keys)

@@ -6,15 +6,16 @@ else thereby, a line of kind ``retier`` brings the period to what still stands.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from attribune.ledger import ladder as ladder_
 from attribune.ledger.agreed import Agreed
 from attribune.ledger.desk import LADDER, Desk
 from attribune.ledger.known import Booked, ladder_key
-from attribune.ledger.ladder import Delta, Ladder, Share
+from attribune.ledger.ladder import Delta, Share
 from attribune.ledger.numbers import EXACT, rounded
 from attribune.ledger.offers import DealTerms, Terms
 from attribune.ledger.tree import ancestors
@@ -35,8 +36,11 @@ from attribune.model.book import (
 from attribune.model.offer import DealKind, LevelBase, PartialRefund
 from attribune.ports import Moved
 
+#: What an entry says of a line without a cause.
+_CAUSES: Final = {kind: kind.value for kind in LineKind}
 
-class About(NamedTuple):
+
+class About(Struct, frozen=True, gc=False):
     """What a line says of the outcome that it is about."""
 
     key: str
@@ -52,7 +56,7 @@ class About(NamedTuple):
     lost: tuple[str, ...] = ()
 
 
-class Why(NamedTuple):
+class Why(Struct, frozen=True, gc=False):
     """Why something is taken back, and when."""
 
     #: Makes the ids of what is written, so each reason has its own.
@@ -61,11 +65,15 @@ class Why(NamedTuple):
     at_ms: int
 
 
-class Grant(NamedTuple):
+class Grant(Struct, frozen=True, gc=False):
     """What an outcome earns under one deal."""
 
     terms: Terms
-    deal: int
+    #: Which of the offer's deals, and what it says at this level.
+    number: int
+    deal: DealTerms
+    #: The key of the ladder that it stands on.
+    ladder: str
     partner: str
     window: str
     cell: str
@@ -83,13 +91,6 @@ def deal_of(terms: Terms, deal: int, level: int) -> DealTerms:
     if level == 0:
         return own
     return DealTerms(kind=DealKind.REVSHARE, share=terms.levels[level - 1].share, period=own.period)
-
-
-def _ladder_of(grant: Grant) -> str:
-    offer = grant.terms.offer.id
-    return ladder_key(
-        offer, grant.terms.version, grant.deal, grant.level, grant.partner, grant.below
-    )
 
 
 def up_share(amount_minor: int) -> Share:
@@ -110,23 +111,32 @@ class Clerk:
 
         A stranger's number that no book could hold earns nothing.
         """
-        ladder = _ladder_of(grant)
-        if not self._has_room(ladder, grant):
+        own = self._earn(about, grant)
+        if own is None:
             return []
-        own = self._earn(about, ladder, grant)
-        if not grant.terms.levels:
+        terms = grant.terms
+        if not terms.levels:
             return [own]
         found = [own]
-        above = ancestors(self._agreed.parents, grant.partner, len(grant.terms.levels))
+        above = ancestors(self._agreed.parents, grant.partner, len(terms.levels))
         for level, partner in enumerate(above, 1):
-            of = grant.terms.levels[level - 1].of
+            of = terms.levels[level - 1].of
             amount = own.base_minor if of is LevelBase.REVENUE else own.amount_minor
-            up = grant._replace(
-                level=level, partner=partner, below=grant.partner, share=up_share(amount), cell=""
+            up = replace(
+                grant,
+                deal=deal_of(terms, grant.number, level),
+                ladder=ladder_key(
+                    terms.offer.id, terms.version, grant.number, level, partner, grant.partner
+                ),
+                level=level,
+                partner=partner,
+                below=grant.partner,
+                share=up_share(amount),
+                cell="",
             )
-            ladder = _ladder_of(up)
-            if self._has_room(ladder, up):
-                found.append(self._earn(about, ladder, up))
+            booked = self._earn(about, up)
+            if booked is not None:
+                found.append(booked)
         return found
 
     def take_back(self, about: About, all_: tuple[Booked, ...], why: Why) -> None:
@@ -155,36 +165,36 @@ class Clerk:
             self._move(about, line, LineState.PENDING, due_ms)
         return replace(booked, due_ms=due_ms, is_waiting=False)
 
-    def _has_room(self, key: str, grant: Grant) -> bool:
-        ladder = self._desk.get(LADDER, key, Ladder)
-        return ladder_.has_room(ladder, grant.window, grant.share)
-
-    def _earn(self, about: About, key: str, grant: Grant) -> Booked:
+    def _earn(self, about: About, grant: Grant) -> Booked | None:
+        """Book one commission; None when its period has no room for it."""
+        ladder = self._desk.ladder(grant.ladder)
+        if not ladder_.has_room(ladder, grant.window, grant.share):
+            return None
         terms = grant.terms
-        deal = deal_of(terms, grant.deal, grant.level)
-        ladder = self._desk.ladder(key)
-        deltas = ladder_.change(deal, ladder, grant.window, grant.cell, grant.share)
-        state = LineState.WAITING if grant.is_waiting else self._state(grant.due_ms)
+        deltas = ladder_.change(grant.deal, ladder, grant.window, grant.cell, grant.share)
+        self._desk.put(LADDER, grant.ladder, ladder)
+        due_ms = grant.due_ms
+        state = LineState.WAITING if grant.is_waiting else self._state(due_ms)
         first = deltas[0]
         booked = Booked(
-            offer=terms.offer.id,
-            version=terms.version,
-            deal=grant.deal,
-            level=grant.level,
-            partner=grant.partner,
-            below=grant.below,
-            currency=terms.offer.currency,
-            window=grant.window,
-            cell=grant.cell,
-            share=grant.share,
-            base_minor=grant.base_minor,
-            amount_minor=first.amount_minor,
-            own_minor=first.own_minor,
-            lines=(),
-            due_ms=grant.due_ms,
-            is_waiting=grant.is_waiting,
+            terms.offer.id,
+            terms.version,
+            grant.number,
+            grant.level,
+            grant.partner,
+            grant.below,
+            terms.offer.currency,
+            grant.window,
+            grant.cell,
+            grant.share,
+            grant.base_minor,
+            first.amount_minor,
+            first.own_minor,
+            (),
+            due_ms,
+            grant.is_waiting,
         )
-        line = self._write(about, booked, LineKind.EARN, first, state, grant.due_ms)
+        line = self._write(about, booked, LineKind.EARN, first, state, due_ms)
         if len(deltas) > 1:
             self._retier(about, booked, deltas[1:], Why("", "retier", about.at_ms))
         return replace(booked, lines=(line,))
@@ -246,6 +256,7 @@ class Clerk:
         terms = self._agreed.version(booked.offer, booked.version)
         deal = deal_of(terms, booked.deal, booked.level)
         ladder = self._desk.ladder(booked.ladder)
+        self._desk.put(LADDER, booked.ladder, ladder)
         return ladder_.change(deal, ladder, booked.window, booked.cell, share)
 
     def _retier(self, about: About, booked: Booked, deltas: list[Delta], why: Why) -> None:
@@ -254,9 +265,9 @@ class Clerk:
         for delta in deltas:
             if not delta.amount_minor:
                 continue
-            at = why._replace(tag=f"{why.tag}:retier:{delta.window}")
+            at = replace(why, tag=f"{why.tag}:retier:{delta.window}")
             self._write(about, booked, LineKind.RETIER, delta, self._state(due_ms), due_ms, at)
-            self._retier_up(about, booked, delta, at._replace(tag=f"{at.tag}:up"))
+            self._retier_up(about, booked, delta, replace(at, tag=f"{at.tag}:up"))
 
     def _retier_up(self, about: About, booked: Booked, delta: Delta, why: Why) -> None:
         terms = self._agreed.version(booked.offer, booked.version)
@@ -301,32 +312,35 @@ class Clerk:
     ) -> str:
         """Put a line and its entries on the desk; the line's id."""
         commission = commission_id(about.key, booked.offer, booked.deal, booked.level)
+        id_ = f"{commission}:{about.revision}"
+        if why is not None:
+            id_ = f"{id_}:{why.tag}"
         line = Line(
-            id=f"{commission}:{about.revision}" + (f":{why.tag}" if why else ""),
-            commission=commission,
-            kind=kind,
-            state=state,
-            partner=booked.partner,
-            offer=booked.offer,
-            version=booked.version,
-            deal=booked.deal,
-            level=booked.level,
-            below=booked.below,
-            outcome=about.key,
-            event=about.event,
-            at_ms=about.at_ms,
-            window=delta.window,
-            amount_minor=delta.amount_minor,
-            currency=booked.currency,
-            due_ms=due_ms,
-            month=month_of(about.timezone, due_ms),
-            cause=why.cause if why else "",
-            revenue_minor=about.revenue_minor,
-            revenue_currency=about.revenue_currency,
-            rate=about.rate,
-            rate_day=about.rate_day,
-            transaction_id=about.transaction_id,
-            lost=about.lost,
+            id_,
+            commission,
+            kind,
+            state,
+            booked.partner,
+            booked.offer,
+            booked.version,
+            booked.deal,
+            booked.level,
+            booked.below,
+            about.key,
+            about.event,
+            about.at_ms,
+            delta.window,
+            delta.amount_minor,
+            booked.currency,
+            due_ms,
+            month_of(about.timezone, due_ms),
+            "" if why is None else why.cause,
+            about.revenue_minor,
+            about.revenue_currency,
+            about.rate,
+            about.rate_day,
+            about.transaction_id,
+            about.lost,
         )
         self._desk.add(line, entries_of(line, delta.own_minor, why.at_ms if why else about.at_ms))
         return line.id
@@ -344,7 +358,7 @@ def entries_of(line: Line, own_minor: int, at_ms: int) -> list[Entry]:
     """A line's money: what it is worth by itself from the expense, and what rounding the running total adds or takes."""
     place = Place.APPROVED if line.state is LineState.APPROVED else Place.PENDING
     to = account(line.partner, place)
-    cause = line.cause or line.kind.value
+    cause = line.cause or _CAUSES[line.kind]
     found = []
     if own_minor:
         found.append(entry(line.id, at_ms, EXPENSE, to, own_minor, line.currency, line.id, cause))

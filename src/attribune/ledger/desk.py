@@ -63,9 +63,9 @@ class Desk:
         """Go on from where the book stands."""
         self.book = book
         self.position = book.position()
-        #: By kind and key: what was loaded or changed; None is not there.
-        self._held: dict[tuple[int, str], Any] = {}
-        self._dirty: set[tuple[int, str]] = set()
+        #: By kind, then by key: what was loaded or changed; None is not there.
+        self._held: dict[int, dict[str, Any]] = {kind: {} for kind in _KINDS}
+        self._dirty: dict[int, set[str]] = {kind: set() for kind in _KINDS}
         self._lines: list[Line] = []
         self._entries: list[Entry] = []
         self._moved: dict[str, Moved] = {}
@@ -74,38 +74,38 @@ class Desk:
 
     def get(self, kind: int, key: str, _type: type[T]) -> T | None:
         """What is remembered under a key."""
-        found: T | None
+        held: dict[str, T | None] = self._held[kind]
         try:
-            found = self._held[kind, key]
+            return held[key]
         except KeyError:
             self.load(kind, (key,))
-            found = self._held[kind, key]
-        return found
+            return held[key]
 
     def load(self, kind: int, keys: Iterable[str]) -> None:
         """Fetch what is remembered under many keys at once."""
-        held = self._held
-        missing = {key for key in keys if (kind, key) not in held}
+        held = self._held[kind]
+        missing = {key for key in keys if key not in held}
         if not missing:
             return
         found = self.book.states(kind, missing)
+        held.update(dict.fromkeys(missing - found.keys()))
         decode = _KINDS[kind].decode
-        for key in missing:
-            payload = found.get(key)
-            held[kind, key] = None if payload is None else decode(payload)
+        held.update((key, decode(payload)) for key, payload in found.items())
+
+    def there(self, kind: int, keys: Iterable[str], _type: type[T]) -> list[T]:
+        """What is remembered under those of these keys that were loaded."""
+        held: dict[str, T | None] = self._held[kind]
+        return [found for key in keys if (found := held.get(key)) is not None]
 
     def put(self, kind: int, key: str, value: object) -> None:
         """Remember it; None forgets it."""
-        self._held[kind, key] = value
-        self._dirty.add((kind, key))
+        self._held[kind][key] = value
+        self._dirty[kind].add(key)
 
     def ladder(self, key: str) -> Ladder:
-        """A ladder that is about to be changed."""
+        """A ladder; one that nobody has climbed yet is empty, and put back by who does."""
         found = self.get(LADDER, key, Ladder)
-        if found is None:
-            found = Ladder()
-        self.put(LADDER, key, found)
-        return found
+        return Ladder() if found is None else found
 
     def add(self, line: Line, entries: Iterable[Entry]) -> None:
         """Book a line."""
@@ -133,22 +133,26 @@ class Desk:
     def commit(self, position: Position) -> None:
         """Write what has changed, all or nothing, and begin with a clear desk."""
         self.put(META, "", self.meta)
-        states = {
-            name: None if (value := self._held[name]) is None else _encode(value)
-            for name in self._dirty
-        }
+        states = [
+            (kind, key, None if (value := held[key]) is None else _encode(value))
+            for kind, held in self._held.items()
+            # In the order in which a book keeps them: neighbours share a page.
+            for key in sorted(self._dirty[kind])
+        ]
         self.book.commit(
             BookWrites(self._lines, self._entries, states, self._moved, self._taken), position
         )
         self.position = position
         # Ladders stay on the desk as they were written: each batch climbs the same.
-        ladders = {name: found for name, found in self._held.items() if name[0] == LADDER}
+        ladders = self._held[LADDER]
+        self._held[LADDER] = {}
         self.clear()
         if len(ladders) <= _LADDERS_MAX:
-            self._held = ladders
+            self._held[LADDER] = ladders
 
     def clear(self) -> None:
         """Forget what was loaded and what was not committed, but the bookkeeper's own clock."""
-        self._held.clear()
-        self._dirty.clear()
+        for kind, held in self._held.items():
+            held.clear()
+            self._dirty[kind].clear()
         self._lines, self._entries, self._moved, self._taken = [], [], {}, []

@@ -66,7 +66,7 @@ class TakingBack:
         """A deed is undone: who no longer qualifies through it loses the commission."""
         found = qualify.without_deed(self._candidate(name), key)
         self._desk.put(CANDIDATE, name, found)
-        self._disqualify(name, found, why._replace(tag=f"{why.tag}:{key}"))
+        self._disqualify(name, found, replace(why, tag=f"{why.tag}:{key}"))
 
     def _disqualify(self, name: str, found: Candidate, why: Why) -> None:
         known = self._known(found.anchor) if found.anchor else None
@@ -81,7 +81,7 @@ class TakingBack:
             self._strip_offer(found.anchor, known, offer, why)
 
     def _bear(self, told: Told) -> None:
-        """Remember that an event bears a transaction number."""
+        """Remember that an event bears a transaction number, and let what was told before to undo it do so."""
         if told.transaction_id is None or is_undoing(told):
             return
         name = transaction_key(told)
@@ -89,6 +89,8 @@ class TakingBack:
         if told.key not in found.earners and len(found.earners) < EARNERS_MAX:
             found = replace(found, earners=(*found.earners, told.key))
             self._desk.put(TRANSACTION, name, found)
+        for undoing in found.undoings:
+            self._apply(told.key, undoing, told)
 
     def _undo(self, told: Told) -> None:
         """A refund or a chargeback: undo what bears its transaction number, now or when it comes."""
@@ -115,14 +117,6 @@ class TakingBack:
             return True
         earners = (self._known(key) for key in found.earners)
         return any(one is not None and one.player == told.player for one in earners)
-
-    def _undo_borne(self, told: Told) -> None:
-        """A refund that was told before what it undoes."""
-        if told.transaction_id is None or is_undoing(told):
-            return
-        found = self._desk.get(TRANSACTION, transaction_key(told), Transaction)
-        for undoing in found.undoings if found else ():
-            self._apply(told.key, undoing, told)
 
     def _apply(self, key: str, undoing: Undoing, told: Told) -> None:
         """Undo an outcome, whole or in part."""
@@ -174,7 +168,7 @@ class TakingBack:
         smaller = Deed(deed.at_ms, key, deed.amount_minor * left // known.revenue_minor)
         found = qualify.with_deed(found, smaller)
         self._desk.put(CANDIDATE, name, found)
-        self._disqualify(name, found, why._replace(tag=f"{why.tag}:{key}"))
+        self._disqualify(name, found, replace(why, tag=f"{why.tag}:{key}"))
 
     def _counts(self, booked: Booked, name: str) -> bool:
         """Whether the offer counts refunds itself, so that nothing is to be undone for them."""

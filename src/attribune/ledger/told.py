@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from attribune.ledger.when import day_of
 from attribune.model.activity import ForeignKind
@@ -13,7 +14,7 @@ from attribune.model.offer import Counts
 from attribune.model.outcome import UNDOING, Attribution, CreditedEvent, ForeignCredited
 
 
-class Told(NamedTuple):
+class Told(Struct, frozen=True, gc=False, array_like=True):
     """An outcome as the book reads it."""
 
     key: str
@@ -47,30 +48,37 @@ class Told(NamedTuple):
 
 def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
     """Read an outcome; only the primary credit earns."""
-    is_event = isinstance(outcome, CreditedEvent)
-    revenue = outcome.revenue if isinstance(outcome, CreditedEvent) else None
-    cause = outcome.cause
+    revenue = quantity = transaction_id = None
+    if is_event := isinstance(outcome, CreditedEvent):
+        name, revenue, quantity = outcome.name, outcome.revenue, outcome.quantity
+        transaction_id, is_own_only = outcome.transaction_id, outcome.by_app
+        key = outcome_key(outcome.product, "event", outcome.record)
+    else:
+        name, is_own_only = outcome.kind, False
+        key = outcome_key(outcome.product, "conversion", outcome.conversion)
+    credit, cause = outcome.credit, outcome.cause
+    # By place: one is made of every outcome, and names would take longer than all else here.
     return Told(
-        key=_key(outcome),
-        revision=outcome.revision,
-        name=outcome.name if isinstance(outcome, CreditedEvent) else outcome.kind,
-        is_event=is_event,
-        partner=outcome.credit.partner if outcome.credit else None,
-        product=outcome.product,
-        app=outcome.app,
-        platform=outcome.platform,
-        country=outcome.country,
-        at_ms=outcome.at_ms,
-        day=day_of(timezone, outcome.at_ms),
-        timezone=timezone,
-        judged_at_ms=outcome.judged_at_ms,
-        revenue_minor=revenue.amount_minor if revenue else 0,
-        revenue_currency=revenue.currency if revenue else "",
-        quantity=outcome.quantity if isinstance(outcome, CreditedEvent) else None,
-        transaction_id=outcome.transaction_id if isinstance(outcome, CreditedEvent) else None,
-        player=_player(outcome),
-        cause=(cause.reason or cause.kind) if cause else "correction",
-        is_own_only=isinstance(outcome, CreditedEvent) and outcome.by_app,
+        key,
+        outcome.revision,
+        name,
+        is_event,
+        None if credit is None else credit.partner,
+        outcome.product,
+        outcome.app,
+        outcome.platform,
+        outcome.country,
+        outcome.at_ms,
+        day_of(timezone, outcome.at_ms),
+        timezone,
+        outcome.judged_at_ms,
+        0 if revenue is None else revenue.amount_minor,
+        "" if revenue is None else revenue.currency,
+        quantity,
+        transaction_id,
+        _player(outcome),
+        "correction" if cause is None else cause.reason or cause.kind,
+        is_own_only,
     )
 
 
@@ -111,12 +119,6 @@ def _player(outcome: Attribution | CreditedEvent) -> str:
     if outcome.device is not None:
         return device_digest(outcome.product, outcome.device).hex()
     return digest("user", outcome.product, str(outcome.user_id)).hex()
-
-
-def _key(outcome: Attribution | CreditedEvent) -> str:
-    if isinstance(outcome, CreditedEvent):
-        return outcome_key(outcome.product, "event", outcome.record)
-    return outcome_key(outcome.product, "conversion", outcome.conversion)
 
 
 def is_undoing(told: Told) -> bool:

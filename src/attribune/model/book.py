@@ -59,7 +59,7 @@ def account(partner: str, place: Place) -> str:
     return f"partner:{partner}:{place}"
 
 
-class Entry(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
+class Entry(Struct, frozen=True, gc=False, array_like=True):
     """One amount that moves from one account to another. Debits equal credits by construction."""
 
     id: str
@@ -87,19 +87,10 @@ def entry(  # noqa: PLR0913, PLR0917 - it is the record's fields, in the order t
     """An entry of an amount that may be below nothing: then it goes the other way."""
     if amount_minor < 0:
         debit, credit, amount_minor = credit, debit, -amount_minor
-    return Entry(
-        id=id_,
-        at_ms=at_ms,
-        debit=debit,
-        credit=credit,
-        amount_minor=amount_minor,
-        currency=currency,
-        about=about,
-        cause=cause,
-    )
+    return Entry(id_, at_ms, debit, credit, amount_minor, currency, about, cause)
 
 
-class Line(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
+class Line(Struct, frozen=True, gc=False, array_like=True):
     """One movement of a commission, as it stands on statements."""
 
     id: str
@@ -114,7 +105,7 @@ class Line(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     deal: int
     level: int
     #: The partner below, of a share up the tree.
-    below: str | None = None
+    below: str | None
     outcome: str
     #: The event's name, or the conversion's kind.
     event: str

@@ -33,6 +33,8 @@ Position = NewType("Position", int)
 #: Stands before every entry.
 START = Position(0)
 
+#: Stands between the words of a hash: a sign that no word has.
+_BETWEEN: Final = "\x1f"
 _UUID7: Final = re.compile(
     r"([0-9a-fA-F]{8})-([0-9a-fA-F]{4})-7[0-9a-fA-F]{3}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 )
@@ -54,7 +56,7 @@ def time_of(touch_id: TouchId) -> int | None:
 
 def digest(*parts: str, size: int = 16) -> bytes:
     """A short stable hash of some words; the words cannot run into each other."""
-    return blake2b("\x1f".join(parts).encode(), digest_size=size).digest()
+    return blake2b(_BETWEEN.join(parts).encode(), digest_size=size).digest()
 
 
 _FORGOTTEN: Final = re.compile(r"forgotten:([0-9a-f]{32})")
@@ -78,7 +80,7 @@ def forgotten(product: ProductId, device: DeviceId) -> DeviceId:
 
 def derived(prefix: str, *parts: str) -> str:
     """An id that a retry or a rebuild repeats, since it is made from what it is about."""
-    return f"{prefix}_{digest(*parts, size=12).hex()}"
+    return f"{prefix}_{blake2b(_BETWEEN.join(parts).encode(), digest_size=12).hexdigest()}"
 
 
 def conversion_id(product: ProductId, open_record: RecordId) -> ConversionId:

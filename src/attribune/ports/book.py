@@ -37,7 +37,8 @@ class BookWrites(NamedTuple):
 
     lines: Sequence[Line] = ()
     entries: Sequence[BookEntry] = ()
-    states: Mapping[tuple[int, str], bytes | None] = MappingProxyType({})
+    #: Kind, key and what is remembered under them, each pair once; quickest in the order of kind and key.
+    states: Sequence[tuple[int, str, bytes | None]] = ()
     #: By line.
     moved: Mapping[str, Moved] = MappingProxyType({})
     taken: Sequence[Taken] = ()
