@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from attribune.ledger.ladder import Share
+
+#: So much later than its rejection an install may seem to be, by clocks and whole days. Milliseconds.
+CLOCKS_MS: Final = 86_400_000
 
 
 class Booked(Struct, frozen=True, gc=False, array_like=True):
@@ -78,6 +83,20 @@ class Undoing(Struct, frozen=True, gc=False, array_like=True):
     currency: str
     #: Who told it, where it takes back only what the same player did.
     player: str | None = None
+    #: Why a vendor rejected it; empty of others, whose name says it.
+    cause: str = ""
+    #: Of a rejected install: whose it was (None: it does not say), and since when an install may be that one.
+    partner: str | None = None
+    since_ms: int | None = None
+
+    def reaches(self, known: Known) -> bool:
+        """Whether an outcome that is found by the same number or person is what it undoes."""
+        if self.player not in {None, known.player}:
+            return False
+        if self.since_ms is None:
+            return True
+        is_theirs = self.partner in {None, known.partner}
+        return is_theirs and self.since_ms <= known.at_ms <= self.at_ms + CLOCKS_MS
 
 
 class Transaction(Struct, frozen=True, gc=False, array_like=True):

@@ -7,9 +7,13 @@ from attribune.ledger.known import Known
 from attribune.ledger.told import Told
 
 
-def transaction_key(told: Told) -> str:
-    """The key of a transaction number within its product."""
-    return f"{told.product}|{told.transaction_id}"
+def undone_by(told: Told) -> tuple[str, ...]:
+    """The keys that an outcome and what undoes it are found by: its transaction number in its product, or the vendor's person.
+
+    No product has an empty id, so no stranger's number is a person's key.
+    """
+    numbered = () if told.transaction_id is None else (f"{told.product}|{told.transaction_id}",)
+    return (*numbered, *(f"|{person}" for person in told.persons)) if told.persons else numbered
 
 
 def known_of(told: Told) -> Known:
