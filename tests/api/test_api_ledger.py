@@ -114,7 +114,8 @@ def test_what_waits_for_a_rate_says_so_and_is_booked_when_it_comes(api: Api) -> 
     told(api, purchase("s1", name="sale", currency="USD"))
     found = ok(api.ask("GET", "/api/book/balances?partner=Acme"))
     assert found["balances"] == []
-    assert found["held"] == [{"day": "2026-03-01", "base": "USD", "quote": "EUR", "count": 1}]
+    pair = {"day": "2026-03-01", "base": "USD", "quote": "EUR"}
+    assert found["held"] == [{**pair, "count": 1, "is_least": False}]
     rate = {"day": "2026-03-01", "base": "USD", "quote": "EUR", "rate": "0.9"}
     assert ok(api.ask("POST", "/api/rates", {"rates": [rate]}))["rates"] == [rate]
     assert ok(api.ask("POST", "/api/rates", {"rates": [rate]}))["rates"] == []
@@ -127,6 +128,49 @@ def test_what_waits_for_a_rate_says_so_and_is_booked_when_it_comes(api: Api) -> 
     assert (page["rates"][0]["day"], page["next"]) == ("2026-03-02", "2026-03-02|USD|EUR")
     rest = ok(api.ask("GET", f"/api/rates?after={page['next']}"))
     assert ([one["day"] for one in rest["rates"]], rest["next"]) == (["2026-03-01"], None)
+
+
+def test_what_waits_is_counted_for_each_partner_and_said_at_the_close(api: Api) -> None:
+    ok(api.ask("POST", "/api/offers", {"offer": SHARE | {"partner": None}}))
+    sales = [purchase(f"s{n}", name="sale", currency="USD") for n in range(3)]
+    sales[2] = purchase("s2", name="sale", currency="USD", partner="zeta")
+    april = purchase("s3", name="sale", currency="USD", at="2026-04-01 09:00")
+    told(api, *sales, april)
+    api.clock.advance(40 * 86_400_000)
+    for partner, counts in (("acme", [2, 1]), ("zeta", [1]), ("boss", [])):
+        found = ok(api.ask("GET", f"/api/book/balances?partner={partner}"))["held"]
+        assert [one["count"] for one in found] == counts
+    closed = ok(api.ask("POST", "/api/statements", {"partner": "acme", "period": "2026-03"}))
+    pair = {"day": "2026-03-01", "base": "USD", "quote": "EUR"}
+    assert closed["held"] == [{**pair, "count": 2, "is_least": False}]
+    assert closed["statement"]["closing_minor"] == 0
+    ok(api.ask("POST", "/api/rates", {"rates": [{**pair, "rate": "0.9"}]}))
+    closed = ok(api.ask("POST", "/api/statements", {"partner": "acme", "period": "2026-04"}))
+    assert closed["statement"]["closing_minor"] == 1800
+    assert [one["day"] for one in closed["held"]] == ["2026-04-01"]
+
+
+def test_a_payout_without_a_currency_takes_the_only_one_that_is_to_be_paid(api: Api) -> None:
+    dollars = OFFER | {"id": "y", "event": "other", "currency": "USD"}
+    for offer in (OFFER, dollars):
+        ok(api.ask("POST", "/api/offers", {"offer": offer}))
+    status, said = api.ask("POST", "/api/payouts", {})
+    assert (status, said["error"]["code"]) == (400, "invalid")
+    told(api, purchase("p1"))
+    api.clock.advance(86_400_000)
+    ok(api.ask("POST", "/api/statements", {"partner": "acme", "period": "2026-03"}))
+    payout = ok(api.ask("POST", "/api/payouts", {}))["payout"]
+    assert (payout["currency"], payout["total"]) == ("EUR", "10.00")
+    status, said = api.ask("POST", "/api/payouts", {})
+    assert f"acme (EUR): payout {payout['id']} is under way" in said["error"]["message"]
+    ok(api.ask("POST", f"/api/payouts/{payout['id']}/confirm", {"is_paid": False}))
+    told(api, purchase("p2", name="other"))
+    api.clock.advance(31 * 86_400_000)
+    ok(api.ask("POST", "/api/statements", {"partner": "acme", "period": "2026-04"}))
+    answer = api.ask("POST", "/api/payouts", {})
+    assert refused(answer) == (400, "invalid", "currency")
+    assert "EUR and USD are to be paid" in answer[1]["error"]["message"]
+    assert ok(api.ask("POST", "/api/payouts", {"currency": "USD"}))["payout"]["total"] == "10.00"
 
 
 def test_the_tree_of_partners_has_no_circles(api: Api) -> None:

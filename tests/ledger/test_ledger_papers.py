@@ -25,6 +25,7 @@ from attribune.ledger.reconcile import (
     read,
     unclaimed,
 )
+from attribune.ledger.waiting import Waits
 from attribune.model.book import Payout, PayoutItem, PayoutState
 from attribune.model.errors import Conflict, Invalid
 from attribune.model.offer import OfferSet
@@ -265,7 +266,12 @@ def test_an_offer_and_what_is_held_are_shown() -> None:
     books.offer(cpa())
     record = OfferSet(version=1, offer=books.agreed.newest()[0].offer)
     assert (shown.offer(record).id, shown.offer(record).version) == ("cpa", 1)
-    assert shown.held("2026-01-01|USD|EUR", 3).quote == "EUR"
+    for count, is_least, sentence in (
+        (1, False, "1 conversion waits for the rate of USD in EUR on 2026-01-01"),
+        (3, True, "At least 3 conversions wait for the rate of USD in EUR on 2026-01-01"),
+    ):
+        [held] = shown.held([Waits("2026-01-01", "USD", "EUR", count, is_least)])
+        assert shown.held_sentence(held) == sentence
     books.install("i")
     [(_, one)] = books.book.entries(None, 0, 9)
     assert shown.entry(one).amount == "10.00"

@@ -101,7 +101,7 @@ def test_from_an_offer_to_money_in_the_bank(house: RunningHouse, tmp_path: Path)
     with pytest.raises(CommandFailed, match="has not begun"):
         house.cli("statement", "close", "--partner", "acme", "--period", "2999-01")
 
-    payout = house.cli("payout", "create", "--currency", "EUR")["payout"]
+    payout = house.cli("payout", "create")["payout"]
     assert (payout["total_minor"], payout["state"]) == (1800, "created")
     with pytest.raises(CommandFailed, match="is under way"):
         house.cli("book", "pay", "--currency", "EUR")
@@ -117,6 +117,7 @@ def test_from_an_offer_to_money_in_the_bank(house: RunningHouse, tmp_path: Path)
     assert [line["cause"] for line in taken["lines"]] == ["", "refund", "a stolen card"]
     assert balance(house) == places(pending=250, approved=-1800, paid=1800)
     explained(house)
+    waits(house, game)
     assert house.cli("book", "check")["ok"]
     made_again(house)
     audit = house.cli("audit")
@@ -173,6 +174,26 @@ def explained(house: RunningHouse) -> None:
     code, text, _ = house._run_here(("explain", "t1", "--data", str(house.folder)))
     assert code == 0
     assert "acme earns 30.00 EUR under acme-purchase version 1, on statement st_" in text
+    assert text.index("event refund 40.00 EUR") < text.index("acme loses 12.00 EUR")
+
+
+def waits(house: RunningHouse, game: Game) -> None:
+    """What waits for a rate says so in its story, in the balance and where the month is closed again."""
+    dollars = {"amount": "10.00", "currency": "USD"}
+    game.tell("event", "d1", id="p9", name="purchase", revenue=dollars, transaction_id="t9")
+    house.settle()
+    [story] = house.cli("explain", "t9")["stories"]
+    [missing] = story["rates_missing"]
+    pair = (missing["base"], missing["quote"], missing["partner"], missing["event"])
+    assert pair == ("USD", "EUR", "acme", "purchase")
+    sentence = f"the rate of USD in EUR on {missing['day']}"
+    words = ("--partner", "acme", "--data", str(house.folder))
+    close = ("statement", "close", *words, "--period", missing["day"][:7])
+    for command in (("explain", "t9", *words[2:]), ("book", "balance", *words), close):
+        code, text, _ = house._run_here(command)
+        assert code == 0
+        assert sentence in text
+    assert house.cli(*close[:4], "--period", close[-1])["held"][0]["count"] == 1
 
 
 def made_again(house: RunningHouse) -> None:
