@@ -152,13 +152,30 @@ def check_files(house: RunningHouse, payout: str, folder: Path) -> None:
 
 
 def reconciled(house: RunningHouse, folder: Path) -> None:
+    """A list names conversions by orders and by clicks, and each difference has its reason."""
     listed = folder / "list.csv"
-    listed.write_text("transaction_id,amount,currency\nt1,17.00,EUR\nt2,5.00,EUR\n")
+    listed.write_text(
+        "transaction_id,click_id,event,amount,currency\n"
+        "t1,,,17.00,EUR\nt2,,,5.00,EUR\n,C-Acme,install,2.50,EUR\n"
+    )
     found = house.cli("reconcile", str(listed), "--partner", "acme")["reconciled"]
-    assert [(row["transaction_id"], row["match"], row["reason"]) for row in found["rows"]] == [
-        ("t1", "different_amount", "the offer pays another amount"),
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    refund = f"a refund of 40.00 EUR on {day} took back 12.00 EUR"
+    pays = "offer acme-purchase version 1 pays 30.00 EUR"
+    assert [(row["id"], row["match"], row["reason"]) for row in found["rows"]] == [
+        ("t1", "different_amount", f"{pays}; {refund}"),
         ("t2", "missing_here", "we never heard of it"),
+        ("C-Acme", "matched", None),
     ]
+    listed.write_text("id\nt2\n")
+    found = house.cli("reconcile", str(listed), "--partner", "acme")["reconciled"]
+    missing = {row["event"]: row for row in found["rows"] if row["match"] == "missing_there"}
+    assert missing["install"]["id"].startswith("cv_")
+    assert missing["install"]["reason"].startswith("pending until 20")
+    assert missing["purchase"]["reason"].startswith("on statement st_")
+    assert missing["purchase"]["reason"].endswith("; no postback told the partner of it")
+    assert missing["purchase"]["transaction_id"] == "t1"
+    assert found["counts"]["missing_there"] == 2
 
 
 def explained(house: RunningHouse) -> None:
