@@ -274,6 +274,17 @@ def test_what_was_given_to_another_says_so_by_the_old_click_too(api: Api) -> Non
     assert "credited to zeta" in reason
 
 
+def test_an_event_that_another_has_now_is_the_others(api: Api) -> None:
+    won, theirs = install("1", "ac-1"), install("9", "zc-9", "zeta")
+    event = bought("p1", won)
+    moved = replace(event, credit=theirs.credit, conversion=theirs.conversion, revision=2)
+    told(api, won, theirs, event, moved)
+    [(match, reason)] = said(api, {"click_id": "ac-1", "event": "purchase", "amount": "10.00"})
+    assert match == "missing_here"
+    assert reason is not None
+    assert reason.startswith("purchase of 2026-03-01: credited to zeta; 10.00 EUR was taken back")
+
+
 def test_what_was_refused_says_why(api: Api) -> None:
     words = {"product": GAME, "position": Position(9), "about": Position(9), "judged_at_ms": 1}
     later = RefusedRecord(

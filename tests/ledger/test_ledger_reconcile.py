@@ -20,6 +20,7 @@ from attribune.ledger.reconcile import (
     check,
     compare,
     meant,
+    once,
     unclaimed,
 )
 from attribune.model.errors import Invalid
@@ -75,7 +76,7 @@ def test_a_list_with_other_columns_hears_which_it_has() -> None:
 
 
 def test_what_is_listed_twice_is_not_matched_twice() -> None:
-    (one, other) = read(b"txid,amount,currency\nt1,1.50,EUR\nt1,1.50,eur\nt2,1,EUR\n")
+    (one, other) = read(b"txid,amount,currency\nt-o,1.50,EUR\nt-o,1.50,eur\nt2,1,EUR\n")
     assert (one.amount, other.amount) == ("3.00", "1")
     assert told(one, ours(EUR=150)).match is Match.DIFFERENT_AMOUNT
     assert len(read(b"txid\nt1\nt1\n")) == 1
@@ -99,7 +100,9 @@ def ours(name: str = "o", event: str = "purchase", day: str = "2026-01-10", **ow
     return Ours(outcome=name, event=event, day=day, names=names, owed=owed)
 
 
-def told(claim: Claim, *found: Ours) -> Reconciled:
+def told(claim: Claim, *all_: Ours) -> Reconciled:
+    found = meant(claim, all_)
+
     def why_other(chosen: Sequence[Ours], currency: str) -> str:
         return f"other {len(chosen)} {currency}"
 
@@ -180,6 +183,27 @@ def test_what_nothing_settles_is_said(claim: dict[str, str]) -> None:
     assert "purchase of 2026-01-11 (3.00 EUR)" in found.reason
     many = [ours(str(n), EUR=n + 1) for n in range(7)]
     assert " and 2 more; a column" in str(told(Claim(click_id="c1"), *many).reason)
+
+
+def test_a_conversion_is_matched_once_by_whatever_id() -> None:
+    claims = (
+        Claim(transaction_id="t-1", amount="2.00"),
+        Claim(click_id="c1", event="install", amount="9.00"),
+        Claim(click_id="c1", event="purchase"),
+        Claim(transaction_id="t-4"),
+        Claim(transaction_id="t-4"),
+        Claim(transaction_id="t-2"),
+    )
+    rows = once([told(claim, *ALL) for claim in claims])
+    assert [row.match.value for row in rows] == [
+        *("matched", "ambiguous", "ambiguous", "missing_here", "missing_here", "matched")
+    ]
+    assert rows[1].reason == "the row t-1 means the same conversion"
+
+
+def test_a_row_of_an_event_that_another_has_now_means_that_one() -> None:
+    assert meant(Claim(click_id="c1", event="install"), [*ALL]) == [INSTALL]
+    assert meant(Claim(click_id="c1", event="their word"), [*ALL]) == [*ALL]
 
 
 def test_what_an_order_bears_adds_up() -> None:

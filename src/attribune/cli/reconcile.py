@@ -13,7 +13,7 @@ from attribune.cli import show
 from attribune.cli.client import Client, connect
 from attribune.cli.options import Data, Json
 from attribune.ledger.partner_list import FILE_BYTES_MAX, read
-from attribune.ledger.reconcile import Match
+from attribune.ledger.reconcile import Match, Reconciled, once
 from attribune.model.book import LineKind
 from attribune.model.errors import Invalid
 
@@ -57,6 +57,7 @@ def reconcile(
             some = [msgspec.to_builtins(one) for one in claims[begin : begin + _CHUNK]]
             body = {"partner": partner, "claims": some}
             rows += house.call("POST", "/api/reconcile", body)["rows"]
+        rows = msgspec.to_builtins(once(msgspec.convert(rows, list[Reconciled])))
         rows += _missing_there(house, partner, period, {o for row in rows for o in row["outcomes"]})
     counts = Counter(row["match"] for row in rows)
     counted = {match.value: counts[match.value] for match in Match}

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from attribune.model.errors import Invalid
 from attribune.model.money import DECIMALS, BadAmount, UnknownCurrency, decimal_text, money
@@ -36,6 +37,10 @@ class Match(StrEnum):
     MISSING_HERE = "missing_here"
     #: The book has it, and the partner's list does not.
     MISSING_THERE = "missing_there"
+
+
+#: What becomes of a row that means a conversion which the book owes for.
+_BOTH: Final = frozenset((Match.MATCHED, Match.DIFFERENT_AMOUNT))
 
 
 class Claim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,13 +136,17 @@ def _is_day(text: str) -> bool:
 
 
 def meant(claim: Claim, ours: Sequence[Ours]) -> list[Ours]:
-    """The outcomes that a row's ids name: all of them together, else the surest that names any."""
+    """The outcomes that a row's ids name: all of them together, else the surest that names any; of its event, where one is.
+
+    Whoever they are credited to: a purchase that another has now is what the row means, and not the install beside it.
+    """
     found: list[Ours] = []
     for name, id_ in claim.ids.items():
         named = _named(name, plain(id_), ours)
         both = [one for one in found if one in named] if found else named
         found = both or found
-    return found
+    event = plain(claim.event or "")
+    return [one for one in found if plain(one.event) == event] or found
 
 
 def _named(name: str, id_: str, ours: Sequence[Ours]) -> list[Ours]:
@@ -197,12 +206,26 @@ def unclaimed(ours: Ours, reason: str) -> list[Reconciled]:
     ]
 
 
+def once(rows: Sequence[Reconciled]) -> list[Reconciled]:
+    """The rows of a whole list, of which a second one for the same conversion is no match, by whatever id it is listed."""
+    first: dict[str, str] = {}
+    found = []
+    for row in rows:
+        others = (first[outcome] for outcome in row.outcomes if outcome in first)
+        other = next(others, None) if row.match in _BOTH else None
+        if other is not None:
+            reason = f"the row {other} means the same conversion"
+            found.append(replace(row, match=Match.AMBIGUOUS, reason=reason))
+            continue
+        if row.match in _BOTH:
+            first.update(dict.fromkeys(row.outcomes, row.id))
+        found.append(row)
+    return found
+
+
 def _chosen(claim: Claim, found: Sequence[Ours]) -> list[Ours]:
-    """Those of some outcomes that a row's event, day and amount leave; each only where it leaves any."""
+    """Those of some outcomes that a row's day and amount leave; each only where it leaves any."""
     left = list(found)
-    if claim.event:
-        event = plain(claim.event)
-        left = [one for one in left if plain(one.event) == event] or left
     if claim.day:
         left = _of_day(claim.day, left)
     left = [one for one in left if any(one.owed.values())] or left
