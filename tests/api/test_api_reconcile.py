@@ -285,6 +285,22 @@ def test_an_event_that_another_has_now_is_the_others(api: Api) -> None:
     assert reason.startswith("purchase of 2026-03-01: credited to zeta; 10.00 EUR was taken back")
 
 
+def test_what_was_pruned_is_found_as_far_as_the_book_knows_it(api: Api) -> None:
+    won = install("1", "ac-1")
+    click(api, "touch-5", "ac-5")
+    told(api, won, bought("p1", won), install("5", None, None))
+    compared(api, {"id": "x"})  # everything is booked and recorded
+    api.journal.prune(api.journal.end())
+    for claim in ({"click_id": "ac-1"}, {"conversion_id": "cv-1"}):
+        [row] = compared(api, {**claim, "amount": "10.00"})
+        assert (row["match"], row["event"]) == ("matched", "install")
+    assert said(api, {"record_id": "p1"}, {"record_id": "5"}, {"click_id": "ac-5"}) == [
+        ("missing_here", "its event is counted in reports; the rest was pruned"),
+        ("missing_here", "its install is counted in reports; the rest was pruned"),
+        ("missing_here", "we never heard of it"),
+    ]
+
+
 def test_what_was_refused_says_why(api: Api) -> None:
     words = {"product": GAME, "position": Position(9), "about": Position(9), "judged_at_ms": 1}
     later = RefusedRecord(

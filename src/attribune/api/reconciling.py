@@ -31,15 +31,14 @@ from attribune.record.handles import handle_hash
 
 #: Rows of the facts that the ids of one call may lead to; what lies beyond is not found.
 ROWS_MAX: Final = 50_000
-#: Conversions and events.
-OUTCOMES: Final = (
+_CONVERSIONS: Final = (
     FactKind.INSTALL,
     FactKind.REINSTALL,
     FactKind.REATTRIBUTION,
     FactKind.REENGAGEMENT,
-    FactKind.EVENT,
-    *FOREIGN_KINDS,
 )
+#: Conversions and events.
+OUTCOMES: Final = (*_CONVERSIONS, FactKind.EVENT, *FOREIGN_KINDS)
 _TOUCHES: Final = (FactKind.CLICK, FactKind.IMPRESSION)
 _CHUNK: Final = 500
 
@@ -74,6 +73,8 @@ class Lookup:
         #: By plain id: why a record of it was refused, and when a touch of it was.
         self.refused: dict[str, str] = {}
         self.touched: dict[str, str] = {}
+        #: What of it is counted in reports and was pruned from the journal.
+        self.pruned: dict[str, str] = {}
         self._by_id: dict[str, list[Ours]] = {}
 
     def find(self, claims: Iterable[Claim]) -> None:
@@ -110,14 +111,7 @@ class Lookup:
         for key in keys:
             known = self._desk.get(KNOWN, key, Known)
             if known is not None and known.transaction_id is not None:
-                self._heard[key] = one = Heard(
-                    key=key,
-                    event=known.name,
-                    at_ms=known.at_ms,
-                    timezone=known.timezone,
-                    partner=known.partner,
-                    source="organic or unknown",
-                )
+                self._heard[key] = one = _of_book(key, known)
                 one.names["transaction_id"].add(plain(known.transaction_id))
 
     # --- by any id, from facts and journal
@@ -135,8 +129,9 @@ class Lookup:
             elif row.kind in _TOUCHES:
                 self._touched(row, words[handle], touches)
             else:
-                self._take(row)
-                conversions.add(row.conversion)
+                self._take(row, words[handle])
+                if row.kind in _CONVERSIONS:
+                    conversions.add(row.conversion)
         further = {handle_hash(word) for word in (*conversions, *touches) if word}
         for _, row in self._traced(further, OUTCOMES):
             self._take(row)
@@ -167,10 +162,13 @@ class Lookup:
             touches[row.touch].update(words)
             self.touched.update(dict.fromkeys(words, day(record.received_at_ms)))
 
-    def _take(self, row: Trace) -> None:
+    def _take(self, row: Trace, words: Collection[str] = ()) -> None:
         """An outcome, in its newest revision of those that are led to."""
         entry = self._house.journal.get(Topic.OUTCOMES, row.position)
-        outcome = decode(entry) if entry is not None else None
+        if entry is None:
+            self._take_pruned(row, words)
+            return
+        outcome = decode(entry)
         if not isinstance(outcome, Attribution | CreditedEvent | ForeignCredited):
             return
         key = key_of(outcome)
@@ -190,6 +188,19 @@ class Lookup:
             one.partner = partner_of(outcome)
         for name, id_ in ids_of(outcome, self._partner):
             one.names[name].add(plain(id_))
+
+    def _take_pruned(self, row: Trace, words: Collection[str]) -> None:
+        """What the journal no longer keeps: of a conversion the book may know what it needs."""
+        self.pruned.update(dict.fromkeys(words, str(row.kind)))
+        if row.kind not in _CONVERSIONS or row.conversion is None:
+            return
+        products = (str(product.id) for product in self._registry.products.newest())
+        for key in [outcome_key(product, "conversion", row.conversion) for product in products]:
+            known = self._desk.get(KNOWN, key, Known)
+            if known is not None:
+                one = self._heard.setdefault(key, _of_book(key, known))
+                one.names["conversion_id"].add(plain(row.conversion))
+                one.names["id"].update(words)
 
     def _timezone(self, product: ProductId) -> str:
         found = self._registry.products.at(product)
@@ -246,6 +257,18 @@ class Lookup:
 def _is_known(ids: dict[str, str], known: Collection[str]) -> bool:
     """Whether the book's numbers alone say what a row means."""
     return plain(ids.get("transaction_id", "")) in known
+
+
+def _of_book(key: str, known: Known) -> Heard:
+    """An outcome as the book alone knows it."""
+    return Heard(
+        key=key,
+        event=known.name,
+        at_ms=known.at_ms,
+        timezone=known.timezone,
+        partner=known.partner,
+        source="organic or unknown",
+    )
 
 
 def ours_of(one: Heard, partner: str) -> Ours:

@@ -12,7 +12,8 @@ def undone_by(told: Told) -> tuple[str, ...]:
 
     No product has an empty id, so no stranger's number is a person's key.
     """
-    numbered = () if told.transaction_id is None else (f"{told.product}|{told.transaction_id}",)
+    number = told.transaction_id
+    numbered = () if number is None else (f"{told.product}|{number}",)
     return (*numbered, *(f"|{person}" for person in told.persons)) if told.persons else numbered
 
 

@@ -160,13 +160,15 @@ class _Looking:
     def _why_missing(self, claim: reconcile.Claim, chosen: Sequence[Ours]) -> str:
         if chosen:
             return "; ".join(dict.fromkeys(self._why_nothing(one) for one in chosen))
-        words = [reconcile.plain(id_) for id_ in claim.ids.values()]
-        refused = next((found for word in words if (found := self._lookup.refused.get(word))), None)
-        if refused is not None:
-            return f"refused as {refused}"
-        touched = next((found for word in words if (found := self._lookup.touched.get(word))), None)
-        if touched is not None:
-            return f"its touch of {touched} is known, and led to no conversion"
+        for found, said in (
+            (self._lookup.refused, "refused as {}"),
+            (self._lookup.pruned, "its {} is counted in reports; the rest was pruned"),
+            (self._lookup.touched, "its touch of {} is known, and led to no conversion"),
+        ):
+            words = (found.get(reconcile.plain(id_)) for id_ in claim.ids.values())
+            word = next(filter(None, words), None)
+            if word is not None:
+                return said.format(word)
         return "we never heard of it"
 
     def _why_nothing(self, one: Ours) -> str:
