@@ -66,7 +66,8 @@ def journaled(api: Api) -> list[Any]:
 def test_a_postback_is_added_once_however_often_it_is_said(acme: Api) -> None:
     one = added(acme, GET)
     assert (one["partner"], one["state"], one["is_signing"]) == ("acme", "active", False)
-    assert one["triggers"] == [trigger.value for trigger in Trigger]
+    every = [trigger.value for trigger in Trigger if trigger is not Trigger.PARTIAL_REVERSAL]
+    assert one["triggers"] == every
     assert added(acme, GET) == one
     other = added(acme, {**GET, "triggers": ["install"]})
     assert other["id"] != one["id"]

@@ -33,6 +33,7 @@ from attribune.model.outcome import (
 from attribune.model.policy import MatchMethod
 from attribune.model.touch import Touch, TouchKind, TouchOrigin
 from attribune.postback.macros import MACROS, macro
+from attribune.postback.parts import Taken
 from attribune.postback.plan import UNDOING, Looked, tellings
 
 OF = {
@@ -222,7 +223,12 @@ def test_all_that_is_known_stands_under_its_macro() -> None:
         macro(name)  # each is one
     # Delivery gives its id, the partner's data the name of the event, and rendering the id of what is told.
     unsaid = {name for name in MACROS if values.get(name) is None}
-    assert unsaid == {"delivery_id", "event_name", "told_id"}
+    parts = {"revenue_undone", "revenue_undone_minor", "revenue_left", "revenue_left_minor"}
+    assert unsaid == {"delivery_id", "event_name", "told_id"} | parts
+    back = event(name="refund", revenue=Money(amount_minor=250, currency="EUR"))
+    (part,) = tellings(back, Looked(undone=outcome, taken=Taken(250, 1000)))
+    assert part.trigger is Trigger.PARTIAL_REVERSAL
+    assert [part.values[name] for name in sorted(parts)] == ["10.00", 1000, "2.50", 250]
     assert (values["extra.promo"], values["param.level"], values["param.item"]) == (
         "x",
         "7",

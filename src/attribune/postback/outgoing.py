@@ -8,6 +8,7 @@ from urllib.parse import urljoin, urlsplit
 
 from attribune.model.control import PartnerKind, Postback
 from attribune.model.delivery import (
+    TAKING_BACK,
     DeliveryState,
     OutboxRow,
     Related,
@@ -78,6 +79,12 @@ def spoken(postback: Postback, vault: Vault) -> Spoken:
     )
 
 
+class _Pointless(NamedTuple):
+    """That nothing needs to be sent, and why."""
+
+    reason: str
+
+
 class Outgoings:
     """Makes requests of rows, many at a time."""
 
@@ -101,8 +108,12 @@ class Outgoings:
                 found.append(settled(row, now_ms, *why))
                 continue
             outcome = outcomes.get(one.place)
-            made = self._request(row, outcome, spoken, shares=silent.isdisjoint(about_row))
-            if isinstance(made, Skipped):
+            earlier, _ = _around(row, about.get(one.subject, ()))
+            shares = silent.isdisjoint(about_row)
+            made = self._request(row, outcome, spoken, earlier, shares=shares)
+            if isinstance(made, _Pointless):
+                found.append(settled(row, now_ms, DeliveryState.WITHDRAWN, made.reason))
+            elif isinstance(made, Skipped):
                 found.append(settled(row, now_ms, DeliveryState.GAVE_UP, made.reason))
             else:
                 found.append(made)
@@ -113,9 +124,10 @@ class Outgoings:
         row: OutboxRow,
         outcome: Attribution | CreditedEvent | None,
         spoken: Spoken,
+        earlier: Iterable[Related],
         *,
         shares: bool,
-    ) -> Outgoing | Skipped:
+    ) -> Outgoing | Skipped | _Pointless:
         one = row.planned
         if outcome is None:
             return Skipped(f"its outcome, entry {one.place}, is no longer in the journal")
@@ -128,14 +140,16 @@ class Outgoings:
             )
         if looked.undone is not None and spoken.postback.counts is not Counts.OWN:
             outcome = of_undone(outcome, looked.undone)
-        deed = _deed(row, outcome, looked.undone, spoken.postback)
+        if _is_taken_back_before(row, looked, earlier):
+            return _Pointless("all of it was taken back before")
+        deed = _deed(row, outcome, looked, spoken.postback)
         values = telling(outcome, deed, looked).values
         values["delivery_id"] = one.id
         values = self._may_hear(values, deed, spoken)
 
         def made(prepared: Prepared) -> Request | Skipped:
             if not is_callback:
-                return prepared.request(one.trigger, values, shares=shares)
+                return prepared.request(deed.trigger, values, shares=shares)
             urls = _callbacks(deed, outcome, looked, spoken.postback.events)
             if one.copy >= len(urls):
                 return Skipped("the click that carries the address is no longer in the journal")
@@ -200,7 +214,7 @@ def _pointless(
         state = DeliveryState.GAVE_UP if row.tries else DeliveryState.WITHDRAWN
         return state, "the person was forgotten"
     earlier, later = _around(row, about)
-    if one.trigger is Trigger.REVERSAL:
+    if one.trigger in TAKING_BACK:
         if earlier and not any(map(_was_told, earlier)):
             return DeliveryState.WITHDRAWN, "what it takes back was never told"
         if Trigger.REVERSAL not in postback.triggers:
@@ -230,26 +244,44 @@ def _around(row: OutboxRow, about: Iterable[Related]) -> tuple[list[Related], li
 
 def _was_told(row: Related) -> bool:
     """Whether the partner may have heard it: an attempt that failed may have arrived all the same."""
-    is_something = row.trigger is not Trigger.REVERSAL
-    return is_something and (row.state is DeliveryState.DELIVERED or row.tries > 0)
+    return row.trigger not in TAKING_BACK and _was_sent(row)
+
+
+def _was_sent(row: Related) -> bool:
+    return row.state is DeliveryState.DELIVERED or row.tries > 0
+
+
+def _is_taken_back_before(row: OutboxRow, looked: Looked, earlier: Iterable[Related]) -> bool:
+    """Whether a refund is of what earlier refunds, which the partner was told of, had taken back whole."""
+    if looked.undone is None or looked.taken is None or looked.taken.undone_minor != 0:
+        return False
+    return any(
+        _was_sent(other)
+        for other in earlier
+        if other.trigger in TAKING_BACK and other.outcome_id != row.planned.outcome_id
+    )
 
 
 def _deed(
     row: OutboxRow,
     outcome: Attribution | CreditedEvent,
-    undone: CreditedEvent | None,
+    looked: Looked,
     postback: Postback,
 ) -> Deed:
-    """The deed that a row was planned of."""
+    """The deed that a row was planned of; whether it takes back a part or the whole is found again."""
     one = row.planned
     if postback.partner is None:
-        return deed_for_all(outcome, is_undoing=undone is not None)
+        return deed_for_all(outcome, looked.taken, is_undoing=looked.undone is not None)
     found = (
         deed
-        for deed in deeds(outcome, undone)
-        if deed.trigger is one.trigger and _whose(deed) == one.partner
+        for deed in deeds(outcome, looked.undone, looked.taken)
+        if _is_alike(deed.trigger, one.trigger) and _whose(deed) == one.partner
     )
     return next(found)
+
+
+def _is_alike(one: Trigger, other: Trigger) -> bool:
+    return one is other or (one in TAKING_BACK and other in TAKING_BACK)
 
 
 def _whose(deed: Deed) -> PartnerId:

@@ -164,6 +164,11 @@ def _check(data: PartnerData) -> None:
     told: set[Trigger] = set()
     for request in data.requests:
         told |= _checked(request, told)
+    if Trigger.PARTIAL_REVERSAL in told and Trigger.REVERSAL not in told:
+        raise _wrong(
+            "requests.triggers",
+            f"{Trigger.PARTIAL_REVERSAL} needs {Trigger.REVERSAL} too: parts may become the whole",
+        )
     if data.callbacks == bool(data.requests):
         raise _wrong("requests", "give some, or callbacks = true, and not both")
     poll = data.poll
