@@ -202,7 +202,7 @@ class Fold:
     ) -> Iterator[Planned]:
         about = outcome_id(outcome)
         event = undone.event if undone else None
-        for copy in range(self._copies(postback, deed, outcome)):
+        for copy in range(self._copies(postback, deed, outcome, event)):
             yield Planned(
                 id=delivery_id(about, outcome.revision, deed, postback, copy, event),
                 postback=postback.id,
@@ -219,12 +219,26 @@ class Fold:
                 at_ms=outcome.judged_at_ms,
             )
 
-    def _copies(self, postback: Postback, deed: Deed, outcome: Attribution | CreditedEvent) -> int:
-        """How many requests: one, or as many as the click carries addresses for it."""
+    def _copies(
+        self,
+        postback: Postback,
+        deed: Deed,
+        outcome: Attribution | CreditedEvent,
+        undone: CreditedEvent | None,
+    ) -> int:
+        """How many requests: one, or as many as the click carries addresses for it.
+
+        No click carries one for a reversal: what was told by its addresses gives one row, by which the log says so.
+        """
         if not postback.callback_hosts:
             return 1
         touch = self._looking.touch(deed.credit) if deed.credit else None
-        return len(callbacks(touch, deed.trigger, outcome, postback.events)) if touch else 0
+        if touch is None:
+            return 0
+        if deed.trigger in TAKING_BACK:
+            about = undone or outcome
+            return min(1, len(callbacks(touch, first_trigger(about), about, postback.events)))
+        return len(callbacks(touch, deed.trigger, outcome, postback.events))
 
     def _undone(
         self, outcome: Attribution | CreditedEvent, key: bytes | None, page: OutboxPage

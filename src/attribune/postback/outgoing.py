@@ -35,6 +35,8 @@ from attribune.postback.template import allowed
 BODY_CHARACTERS_MAX: Final = 16_384
 #: What one partner decides is not asked with another's authorization.
 _MOVED: Final = "the partner took it and was to say what it decided, but the postback leads elsewhere by now; ask the partner, or send it again"
+#: What a partner is told by, whose clicks say where.
+_NO_ADDRESS: Final = "no click carries an address for what is taken back; tell the partner by hand"
 #: What is said of somebody's whose network does not let others be told.
 _RESTRICTED: Final = "restricted"
 
@@ -217,6 +219,8 @@ def _pointless(
     if one.trigger in TAKING_BACK:
         if earlier and not any(map(_was_told, earlier)):
             return DeliveryState.WITHDRAWN, "what it takes back was never told"
+        if postback.callback_hosts:
+            return DeliveryState.GAVE_UP, _NO_ADDRESS
         if Trigger.REVERSAL not in postback.triggers:
             why = "the postback does not tell of reversals (--trigger reversal); tell the partner by hand"
             return DeliveryState.GAVE_UP, why
