@@ -34,10 +34,19 @@ from attribune.postback.callbacks import callbacks
 from attribune.postback.elsewhere import counts_of, is_news, of_undone, transaction_key
 from attribune.postback.looking import Looking, own_transaction
 from attribune.postback.parts import Taken, undoing_name, undoings_key
-from attribune.postback.plan import Deed, deed_for_all, deeds, first_trigger, outcome_id, takes_back
+from attribune.postback.plan import (
+    Deed,
+    as_rejected,
+    deed_for_all,
+    deeds,
+    first_trigger,
+    outcome_id,
+    takes_back,
+)
 
 #: Most events of one transaction that a refund takes back; what is more is a stranger's play.
 _BEARING_MAX: Final = 100
+_REJECTED: Final = ForeignKind.REJECTED
 #: What a consent's note calls it.
 _CONSENT = "consent"
 
@@ -127,7 +136,8 @@ class Fold:
             return
         key = transaction_key(record)
         undone = self._undone(outcome, key, page)
-        if record.kind is ForeignKind.REJECTED and not undone:
+        is_rejected_event = isinstance(outcome, CreditedEvent) and record.kind is _REJECTED
+        if is_rejected_event and not undone:
             return  # what it rejects was told to nobody
         page.planned.extend(self._planned(place, outcome, undone, counts_of(record)))
         if isinstance(outcome, CreditedEvent):
@@ -185,8 +195,9 @@ class Fold:
         for deed in deeds(outcome, event, taken):
             assert deed.credit is not None, "only what is somebody's is told to a partner"
             for postback in self._postbacks.of(deed.credit.partner, counts):
-                if _is_wanted(postback, deed, outcome, event):
-                    yield from self._rows(postback, deed, place, outcome, undone)
+                heard = self._as_heard(postback, deed, outcome)
+                if _is_wanted(postback, heard, outcome, event):
+                    yield from self._rows(postback, heard, place, outcome, undone)
         for postback in self._postbacks.of(None, counts):
             deed = deed_for_all(outcome, taken, is_undoing=event is not None)
             if _is_wanted(postback, deed, outcome, event):
@@ -218,6 +229,15 @@ class Fold:
                 undoes=undone.place if undone else None,
                 at_ms=outcome.judged_at_ms,
             )
+
+    def _as_heard(
+        self, postback: Postback, deed: Deed, outcome: Attribution | CreditedEvent
+    ) -> Deed:
+        """A reversal of a refused install as such, to who asked for it and can be told; one or the other, never both."""
+        rejected = as_rejected(deed, outcome)
+        if rejected is None or Trigger.REJECTED_INSTALL not in postback.triggers:
+            return deed
+        return rejected if self._copies(postback, rejected, outcome, None) else deed
 
     def _copies(
         self,

@@ -27,7 +27,7 @@ from attribune.postback.functions import Value
 from attribune.postback.looking import Looking
 from attribune.postback.macros import Reach
 from attribune.postback.partner import PartnerData, read_partner
-from attribune.postback.plan import Deed, Looked, deed_for_all, deeds, telling
+from attribune.postback.plan import Deed, Looked, as_rejected, deed_for_all, deeds, telling
 from attribune.postback.render import EVERYTHING, Prepared, Request, Skipped
 from attribune.postback.template import allowed
 
@@ -35,6 +35,8 @@ from attribune.postback.template import allowed
 BODY_CHARACTERS_MAX: Final = 16_384
 #: What one partner decides is not asked with another's authorization.
 _MOVED: Final = "the partner took it and was to say what it decided, but the postback leads elsewhere by now; ask the partner, or send it again"
+#: By a later revision: what the earlier one said is no longer so.
+_UNDOING: Final = (Trigger.REVERSAL, Trigger.REJECTED_INSTALL)
 #: What a partner is told by, whose clicks say where.
 _NO_ADDRESS: Final = "no click carries an address for what is taken back; tell the partner by hand"
 #: What is said of somebody's whose network does not let others be told.
@@ -226,7 +228,7 @@ def _pointless(
             return DeliveryState.GAVE_UP, why
         return None
     is_taken_back = any(
-        other.trigger is Trigger.REVERSAL and other.outcome_id == one.outcome_id for other in later
+        other.trigger in _UNDOING and other.outcome_id == one.outcome_id for other in later
     )
     if is_taken_back and not row.tries:
         return DeliveryState.WITHDRAWN, "it was taken back before it was told"
@@ -278,8 +280,9 @@ def _deed(
         return deed_for_all(outcome, looked.taken, is_undoing=looked.undone is not None)
     found = (
         deed
-        for deed in deeds(outcome, looked.undone, looked.taken)
-        if _is_alike(deed.trigger, one.trigger) and _whose(deed) == one.partner
+        for planned in deeds(outcome, looked.undone, looked.taken)
+        for deed in (planned, as_rejected(planned, outcome))
+        if deed and _is_alike(deed.trigger, one.trigger) and _whose(deed) == one.partner
     )
     return next(found)
 

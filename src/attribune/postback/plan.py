@@ -35,6 +35,7 @@ _TRIGGERS: Final = {
     ConversionKind.REATTRIBUTION: Trigger.REATTRIBUTION,
     ConversionKind.REENGAGEMENT: Trigger.REENGAGEMENT,
 }
+_INSTALLS: Final = (ConversionKind.INSTALL, ConversionKind.REINSTALL)
 #: Identifiers of a device that have a macro of their own.
 _IDS: Final = ("gaid", "idfa", "idfv", "android_id", "oaid", "app_set_id")
 
@@ -159,7 +160,27 @@ def first_trigger(outcome: Attribution | CreditedEvent) -> Trigger:
 
 
 def _trigger(outcome: Attribution | CreditedEvent) -> Trigger:
-    return _TRIGGERS[outcome.kind] if isinstance(outcome, Attribution) else Trigger.EVENT
+    if not isinstance(outcome, Attribution):
+        return Trigger.EVENT
+    if outcome.revision == 1 and _is_rejected(outcome):
+        return Trigger.REJECTED_INSTALL  # a vendor's: none of ours is refused at first
+    return _TRIGGERS[outcome.kind]
+
+
+def _is_rejected(outcome: Attribution) -> bool:
+    return outcome.cause is not None and outcome.cause.is_rejected
+
+
+def as_rejected(deed: Deed, outcome: Attribution | CreditedEvent) -> Deed | None:
+    """A reversal as who wants to hear of refused installs hears of it; None when it is none of a refused install."""
+    if not isinstance(outcome, Attribution) or deed.trigger is not Trigger.REVERSAL:
+        return None
+    is_install = (outcome.previous_kind or outcome.kind) in _INSTALLS
+    return (
+        deed._replace(trigger=Trigger.REJECTED_INSTALL)
+        if is_install and _is_rejected(outcome)
+        else None
+    )
 
 
 def _values(
