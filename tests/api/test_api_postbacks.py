@@ -235,6 +235,15 @@ def test_a_secret_is_sealed_anew_only_where_it_changes(
     assert acme.vault.unseal(newest(acme).sealed["auth_token"]) == "s3cret-token"
 
 
+def test_a_setting_that_the_partner_would_not_take_is_refused_by_name(acme: Api) -> None:
+    wrong = {**IMPACT, "settings": {**IMPACT["settings"], "campaign_id": "abc"}}
+    assert refused(acme, wrong) == (400, "campaign_id is a whole number, not 'abc'", "campaign_id")
+    id_ = added(acme, IMPACT)["id"]
+    words = {"settings": {"disposition": "FOO"}}
+    status, answer = acme.ask("PATCH", f"/api/postbacks/{id_}", words)
+    assert (status, answer["error"]["param"]) == (400, "disposition")
+
+
 @pytest.mark.parametrize(
     ("words", "said", "param"),
     [

@@ -88,6 +88,40 @@ def test_impact_is_sent_what_its_api_asks_for_and_nothing_that_it_does_not_know(
     assert sent.keys() <= IMPACT_KNOWN
     assert ("Amount" in sent) == ("CurrencyCode" in sent)
     assert all(len(value) <= IMPACT_LENGTHS.get(name, 255) for name, (value,) in sent.items())
+    for name, (value,) in sent.items():
+        assert re.fullmatch(IMPACT_TYPES.get(name, ".+"), value), name
+
+
+#: Of what impact's Conversions API types or limits, what each is.
+IMPACT_TYPES = {
+    "CampaignId": r"\d+",
+    "ActionTrackerId": r"\d+",
+    "EventTypeId": r"\d+",
+    "EventDate": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
+    "Amount": r"\d+(\.\d+)?",
+    "CurrencyCode": r"[A-Z]{3}",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("campaign_id", "abc", "campaign_id is a whole number, not 'abc'"),
+        ("app_id", "1.5", "app_id is a whole number"),
+        ("disposition", "FOO", "disposition is one of REJECTED, "),
+        ("disposition", "ORDER_UPDATE", "disposition is one of REJECTED, "),
+        ("modification", "because of it", "modification is a reason code such as ORDER_UPDATE"),
+    ],
+)
+def test_impacts_settings_are_what_its_api_takes(name: str, value: str, says: str) -> None:
+    data = FOLDERS["impact"].data
+    settings = {"account_sid": "IR1", "auth_token": "t", "campaign_id": "1", "app_id": "2"}
+    with pytest.raises(Invalid, match=re.escape(says)) as wrong:
+        Prepared(data, {**settings, name: value})
+    assert wrong.value.param == name
+    assert set(data.settings["disposition"].one_of) == IMPACT_DISPOSITIONS
+    for code in IMPACT_MODIFICATION["Reason"].split("|"):
+        Prepared(data, {**settings, "modification": code})
 
 
 def test_impact_learns_no_name_of_a_person() -> None:
@@ -157,7 +191,9 @@ def test_impacts_actions_are_changed_by_what_its_api_asks_for(
 )
 def test_what_is_taken_back_has_the_number_that_it_was_told_with(name, values) -> None:
     folder = FOLDERS[name]
-    settings = {one: "x" for one, setting in folder.data.settings.items() if setting.required}
+    settings = {
+        one: "1" for one, setting in folder.data.settings.items() if setting.default is None
+    }
     prepared = Prepared(folder.data, settings)
     given = {"at": 0, "conversion_id": "k1", "record_id": "r1", "partner_click_id": "c", **values}
     told = prepared.request(Trigger(values["kind"]), given)

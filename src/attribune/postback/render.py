@@ -308,6 +308,8 @@ def _settings(data: PartnerData, given: Mapping[str, str]) -> dict[str, str]:
             raise Invalid(
                 f"{name} is a host name such as track.example.com, not {value!r}", param=name
             )
+        if wanted := setting.wrong(value):
+            raise Invalid(f"{name} is {wanted}, not {value!r}", param=name)
         found[name] = value
     return found
 
