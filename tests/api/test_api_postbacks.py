@@ -94,6 +94,23 @@ def test_secrets_are_sealed_in_the_journal_and_shown_to_nobody(acme: Api) -> Non
         assert record.sealed["auth_token"] not in text
 
 
+OWN = {"all_partners": True, "template": "webhook", "settings": {"url": "https://own.example/"}}
+
+
+@pytest.mark.parametrize(("sign", "is_signing"), [(None, True), (True, True), (False, False)])
+def test_what_goes_to_own_systems_is_signed_unless_it_is_said_otherwise(
+    acme: Api, sign: bool | None, is_signing: bool
+) -> None:
+    words = OWN if sign is None else {**OWN, "sign": sign}
+    one = added(acme, words)
+    assert one["is_signing"] is is_signing
+    assert ("signing_secret" in one) is is_signing
+    again = added(acme, OWN)
+    assert again["id"] == one["id"], "the same again is the one that stands"
+    assert "signing_secret" not in again
+    assert added(acme, GET)["is_signing"] is False
+
+
 def test_a_signing_secret_is_shown_once(acme: Api) -> None:
     one = added(acme, {**GET, "sign": True})
     assert one["signing_secret"].startswith("ps_")

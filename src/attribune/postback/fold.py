@@ -47,6 +47,8 @@ from attribune.postback.plan import (
 #: Most events of one transaction that a refund takes back; what is more is a stranger's play.
 _BEARING_MAX: Final = 100
 _REJECTED: Final = ForeignKind.REJECTED
+#: A consent that arrives so long after it was said may stand behind a newer one.
+_LATE_MS: Final = 60_000
 #: What a consent's note calls it.
 _CONSENT = "consent"
 
@@ -59,6 +61,11 @@ def device_digest(product: ProductId, device: DeviceId) -> bytes:
 def partner_digest(product: ProductId, device: DeviceId, partner: str) -> bytes:
     """What a device's choice about a single partner is kept under."""
     return digest("device", product, device, partner)
+
+
+def measured_digest(product: ProductId, device: DeviceId) -> bytes:
+    """What is kept of whether a person may be measured, which own systems heed."""
+    return digest("measured", product, device)
 
 
 class Undone(NamedTuple):
@@ -150,19 +157,26 @@ class Fold:
             page.came.extend(Again(id_, change.at_ms) for id_ in change.record.deliveries)
 
     def _consent(self, noted: Noted, page: OutboxPage) -> None:
-        """Whether a person lets partners be told, as they said last, and whether single ones."""
+        """Whether a person lets partners be told, as they said last, whether single ones, and whether they may be measured."""
         if noted.record_type != _CONSENT or noted.device is None:
             return
         for partner, may in noted.partners.items():
             page.sharing[partner_digest(noted.product, noted.device, partner)] = may
-        if noted.shares is not None:
-            page.sharing[device_digest(noted.product, noted.device)] = noted.shares
+        measured = measured_digest(noted.product, noted.device)
+        if noted.shares:
+            page.sharing[device_digest(noted.product, noted.device)] = True
+            page.sharing[measured] = True
             return
-        # Version 0.1.0 did not say what is in force: then the record says what it can.
         entry = self._journal.get(Topic.ACTIVITY, noted.about)
         record = decode(entry) if entry else None
-        if not isinstance(record, Consent):
+        if noted.shares is not None:
+            page.sharing[device_digest(noted.product, noted.device)] = False
+        measures = _may_be_measured(record)
+        if measures is not None:
+            page.sharing[measured] = measures
+        if noted.shares is not None or not isinstance(record, Consent):
             return
+        # Version 0.1.0 did not say what is in force: then the record says what it can.
         said = record.sharing if record.measurement is not False else False
         if said is not None:
             page.sharing[device_digest(noted.product, noted.device)] = said
@@ -282,6 +296,18 @@ class Fold:
             Undone(place, one, self._looking.taken(key, outcome, one, more))
             for place, one in found.values()
         ]
+
+
+def _may_be_measured(record: Record | None) -> bool | None:
+    """What a consent that is not shared with partners says of measuring; None leaves it as it is.
+
+    Which consent is in force the attributor knows, and its note says only of sharing. So a yes that came late, behind which a newer
+    no may stand, lifts none, and one that can no longer be read is a no.
+    """
+    if not isinstance(record, Consent):
+        return False
+    is_late = record.received_at_ms - record.occurred_at_ms > _LATE_MS
+    return None if record.measurement and is_late else record.measurement
 
 
 def _forget(noted: Noted, page: OutboxPage) -> None:

@@ -22,7 +22,7 @@ from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.ports import Directory, Outbox, Vault
 from attribune.postback.callbacks import callbacks
 from attribune.postback.elsewhere import of_undone
-from attribune.postback.fold import device_digest, partner_digest
+from attribune.postback.fold import device_digest, measured_digest, partner_digest
 from attribune.postback.functions import Value
 from attribune.postback.looking import Looking
 from attribune.postback.macros import Reach
@@ -35,6 +35,7 @@ from attribune.postback.template import allowed
 BODY_CHARACTERS_MAX: Final = 16_384
 #: What one partner decides is not asked with another's authorization.
 _MOVED: Final = "the partner took it and was to say what it decided, but the postback leads elsewhere by now; ask the partner, or send it again"
+_NOT_MEASURED: Final = "the person does not want to be measured"
 #: By a later revision: what the earlier one said is no longer so.
 _UNDOING: Final = (Trigger.REVERSAL, Trigger.REJECTED_INSTALL)
 #: What a partner is told by, whose clicks say where.
@@ -102,12 +103,16 @@ class Outgoings:
         """What becomes of rows of one postback now. Raises JournalDamaged, JournalUnavailable, StoreUnavailable."""
         about = self._outbox.about(spoken.postback.id, {row.planned.subject for row in rows})
         choices = [_choices(row, spoken.postback) for row in rows]
+        measured = [_measured(row, spoken.data) for row in rows]
+        unmeasured = self._outbox.not_sharing([one for one in measured if one is not None])
         silent = self._outbox.not_sharing([one for about_row in choices for one in about_row])
         outcomes = self._looking.outcomes([row.planned.place for row in rows])
         found: list[Outgoing | Settled] = []
-        for row, about_row in zip(rows, choices, strict=True):
+        for row, about_row, is_measured in zip(rows, choices, measured, strict=True):
             one = row.planned
             why = _pointless(row, about.get(one.subject, ()), spoken.postback)
+            if why is None and is_measured in unmeasured:
+                why = DeliveryState.GAVE_UP, _NOT_MEASURED
             if why is not None:
                 found.append(settled(row, now_ms, *why))
                 continue
@@ -187,6 +192,14 @@ def _choices(row: OutboxRow, postback: Postback) -> list[bytes]:
     if postback.partner is not None:
         found.append(partner_digest(one.product, one.device, postback.partner))
     return found
+
+
+def _measured(row: OutboxRow, data: PartnerData) -> bytes | None:
+    """Under what it is kept whether a person may be measured; own systems heed that, and hear whether or not others may be told."""
+    one = row.planned
+    if not data.own_systems or one.device is None:
+        return None
+    return measured_digest(one.product, one.device)
 
 
 #: What a credit says of whose it is.

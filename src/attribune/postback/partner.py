@@ -146,7 +146,8 @@ class PartnerData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     events: dict[str, str] = field(default_factory=dict)
     success: Success = field(default_factory=Success)
     poll: Poll | None = None
-    #: How much is told of a person who does not share; None tells nothing.
+    #: How much is told of a person who does not share; None tells nothing. Own systems are no third party: theirs may say
+    #: ``person``, and are told nothing of who does not want to be measured.
     without_sharing: Reach | None = None
 
 

@@ -265,6 +265,7 @@ def _checked(said: postbacks.Said) -> postbacks.Checked:
         secret=chosen.secret,
         allowed_hosts=checked_hosts(said.allowed_hosts, "allowed_hosts"),
         callback_hosts=checked_hosts(said.callback_hosts, "callback_hosts"),
+        own_systems=chosen.data.own_systems,
     )
 
 
