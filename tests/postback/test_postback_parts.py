@@ -7,13 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 from posthouse import NOW_MS, PostHouse, credit, event, postback
+from test_postback_elsewhere import said as foreign
 from test_postback_outgoing import going, urls
 
+from attribune.model.activity import ForeignKind
 from attribune.model.control import Postback
 from attribune.model.delivery import Attempt, DeliveryState, Trigger
 from attribune.model.errors import Invalid
 from attribune.model.ids import DeviceId, PartnerId, Position, PostbackId
 from attribune.model.money import Money
+from attribune.model.offer import Counts
 from attribune.model.outcome import Cause, CreditedEvent
 from attribune.model.position import Topic
 from attribune.postback.configure import choose
@@ -285,3 +288,22 @@ def test_an_amount_that_can_no_longer_be_read_leaves_it_open_how_much_is_left() 
     assert taken(bought(), [eur(100), UNKNOWN, eur(100)]) == Taken(None, None)
     assert taken(bought(), [UNKNOWN, None]) == Taken(None, 0)
     assert taken(bought(revenue=eur(0)), [eur(1)]) is None
+
+
+def test_a_vendors_refund_of_a_part_is_one_and_its_rejection_takes_the_rest() -> None:
+    one = house(postback(URL, counts=Counts.ADJUST))
+    words = {"kind": ForeignKind.EVENT, "transaction_id": "o-1", "name": "buy"}
+    one.decide(foreign("fc_1", **words, revenue=eur(1250)))
+    tell(one)
+    one.decide(foreign("fc_2", **(words | {"name": "refund"}), revenue=eur(250)))
+    other = {"vendor_device_id": "somebody else's"}
+    one.decide(foreign("fc_3", **(words | {"name": "refund"} | other), revenue=eur(1000)))
+    part = next(url for url in urls(one) if "revers" in url)
+    tell(one)
+    rejected = {"kind": ForeignKind.REJECTED, "name": None, "partner": None}
+    one.decide(foreign("fc_4", **(words | rejected), revenue=eur(250)))
+    (whole,) = urls(one)
+    assert [_short(part), _short(whole)] == [
+        "partial_reversal&u=2.50&l=10.00&lm=1000&cur=EUR&r=2.50",
+        "reversal&u=10.00&l=0.00&lm=0&cur=EUR",
+    ]

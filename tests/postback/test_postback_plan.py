@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from attribune.model.activity import Device, Event, Open, Platform, Sender
@@ -229,6 +230,10 @@ def test_all_that_is_known_stands_under_its_macro() -> None:
     (part,) = tellings(back, Looked(undone=outcome, taken=Taken(250, 1000)))
     assert part.trigger is Trigger.PARTIAL_REVERSAL
     assert [part.values[name] for name in sorted(parts)] == ["10.00", 1000, "2.50", 250]
+    moved = msgspec.structs.replace(outcome, revision=2, previous=credit("old"))
+    old, new = tellings(moved, Looked(taken=Taken(1250, 0)))
+    assert (old.trigger, old.values["revenue_undone"]) == (Trigger.REVERSAL, "12.50")
+    assert "revenue_undone" not in new.values, "nothing is taken back from the new one"
     assert (values["extra.promo"], values["param.level"], values["param.item"]) == (
         "x",
         "7",

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from attribune.model.activity import Event, ForeignConversion, Open
-from attribune.model.delivery import Trigger
+from attribune.model.delivery import TAKING_BACK, Trigger
 from attribune.model.ids import PartnerId, TouchId
 from attribune.model.money import Money
 from attribune.model.outcome import (
@@ -206,6 +206,9 @@ def _values(
         "reason": outcome.cause.reason or outcome.cause.kind if outcome.cause else None,
     }
     values |= _of_kind(outcome, looked)
+    if looked.taken is not None and deed.trigger in TAKING_BACK:
+        assert isinstance(outcome, CreditedEvent), "only events have revenue"
+        values |= _of_taken(looked.taken, looked.undone or outcome, outcome.revenue)
     if looked.record is not None:
         values |= _of_record(looked.record)
     if credit is None:
@@ -234,8 +237,6 @@ def _of_kind(outcome: Attribution | CreditedEvent, looked: Looked) -> dict[str, 
     if undone is not None:
         # The partner is told by the words that it knows it by.
         values |= {"event": undone.name, "record_id": undone.record, "reason": outcome.name}
-    if looked.taken is not None:
-        values |= _of_taken(looked.taken, undone or outcome, money)
     return values
 
 

@@ -179,8 +179,9 @@ def _taken(
     undone: CreditedEvent | None,
     earlier: list[Attribution | CreditedEvent],
 ) -> Taken | None:
-    """How much of an event a refund takes back, after those that were told before it."""
-    if undone is None or not isinstance(outcome, CreditedEvent):
+    """How much of an event a refund takes back, or a correction, after the refunds that were told before it."""
+    event = undone or outcome
+    if not isinstance(outcome, CreditedEvent) or not isinstance(event, CreditedEvent):
         return None
     amounts: dict[str, Money | None] = {}
     for one in earlier:
@@ -188,9 +189,9 @@ def _taken(
             continue
         if one.record == outcome.record:
             break  # a later revision of it takes back what the first did
-        if one.product == outcome.product and takes_back(one, undone):
+        if one.product == outcome.product and takes_back(one, event):
             amounts[one.record] = one.revenue
-    return taken(undone, [*amounts.values(), outcome.revenue])
+    return taken(event, [*amounts.values(), outcome.revenue if undone else None])
 
 
 class PostbackAnswer(Struct, frozen=True):
