@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from posthouse import NOW_MS, PostHouse, credit, event, postback
+from posthouse import NOW_MS, PostHouse, Receiver, all_delivered, credit, event, postback
 from test_postback_elsewhere import said as foreign
 from test_postback_outgoing import going, urls
 
@@ -20,8 +20,10 @@ from attribune.model.offer import Counts
 from attribune.model.outcome import Cause, CreditedEvent
 from attribune.model.position import Topic
 from attribune.postback.configure import choose
+from attribune.postback.fold import delivery_id
 from attribune.postback.folders import find_shipped
 from attribune.postback.parts import UNKNOWN, Taken, taken
+from attribune.postback.plan import Deed
 
 URL = "https://acme.example/pb?t={trigger}&u={revenue_undone}&l={revenue_left}&lm={revenue_left_minor}&cur={currency}&r={revenue}"
 ONE = "https://acme.example/pb?t={trigger}"
@@ -115,6 +117,12 @@ def test_parts_add_up_and_the_last_is_the_whole(in_one_page: bool) -> None:
     ]
 
 
+def test_a_refund_takes_back_no_more_than_is_left() -> None:
+    assert said(refund("r1", 1000), refund("r2", 500))[-1] == (
+        "reversal&u=2.50&l=0.00&lm=0&cur=EUR&r=5.00"
+    )
+
+
 def test_a_refund_without_an_amount_takes_back_what_is_left() -> None:
     assert said(refund("r1", None)) == ["reversal&u=12.50&l=0.00&lm=0&cur=EUR"]
     assert said(refund("r1", 250), refund("r2", 0)) == [
@@ -186,6 +194,7 @@ def test_after_a_part_a_correction_takes_back_what_is_left_and_the_new_one_hears
     tell(one)
     moved = {"credit": credit("zeta"), "previous": credit(), **why}
     one.decide(bought(**moved), refund("r1", 250, **moved), refund("r2", 150, **moved))
+    one.decide(refund("r3", 100, credit=credit("zeta")))  # later, so not of what the old one loses
     found = urls(one)
     tell(one)
     assert [_short(url) for url in found] == [
@@ -195,6 +204,7 @@ def test_after_a_part_a_correction_takes_back_what_is_left_and_the_new_one_hears
     rows = [row.row.planned for row in one.log() if row.row.planned.partner == "zeta"]
     assert [row.trigger for row in rows] == [
         Trigger.EVENT,
+        Trigger.PARTIAL_REVERSAL,
         Trigger.PARTIAL_REVERSAL,
         Trigger.PARTIAL_REVERSAL,
     ]
@@ -219,6 +229,8 @@ def test_a_row_of_before_there_were_parts_is_told_as_a_part() -> None:
     one.fold()
     rows = one.outbox._rows  # type: ignore[attr-defined]  # the twin in memory
     (id_, row) = list(rows.items())[-1]
+    whole = Deed(credit(), Trigger.REVERSAL)
+    assert id_ == delivery_id("r1", 1, whole, postback(URL), 0, bought()), "it is told once"
     old = msgspec.structs.replace(row.planned, trigger=Trigger.REVERSAL)
     rows[id_] = msgspec.structs.replace(row, planned=old)
     (url,) = urls(one)
@@ -271,6 +283,29 @@ def test_impact_hears_the_new_amount_and_in_the_end_of_the_whole() -> None:
         ("PUT", "ActionTrackerId=2&OrderId=t&Reason=ORDER_UPDATE&Amount=10.00"),
         ("DELETE", "ActionTrackerId=2&OrderId=t&DispositionCode=OTHER"),
     ]
+
+
+def test_it_goes_out_as_it_is_written() -> None:
+    receiver = Receiver()
+    try:
+        text = find_shipped("impact").text.replace(
+            "https://api.impact.com", f"http://127.0.0.1:{receiver.port}"
+        )
+        house_ = house(postback(template="impact", data=text, settings=IMPACT))
+        house_.decide(bought(), refund("r1", 250), refund("r2", None))
+        house_.begin()
+        house_.until(all_delivered(house_, 3))
+        house_.end()
+    finally:
+        receiver.close()
+    asked = [(one.method, one.path, one.body) for one in receiver.heard[1:]]
+    assert asked == [
+        ("PUT", "/Advertisers/IR/Actions", "ActionTrackerId=2&OrderId=t&Reason=ORDER_UPDATE&Amount=10.00"),
+        ("DELETE", "/Advertisers/IR/Actions", "ActionTrackerId=2&OrderId=t&DispositionCode=OTHER"),
+    ]  # fmt: skip
+    assert receiver.heard[1].headers["content-type"] == "application/x-www-form-urlencoded"
+    triggers = [trigger for trigger, _, _ in house_.states()]
+    assert triggers == ["event", "partial_reversal", "reversal"]
 
 
 def test_who_tells_of_reversals_tells_of_parts_and_the_other_is_no_choice() -> None:
