@@ -12,7 +12,7 @@ from test_postback_outgoing import going, urls
 
 from attribune.model.activity import ForeignKind
 from attribune.model.control import Postback
-from attribune.model.delivery import Attempt, DeliveryState, Trigger
+from attribune.model.delivery import Attempt, DeliveryState, Settled, Trigger
 from attribune.model.errors import Invalid
 from attribune.model.ids import DeviceId, PartnerId, Position, PostbackId
 from attribune.model.money import Money
@@ -140,6 +140,38 @@ def test_what_was_taken_back_whole_is_not_taken_back_again() -> None:
         "reversal&u=12.50&l=0.00&lm=0&cur=EUR&r=12.50",
         "all of it was taken back before",
     ]
+
+
+def test_a_correction_of_what_was_refunded_whole_takes_nothing_back_again() -> None:
+    moved = {"previous": credit(), "credit": None, "revision": 2}
+    for minor, last in (
+        (1250, "all of it was taken back before"),
+        (250, "reversal&u=10.00&l=0.00"),
+    ):
+        one = house()
+        one.decide(bought())
+        tell(one)
+        one.decide(refund("r1", minor))
+        tell(one)
+        one.decide(bought(**moved, cause=Cause(kind="person", position=Position(9))))
+        (found,) = urls(one)
+        assert _short(found).startswith(last)
+
+
+def test_the_whole_is_told_to_who_heard_of_the_part_alone() -> None:
+    one = house()
+    one.decide(bought())
+    tell(one)
+    one.decide(refund("r1", 250))
+    tell(one)
+    one.decide(refund("r2", 1000))
+    one.fold()
+    id_ = one.log()[-1].row.planned.id
+    words = {"postback": PostbackId("acme-1"), "at_ms": NOW_MS, "reason": "silent"}
+    one.append(Topic.DELIVERIES, Settled(delivery=id_, state=DeliveryState.GAVE_UP, **words))
+    one.decide(refund("r3", 100))
+    (found,) = urls(one)
+    assert _short(found) == "reversal&u=0.00&l=0.00&lm=0&cur=EUR&r=1.00"
 
 
 def test_of_a_refund_in_another_currency_it_is_not_known_how_much_is_left() -> None:

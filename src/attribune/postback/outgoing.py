@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -133,7 +133,7 @@ class Outgoings:
         row: OutboxRow,
         outcome: Attribution | CreditedEvent | None,
         spoken: Spoken,
-        earlier: Iterable[Related],
+        earlier: Sequence[Related],
         *,
         shares: bool,
     ) -> Outgoing | Skipped | _Pointless:
@@ -149,7 +149,7 @@ class Outgoings:
             )
         if looked.undone is not None and spoken.postback.counts is not Counts.OWN:
             outcome = of_undone(outcome, looked.undone)
-        if _is_taken_back_before(row, looked, earlier):
+        if _is_taken_back_before(looked, earlier):
             return _Pointless("all of it was taken back before")
         deed = _deed(row, outcome, looked, spoken.postback)
         values = telling(outcome, deed, looked).values
@@ -270,15 +270,12 @@ def _was_sent(row: Related) -> bool:
     return row.state is DeliveryState.DELIVERED or row.tries > 0
 
 
-def _is_taken_back_before(row: OutboxRow, looked: Looked, earlier: Iterable[Related]) -> bool:
-    """Whether a refund is of what earlier refunds, which the partner was told of, had taken back whole."""
-    if looked.undone is None or looked.taken is None or looked.taken.undone_minor != 0:
+def _is_taken_back_before(looked: Looked, earlier: Sequence[Related]) -> bool:
+    """Whether earlier refunds had taken back the whole, and that it was so is what the partner was told last."""
+    if looked.taken is None or looked.taken.undone_minor != 0:
         return False
-    return any(
-        _was_sent(other)
-        for other in earlier
-        if other.trigger in TAKING_BACK and other.outcome_id != row.planned.outcome_id
-    )
+    last = next(filter(_was_sent, reversed(earlier)), None)
+    return last is not None and last.trigger is Trigger.REVERSAL
 
 
 def _deed(
