@@ -66,7 +66,8 @@ def journaled(api: Api) -> list[Any]:
 def test_a_postback_is_added_once_however_often_it_is_said(acme: Api) -> None:
     one = added(acme, GET)
     assert (one["partner"], one["state"], one["is_signing"]) == ("acme", "active", False)
-    assert one["triggers"] == [trigger.value for trigger in Trigger]
+    every = [trigger.value for trigger in Trigger if trigger is not Trigger.PARTIAL_REVERSAL]
+    assert one["triggers"] == every
     assert added(acme, GET) == one
     other = added(acme, {**GET, "triggers": ["install"]})
     assert other["id"] != one["id"]
@@ -91,6 +92,23 @@ def test_secrets_are_sealed_in_the_journal_and_shown_to_nobody(acme: Api) -> Non
         text = json.dumps(page)
         assert "s3cret-token" not in text
         assert record.sealed["auth_token"] not in text
+
+
+OWN = {"all_partners": True, "template": "webhook", "settings": {"url": "https://own.example/"}}
+
+
+@pytest.mark.parametrize(("sign", "is_signing"), [(None, True), (True, True), (False, False)])
+def test_what_goes_to_own_systems_is_signed_unless_it_is_said_otherwise(
+    acme: Api, sign: bool | None, is_signing: bool
+) -> None:
+    words = OWN if sign is None else {**OWN, "sign": sign}
+    one = added(acme, words)
+    assert one["is_signing"] is is_signing
+    assert ("signing_secret" in one) is is_signing
+    again = added(acme, OWN)
+    assert again["id"] == one["id"], "the same again is the one that stands"
+    assert "signing_secret" not in again
+    assert added(acme, GET)["is_signing"] is False
 
 
 def test_a_signing_secret_is_shown_once(acme: Api) -> None:
@@ -232,6 +250,15 @@ def test_a_secret_is_sealed_anew_only_where_it_changes(
     assert (status, answer["error"]["code"]) == (409, "vault_locked")
     edited(acme, id_, {"settings": {"auth_token": "s3cret-token"}})
     assert acme.vault.unseal(newest(acme).sealed["auth_token"]) == "s3cret-token"
+
+
+def test_a_setting_that_the_partner_would_not_take_is_refused_by_name(acme: Api) -> None:
+    wrong = {**IMPACT, "settings": {**IMPACT["settings"], "campaign_id": "abc"}}
+    assert refused(acme, wrong) == (400, "campaign_id is a whole number, not 'abc'", "campaign_id")
+    id_ = added(acme, IMPACT)["id"]
+    words = {"settings": {"disposition": "FOO"}}
+    status, answer = acme.ask("PATCH", f"/api/postbacks/{id_}", words)
+    assert (status, answer["error"]["param"]) == (400, "disposition")
 
 
 @pytest.mark.parametrize(
