@@ -173,6 +173,9 @@ BOTH_ORDERS = pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["after", "
         ({"device": DeviceId("d1")}, {"vendor_device_id": None, "device": DeviceId("d1")}),
         ({"user_id": UserId("u1")}, {"vendor_device_id": None, "user_id": UserId("u1")}),
         ({"transaction_id": "t1"}, {}),
+        ({"touch_at_ms": 5_000}, {"touch_at_ms": 5_999}),
+        ({"touch_at_ms": 5_000}, {}),
+        ({}, {"touch_at_ms": 5_000}),
     ],
 )
 def test_a_rejected_install_is_taken_back_once_with_its_cause(
@@ -204,6 +207,7 @@ def test_a_rejected_install_is_taken_back_once_with_its_cause(
         {"vendor_device_id": None},
         {"at_ms": ms("2026-01-18")},
         {"at_ms": ms("2026-01-08")},
+        {"touch_at_ms": 7_001},
     ],
     ids=str,
 )
@@ -212,7 +216,7 @@ def test_a_rejection_of_something_else_takes_no_install_back(
 ) -> None:
     books = Books()
     books.offer(cpa("adjust"))
-    tales = (said("fc1"), refused("r", **rejection))
+    tales = (said("fc1", touch_at_ms=6_000), refused("r", **rejection))
     books.tell(*(tales[number] for number in order))
     assert books.earned() == 1000
 

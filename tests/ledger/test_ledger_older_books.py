@@ -26,8 +26,8 @@ def line() -> Line:
     ("record", "since"),
     [
         (line(), 1),
-        (told(Books().of_event("e", "purchase", "10"), "UTC"), 2),
-        (Undoing("k", "refund", 1, None, "EUR", "player"), 3),
+        (told(Books().of_event("e", "purchase", "10"), "UTC"), 3),
+        (Undoing("k", "refund", 1, None, "EUR", "player"), 4),
     ],
     ids=["line", "held", "undoing"],
 )

@@ -11,6 +11,8 @@ from attribune.ledger.ladder import Share
 
 #: So much later than its rejection an install may seem to be, by clocks and whole days. Milliseconds.
 CLOCKS_MS: Final = 86_400_000
+#: Two messages tell of the same touch when their times are no further apart: some say seconds. Milliseconds.
+SAME_TOUCH_MS: Final = 1000
 
 
 class Booked(Struct, frozen=True, gc=False, array_like=True):
@@ -65,6 +67,8 @@ class Known(Struct, frozen=True, gc=False, array_like=True):
     undone_by: tuple[str, ...] = ()
     #: Keys of the candidates that it counts for as a deed.
     deeds: tuple[str, ...] = ()
+    #: Of a vendor's install: when the touch was that it credits, where it says so. Milliseconds, UTC.
+    touch_at_ms: int | None = None
 
     def with_booked(self, booked: tuple[Booked, ...]) -> Known:
         """The same with other standing commissions."""
@@ -88,6 +92,7 @@ class Undoing(Struct, frozen=True, gc=False, array_like=True):
     #: Of a rejected install: whose it was (None: it does not say), and since when an install may be that one.
     partner: str | None = None
     since_ms: int | None = None
+    touch_at_ms: int | None = None
 
     def reaches(self, known: Known) -> bool:
         """Whether an outcome that is found by the same number or person is what it undoes."""
@@ -95,8 +100,14 @@ class Undoing(Struct, frozen=True, gc=False, array_like=True):
             return False
         if self.since_ms is None:
             return True
-        is_theirs = self.partner in {None, known.partner}
+        is_theirs = self.partner in {None, known.partner} and self._is_touch_of(known)
         return is_theirs and self.since_ms <= known.at_ms <= self.at_ms + CLOCKS_MS
+
+    def _is_touch_of(self, known: Known) -> bool:
+        """Whether a rejected touch may be the one that won: vendors reject one, and let the next of the same partner win."""
+        if self.touch_at_ms is None or known.touch_at_ms is None:
+            return True
+        return abs(self.touch_at_ms - known.touch_at_ms) <= SAME_TOUCH_MS
 
 
 class Transaction(Struct, frozen=True, gc=False, array_like=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from attribune.ledger.clerk import About
 from attribune.ledger.known import Known
 from attribune.ledger.told import Told
@@ -20,7 +22,7 @@ def undone_by(told: Told) -> tuple[str, ...]:
 def known_of(told: Told) -> Known:
     """What is remembered of an outcome of which nothing is booked yet."""
     # By place, as all that is made of every outcome: names would take longer than the making.
-    return Known(
+    known = Known(
         told.revision,
         told.partner,
         told.name,
@@ -32,6 +34,8 @@ def known_of(told: Told) -> Known:
         told.player,
         told.transaction_id,
     )
+    # Of a vendor's installs alone.
+    return known if told.touch_at_ms is None else replace(known, touch_at_ms=told.touch_at_ms)
 
 
 def is_same(told: Told, known: Known) -> bool:

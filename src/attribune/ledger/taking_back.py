@@ -190,4 +190,5 @@ def _undoing(told: Told) -> Undoing:
         "" if told.counts == Counts.OWN else told.cause,
         told.partner if is_of_install else None,
         told.rejects_since_ms,
+        told.touch_at_ms,
     )

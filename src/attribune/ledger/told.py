@@ -55,6 +55,8 @@ class Told(Struct, frozen=True, gc=False, array_like=True):
     persons: tuple[str, ...] = ()
     #: Of a rejection: the earliest install that it may be of. Milliseconds, UTC.
     rejects_since_ms: int | None = None
+    #: Of both: when the touch was that the vendor credits or rejects, where it says so. Milliseconds, UTC.
+    touch_at_ms: int | None = None
 
 
 def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
@@ -128,6 +130,7 @@ def told_elsewhere(outcome: ForeignCredited, timezone: str) -> Told:
         counts=outcome.vendor,
         persons=_persons(outcome) if is_named else (),
         rejects_since_ms=_since_ms(outcome) if is_of_install else None,
+        touch_at_ms=outcome.touch_at_ms if is_named else None,
     )
 
 
