@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from attribune.model.money import Money
-from attribune.report.booked import ToldLine
+from attribune.report.booked import ToldLine, ToldRateMissing
 from attribune.report.deliveries import ToldDelivery
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -220,6 +220,8 @@ class Story(Struct, kw_only=True):
     deliveries: list[ToldDelivery] = field(default_factory=list)
     #: What it earned whom, in the order of booking.
     booked: list[ToldLine] = field(default_factory=list)
+    #: What of it waits for the rate of its day, and is not booked until then.
+    rates_missing: list[ToldRateMissing] = field(default_factory=list)
     product: str | None = None
     app: str | None = None
     platform: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 from attribune.model.activity import Event
-from attribune.model.book import outcome_key
+from attribune.model.book import RateMissing, outcome_key
 from attribune.model.control import Link
 from attribune.model.delivery import Logged
 from attribune.model.ids import Position
@@ -24,7 +24,7 @@ from attribune.model.outcome import (
 from attribune.model.refusal import Refusal
 from attribune.model.touch import LinkHit, Touch
 from attribune.ports import Directory, KeptLine
-from attribune.report.booked import line
+from attribune.report.booked import line, rate_missing
 from attribune.report.deliveries import delivery
 from attribune.report.stories import (
     Competitor,
@@ -296,9 +296,22 @@ def add_deliveries(
 
 
 def add_booked(
-    stories: list[Story], asked: Callable[[Collection[str]], Sequence[KeptLine]]
+    stories: list[Story],
+    asked: Callable[[Collection[str]], Sequence[KeptLine]],
+    missing: Callable[[Collection[str]], Sequence[RateMissing]],
 ) -> None:
-    """Put what was booked at the story of what earned it."""
+    """Put what was booked, and what waits for a rate, at the story of what earned it."""
+    of = _by_outcome(stories)
+    if not of:
+        return
+    for kept in asked(of.keys()):
+        of[kept.line.outcome].booked.append(line(kept))
+    for one in missing(of.keys()):
+        of[one.outcome].rates_missing.append(rate_missing(one))
+
+
+def _by_outcome(stories: list[Story]) -> dict[str, Story]:
+    """Stories by what the book knows their outcomes by."""
     of: dict[str, Story] = {}
     for story in stories:
         if story.product is None:
@@ -307,5 +320,4 @@ def add_booked(
         names = [("conversion", story.conversion), *(("event", id_) for id_ in events)]
         names += [("foreign", one.record) for one in story.foreign]
         of.update({outcome_key(story.product, kind, id_): story for kind, id_ in names if id_})
-    for kept in asked(of.keys()) if of else ():
-        of[kept.line.outcome].booked.append(line(kept))
+    return of
