@@ -87,7 +87,7 @@ def test_a_redirect_is_not_followed() -> None:
 
     answer, heard = sent(away)
     assert (answer.status, len(heard)) == (302, 1)
-    assert judge(answer, Success()) is Came.REFUSED
+    assert judge(answer, Success()) is Came.DECLINED
 
 
 def test_a_partner_that_hangs_is_left() -> None:
@@ -219,6 +219,7 @@ def answer(status: int | None, body: bytes = b"", *, is_final: bool = False) -> 
 
 
 TUNE = Success(status=[200], body="success=true", repeated="Duplicate")
+FINAL = Success(final="no such offer", final_status=[409])
 
 
 @pytest.mark.parametrize(
@@ -227,13 +228,17 @@ TUNE = Success(status=[200], body="success=true", repeated="Duplicate")
         (answer(200), Success(), Came.DELIVERED),
         (answer(204), Success(), Came.DELIVERED),
         (answer(200, b"success=true;"), TUNE, Came.DELIVERED),
-        (answer(200, b"success=false; err_msg=Invalid"), TUNE, Came.REFUSED),
+        (answer(200, b"success=false; err_msg=Invalid"), TUNE, Came.DECLINED),
         (answer(200, b"success=false; Duplicate conversion"), TUNE, Came.REPEATED),
-        (answer(200, b"\xff\xfe"), TUNE, Came.REFUSED),
-        (answer(204), TUNE, Came.REFUSED),
-        (answer(301), Success(), Came.REFUSED),
-        (answer(400), Success(), Came.REFUSED),
-        (answer(404), Success(), Came.REFUSED),
+        (answer(200, b"\xff\xfe"), TUNE, Came.DECLINED),
+        (answer(204), TUNE, Came.DECLINED),
+        *((answer(n), Success(), Came.DECLINED) for n in (206, 301, 302, 307, 401, 403, 404)),
+        *((answer(n), Success(), Came.DECLINED) for n in (405, 407, 409, 412, 418, 451)),
+        *((answer(n), Success(), Came.REFUSED) for n in (400, 410, 413, 414, 415, 422, 431)),
+        (answer(200, b"success=false; no such offer"), FINAL, Came.REFUSED),
+        (answer(500, b"no such offer"), FINAL, Came.REFUSED),
+        (answer(409), FINAL, Came.REFUSED),
+        (answer(400), FINAL, Came.DECLINED),
         (answer(408), Success(), Came.FAILED),
         (answer(429), Success(), Came.FAILED),
         (answer(500), Success(), Came.FAILED),

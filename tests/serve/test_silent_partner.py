@@ -71,7 +71,7 @@ def test_who_runs_the_house_sees_that_a_partner_does_not_answer(house, receiver)
     assert listed["breaker"] in {"open", "probing"}
     code, text, _ = house._run_apart(("status", "--data", str(house.folder)))
     assert code == 0
-    assert f"partners that do not answer, by postback: {postback} (" in text
+    assert f"partners that do not answer or turn all away, by postback: {postback} (" in text
     receiver.answer = fine
     wait_for(lambda: gauge(house)[0].endswith(" 0.0"), 30, "it does not close")
     assert house.cli("postback", "list")["postbacks"][0]["breaker"] == "closed"

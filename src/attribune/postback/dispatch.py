@@ -44,7 +44,7 @@ _BREAKERS_MAX: Final = 1000
 #: What each state that a delivery comes to is counted as; one that still waits has failed this time.
 _COUNTERS: Final[Mapping[DeliveryState, str]] = {
     DeliveryState.DELIVERED: "delivered",
-    DeliveryState.WAITING: "failed",
+    DeliveryState.WAITING: "failed",  # or was declined
     DeliveryState.GAVE_UP: "given_up",
     DeliveryState.WITHDRAWN: "withdrawn",
 }
@@ -147,7 +147,7 @@ class Desk:
         """Give up what a partner that does not answer was to be told and has waited too long; how many."""
         now_ms = self._clock.now_ms()
         rows = self._outbox.waiting(postback.id, now_ms - GIVE_UP_MS, _EXPIRE_MAX)
-        why = "the partner has not answered for 3 days"
+        why = "the partner was not there for 3 days"
         held = self._held_of(postback.id)
         free = [row for row in rows if row.planned.id not in held]
         self.journal([settled(row, now_ms, DeliveryState.GAVE_UP, why) for row in free])
