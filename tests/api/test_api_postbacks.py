@@ -10,6 +10,7 @@ import pytest
 from asking import Api
 from msgspec.structs import replace
 
+from attribune.api.routes import deliveries
 from attribune.model.codec import decode
 from attribune.model.control import Change, Postback, Redelivery
 from attribune.model.delivery import (
@@ -390,9 +391,9 @@ def test_a_wrong_question_is_refused(told, query: str) -> None:
 def test_deliveries_are_sent_again_by_a_word_in_the_journal(told) -> None:
     api, id_ = told
     status, answer = api.ask("POST", "/api/deliveries/again", {"deliveries": ["a", "a"]})
-    assert (status, answer) == (200, {"deliveries": ["a"]})
+    assert (status, answer) == (200, {"deliveries": ["a"], "skipped": {}})
     status, answer = api.ask("POST", "/api/deliveries/again", {"postback": id_})
-    assert answer == {"deliveries": ["b"]}
+    assert answer == {"deliveries": ["b"], "skipped": {}}
     words = [row for row in journaled(api) if isinstance(row, Redelivery)]
     assert [(row.deliveries, row.by) for row in words] == [
         (("a",), "operator"),
@@ -402,5 +403,53 @@ def test_deliveries_are_sent_again_by_a_word_in_the_journal(told) -> None:
     status, answer = api.ask("POST", "/api/deliveries/again", {"deliveries": ["a", "nobody"]})
     assert (status, answer["error"]["param"]) == (404, "deliveries")
     assert api.ask("POST", "/api/deliveries/again", {"deliveries": ["a"] * 1001})[0] == 400
-    assert api.ask("POST", "/api/deliveries/again", {})[1] == {"deliveries": []}
+    assert api.ask("POST", "/api/deliveries/again", {})[1] == {"deliveries": [], "skipped": {}}
     assert api.journal.end() == end
+
+
+def test_what_was_taken_back_or_corrected_since_is_not_sent_again(acme: Api, monkeypatch) -> None:
+    id_ = added(acme, GET)["id"]
+
+    def row(name: str, subject: str, trigger: Trigger, outcome: str | None = None) -> Planned:
+        words = {"subject": subject, "trigger": trigger, "outcome_id": outcome or subject}
+        return planned(name, id_, **words)
+
+    def came(name: str, state: DeliveryState) -> Attempt:
+        of = {"delivery": DeliveryId(name), "postback": PostbackId(id_), "number": 1}
+        return Attempt(**of, at_ms=9, took_ms=3, status=404, state=state)
+
+    gave_up, delivered = DeliveryState.GAVE_UP, DeliveryState.DELIVERED
+    rows = {
+        "lost": (row("lost", "e1", Trigger.EVENT), gave_up),
+        "refund": (row("refund", "e1", Trigger.REVERSAL, "r1"), delivered),
+        "second": (row("second", "e1", Trigger.REVERSAL, "r2"), gave_up),
+        "old": (row("old", "cv1", Trigger.INSTALL), gave_up),
+        "new": (row("new", "cv1", Trigger.ATTRIBUTION_UPDATE), delivered),
+        "words": (row("words", "cv2", Trigger.INSTALL), gave_up),
+        "better": (row("better", "cv2", Trigger.ATTRIBUTION_UPDATE), gave_up),
+        "plain": (row("plain", "cv3", Trigger.INSTALL), gave_up),
+    }
+    page = OutboxPage(
+        planned=[one for one, _ in rows.values()],
+        came=[came(name, state) for name, (_, state) in rows.items()],
+    )
+    acme.outbox.fold(page, Position(3))
+    end = acme.journal.end()
+    for name, why in (
+        ("lost", "taken back since"),
+        ("old", "corrected since"),
+        ("words", "corrected since"),
+    ):
+        status, answer = acme.ask("POST", "/api/deliveries/again", {"deliveries": ["plain", name]})
+        assert (status, answer["error"]["param"]) == (400, "deliveries")
+        assert f"what delivery {name} tells was {why}" in answer["error"]["message"]
+    assert acme.journal.end() == end
+    monkeypatch.setattr(deliveries, "AGAIN_MAX", 2)
+    _, answer = acme.ask("POST", "/api/deliveries/again", {"postback": id_})
+    assert answer == {"deliveries": ["plain", "better"], "skipped": {}}, "the newest first"
+    monkeypatch.setattr(deliveries, "AGAIN_MAX", 5)
+    _, answer = acme.ask("POST", "/api/deliveries/again", {"postback": id_})
+    assert answer["deliveries"] == ["plain", "better", "words", "second"]
+    assert answer["skipped"] == {"corrected since": 1, "taken back since": 1}
+    _, answer = acme.ask("POST", "/api/deliveries/again", {"deliveries": ["words", "better"]})
+    assert answer["deliveries"] == ["words", "better"], "the correction goes out after it"

@@ -25,6 +25,7 @@ from posthouse import (
     postback,
 )
 
+from attribune.model.control import Redelivery
 from attribune.model.delivery import HOLDING_DECLINES, Attempt
 from attribune.model.policy import DAY_MS
 from attribune.postback import breaker
@@ -284,3 +285,22 @@ def test_what_was_declined_waits_while_its_postback_is_paused(house, receiver) -
     assert len(receiver.heard) == 1
     house.say(postback(receiver.url + QUERY))
     house.until(all_delivered(house, 2))
+
+
+def test_what_was_taken_back_since_is_not_told_after_it_by_any_way(house, receiver) -> None:
+    """A word that a person gave before the correction came, or to an older version."""
+
+    async def gone(_: Heard) -> web.StreamResponse:
+        return web.Response(status=410)
+
+    receiver.answer = gone
+    house.decide(event(transaction_id="t1"))
+    house.begin()
+    house.until(lambda: house.states() and house.states()[0][1] == "gave_up")
+    receiver.answer = fine
+    house.decide(event("r1", name="refund", transaction_id="t1"))
+    house.until(lambda: [state for _, state, _ in house.states()] == ["gave_up", "delivered"])
+    house.say(Redelivery(deliveries=(house.log()[0].row.planned.id,), by="operator"))
+    reason = "it was taken back since, and the partner was told so"
+    house.until(lambda: house.states()[0] == ("event", "gave_up", reason))
+    assert [one.query["t"] for one in receiver.heard] == ["event", "reversal"]
