@@ -326,7 +326,13 @@ def told(acme: Api) -> tuple[Api, str]:
             came=[
                 tried("a", DeliveryState.DELIVERED, status=200, answer="ok"),
                 tried("b", DeliveryState.GAVE_UP, status=404, reason="the partner answered (404)"),
-                tried("c", DeliveryState.WAITING, error="no answer", next_at_ms=2009),
+                tried(
+                    "c",
+                    DeliveryState.WAITING,
+                    error="no answer",
+                    reason="no answer",
+                    next_at_ms=2009,
+                ),
             ],
         ),
         Position(3),
@@ -357,6 +363,36 @@ def test_the_log_shows_requests_answers_and_reasons_the_newest_first(told) -> No
     }
     assert (b["state"], b["reason"]) == ("gave_up", "the partner answered (404)")
     assert (c["state"], c["due_at_ms"], c["attempts"][0]["error"]) == ("waiting", 2009, "no answer")
+    assert c["reason"] == "no answer; tried again from 1970-01-01T00:00:02.009Z on"
+
+
+def test_the_log_says_what_a_paused_postback_holds_back(told) -> None:
+    api, id_ = told
+    polled = Attempt(
+        delivery=DeliveryId("e"), postback=PostbackId(id_), number=1, at_ms=9, took_ms=3, status=200,
+        state=DeliveryState.WAITING, reason="the partner decides later", next_at_ms=3000, poll_url="https://a/1",
+    )  # fmt: skip
+    page = OutboxPage(planned=[planned("d", id_), planned("e", id_)], came=[polled])
+    api.outbox.fold(page, Position(4))
+
+    def reasons() -> dict[str, str | None]:
+        _, answer = api.ask("GET", "/api/deliveries")
+        return {row["delivery_id"]: row["reason"] for row in answer["rows"]}
+
+    before = reasons()
+    assert (before["d"], before["e"]) == (
+        None,
+        "the partner decides later; asked again from 1970-01-01T00:00:03.000Z on",
+    )
+    api.ask("POST", f"/api/postbacks/{id_}/pause")
+    assert reasons() == {
+        **before,
+        "c": "paused; no answer",
+        "d": "paused",
+        "e": "paused; the partner decides later",
+    }
+    api.ask("POST", f"/api/postbacks/{id_}/resume")
+    assert reasons() == before
 
 
 @pytest.mark.parametrize(

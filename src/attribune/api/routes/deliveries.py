@@ -78,7 +78,7 @@ def list_deliveries(
     )
     found = house.outbox().log(wanted)
     next_ = found[-1].number if len(found) == limit else None
-    return DeliveriesAnswer(rows=[delivery(one) for one in found], next=next_)
+    return DeliveriesAnswer(rows=[delivery(one, registry) for one in found], next=next_)
 
 
 @post("/api/deliveries/again", sync_to_thread=True, status_code=200)
