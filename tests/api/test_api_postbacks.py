@@ -127,6 +127,30 @@ def test_a_signing_secret_is_shown_once(acme: Api) -> None:
         ({**GET, "allowed_hosts": ["a"] * 51}, "at most 50", "allowed_hosts"),
         ({**GET, "callback_hosts": ["a.example"]}, "no use for callback hosts", "callback_hosts"),
         ({"partner": "acme", "template": "callback"}, "needs callback hosts", "callback_hosts"),
+        ({**GET, "settings": {"url": "https://10.0.0.7:8/"}}, "give --allow-host 10.0.0.7", "url"),
+        ({**GET, "settings": {"url": "http://2130706433/"}}, "2130706433 is 127.0.0.1", "url"),
+        ({**GET, "settings": {"url": "http://0X7f000001/"}}, "0x7f000001 is 127.0.0.1", "url"),
+        ({**GET, "settings": {"url": "http://0177.1/"}}, "0177.1 is 127.0.0.1", "url"),
+        (
+            {"partner": "acme", "template": "tune"}
+            | {"settings": {"network": "192.168.1.1:80", "offer_id": "1"}},
+            "network: 192.168.1.1 is not of the public internet",
+            "network",
+        ),
+        (
+            {
+                **GET,
+                "settings": {},
+                "data": 'title = "t"\nsource = "s"\n[[requests]]\ntriggers = ["install"]\nurl = "http://10.1/x"',
+            },
+            "url: 10.1 is 10.0.0.1",
+            "url",
+        ),
+        (
+            {"partner": "acme", "template": "callback", "callback_hosts": ["::1"]},
+            "callback_hosts: ::1 is not of the public internet",
+            "callback_hosts",
+        ),
         ({**GET, "concurrency": 65}, "concurrency must be 1 to 64", "concurrency"),
         ({**GET, "per_second": 0}, "per_second must be 1 to 10000", "per_second"),
         ({**GET, "apps": ["nobody"]}, "no app 'nobody'", "app"),
@@ -150,6 +174,22 @@ def test_only_the_operator_leads_requests_into_the_own_network(acme: Api) -> Non
     assert (status, answer["error"]["param"]) == (403, "allowed_hosts")
     assert acme.journal.end() == end + 1, "the key, and nothing else"
     assert added(acme, inside)["allowed_hosts"] == ["10.0.0.7"]
+
+
+def test_an_address_of_the_own_network_is_allowed_by_name_and_not_changed_to_without(
+    acme: Api,
+) -> None:
+    ours = {"url": "http://10.0.0.7:9000/pb"}
+    id_ = added(acme, {**GET, "settings": ours, "allowed_hosts": ["10.0.0.7"]})["id"]
+    end = acme.journal.end()
+    for words, param in (
+        ({"settings": {"url": "http://10.0.0.8/"}}, "url"),
+        ({"allowed_hosts": []}, "url"),
+    ):
+        status, answer = acme.ask("PATCH", f"/api/postbacks/{id_}", words)
+        assert (status, answer["error"]["param"]) == (400, param)
+        assert "not of the public internet" in answer["error"]["message"]
+    assert acme.journal.end() == end
 
 
 def test_a_postback_is_held_goes_on_and_ends(acme: Api) -> None:

@@ -6,14 +6,15 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 import pytest
 from aiohttp import web
 
 from attribune.postback import addresses
-from attribune.postback.addresses import is_public
 from attribune.postback.deliver import ANSWER_BYTES_MAX, Answer, Came, Deliverer, judge
+from attribune.postback.hosts import is_public, spelled, why_not
 from attribune.postback.partner import Success
 from attribune.postback.render import Request
 
@@ -212,6 +213,40 @@ def test_a_name_that_leads_home_at_the_second_question_is_refused_then(monkeypat
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(address) is public
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("0x7f000001", "127.0.0.1"),
+        ("0X7F.1", "127.0.0.1"),
+        ("017700000001", "127.0.0.1"),
+        ("0300.0250.1.1", "192.168.1.1"),
+        ("127.1", "127.0.0.1"),
+        ("0", "0.0.0.0"),
+        ("::1", "::1"),
+        ("::ffff:10.0.0.1", "::ffff:10.0.0.1"),
+    ],
+)
+def test_a_private_address_is_known_however_it_is_spelled(host: str, address: str) -> None:
+    assert ip_address(spelled(host) or "8.8.8.8") == ip_address(address)
+    assert "not of the public internet" in (why_not(host, ()) or "")
+
+
+def test_what_a_host_is_is_said_with_what_to_do() -> None:
+    ours = "not of the public internet; if it is yours,"
+    assert why_not("10.0.0.7", ()) == f"10.0.0.7 is {ours} give --allow-host 10.0.0.7"
+    assert why_not("0xa000007", ()) == (
+        f"0xa000007 is 10.0.0.7, which is {ours} write 10.0.0.7 and give --allow-host 10.0.0.7"
+    )
+    assert why_not("10.0.0.7", ("10.0.0.7",)) is None
+    odd = "134744072 is 8.8.8.8, which no request finds in that spelling; write 8.8.8.8"
+    assert why_not("134744072", ()) == odd
+    assert why_not("2130706433", ("127.0.0.1",)) is not None
+    for host in ("8.8.8.8", "acme.example", "localhost", "1.2.3.4.5", "256.1.1.1", "2001:4860:4860::8888"):  # fmt: skip
+        assert why_not(host, ()) is None, "a name is looked up when it is told"
 
 
 def answer(status: int | None, body: bytes = b"", *, is_final: bool = False) -> Answer:

@@ -23,7 +23,7 @@ from attribune.model.outcome import UNDOING, Attribution, CreditedEvent
 from attribune.model.position import Topic
 from attribune.model.status import BreakerState
 from attribune.postback import folders
-from attribune.postback.configure import checked_hosts, choose
+from attribune.postback.configure import checked_hosts, choose, refuse_private
 from attribune.postback.partner import read_partner
 from attribune.postback.plan import Looked, Telling, takes_back, tellings
 from attribune.postback.render import Prepared, Skipped
@@ -234,13 +234,16 @@ def _checked(said: postbacks.Said) -> postbacks.Checked:
             f"{chosen.data.title} {'needs' if chosen.data.callbacks else 'has no use for'} callback hosts",
             param="callback_hosts",
         )
+    allowed = checked_hosts(said.allowed_hosts, "allowed_hosts")
+    callback = checked_hosts(said.callback_hosts, "callback_hosts")
+    refuse_private({**dict.fromkeys(callback, "callback_hosts"), **chosen.hosts}, allowed)
     return postbacks.Checked(
         data=said.data,
         triggers=chosen.triggers,
         plain=chosen.plain,
         secret=chosen.secret,
-        allowed_hosts=checked_hosts(said.allowed_hosts, "allowed_hosts"),
-        callback_hosts=checked_hosts(said.callback_hosts, "callback_hosts"),
+        allowed_hosts=allowed,
+        callback_hosts=callback,
     )
 
 
