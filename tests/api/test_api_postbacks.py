@@ -201,6 +201,8 @@ def test_a_postback_is_held_goes_on_and_ends(acme: Api) -> None:
         return answer["postback"]["state"]
 
     assert [said("pause"), said("pause"), said("resume")] == ["paused", "paused", "active"]
+    assert newest(acme).resumed_at_ms == acme.clock.now_ms()
+    assert added(acme, GET)["id"] == id_, "which changes nothing of what it says"
     assert sum(isinstance(row, Postback) for row in journaled(acme)) == 3
     assert [said("pause"), said("end"), said("end")] == ["paused", "ended", "ended"]
     status, answer = acme.ask("POST", f"/api/postbacks/{id_}/resume")

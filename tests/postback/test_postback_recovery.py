@@ -304,3 +304,35 @@ def test_what_was_taken_back_since_is_not_told_after_it_by_any_way(house, receiv
     reason = "it was taken back since, and the partner was told so"
     house.until(lambda: house.states()[0] == ("event", "gave_up", reason))
     assert [one.query["t"] for one in receiver.heard] == ["event", "reversal"]
+
+
+@pytest.mark.parametrize("ill", [later, _not_found], ids=["503", "404"])
+def test_a_pause_counts_for_no_time_that_was_tried(house, receiver, ill) -> None:
+    """Four days' pause, then a partner that is not well for a moment: nothing is given up for it."""
+    address = receiver.url + QUERY
+    house.say(postback(address, is_paused=True))
+    house.decide(*(install(f"d{n}") for n in range(20)))
+    house.begin()
+    house.until(lambda: len(house.log()) == 20)
+    house.clock.advance(4 * DAY_MS)
+    receiver.answer = ill
+    house.say(postback(address, resumed_at_ms=house.clock.now_ms()))
+    house.until(lambda: len(house.came()) >= 5)
+    receiver.answer = fine
+    patiently(house)
+    assert all_delivered(house, 20)()
+
+
+def test_what_is_given_up_after_a_pause_was_tried_for_three_days_since(house, receiver) -> None:
+    address = receiver.url + QUERY
+    house.clock.advance(DAY_MS)
+    house.say(postback(address, resumed_at_ms=house.clock.now_ms()))
+    receiver.answer = later
+    house.decide(*(install(f"d{n}") for n in range(20)))
+    house.begin()
+    house.until(lambda: len(receiver.heard) >= 5)
+    house.clock.advance(3 * DAY_MS)
+    house.until(lambda: len(receiver.heard) >= 20)
+    assert {state for _, state, _ in house.states()} == {"waiting"}
+    house.clock.advance(DAY_MS)
+    house.until(lambda: {state for _, state, _ in house.states()} == {"gave_up"})

@@ -333,7 +333,7 @@ def list_postbacks(
 def pause_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
     """Hold a postback; what is to be told meanwhile is kept."""
     return PostbackAnswer(
-        house.change(lambda reg, _: postbacks.pause(reg, postback_id, is_paused=True))
+        house.change(lambda reg, now: postbacks.pause(reg, postback_id, now, is_paused=True))
     )
 
 
@@ -341,7 +341,7 @@ def pause_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
 def resume_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
     """Let a postback go on."""
     return PostbackAnswer(
-        house.change(lambda reg, _: postbacks.pause(reg, postback_id, is_paused=False))
+        house.change(lambda reg, now: postbacks.pause(reg, postback_id, now, is_paused=False))
     )
 
 
