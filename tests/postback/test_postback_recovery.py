@@ -143,7 +143,7 @@ def test_a_no_that_lasts_costs_little_and_is_given_up_with_its_reason(house, rec
     receiver.answer = _not_found
     house.decide(install())
     house.begin()
-    patiently(house, 600_000)
+    patiently(house, 1_800_000)
     reason = "tried for 3 days; the partner answered 404"
     assert house.states() == [("install", "gave_up", reason)]
     assert 10 < len(receiver.heard) < 35
