@@ -204,6 +204,17 @@ def test_in_order_what_was_declined_often_is_overtaken_by_its_device_and_not_by_
     assert due(outbox, in_order=True) == ["a"], "who sends it again begins anew"
 
 
+def test_a_row_is_tried_since_its_first_attempt(open_outbox):
+    outbox = open_outbox()
+    outbox.fold(OutboxPage(planned=[planned("a", at_ms=1000)]), Position(2))
+    since = [outbox.waiting(MINE, 99_000, 1)[0].since_ms]
+    for n, at_ms in ((1, 5000), (2, 7000)):
+        came = [attempt("a", n, DeliveryState.WAITING, at_ms=at_ms, next_at_ms=9000)]
+        outbox.fold(OutboxPage(came=came), Position(2 + n))
+        since.append(outbox.waiting(MINE, 99_000, 1)[0].since_ms)
+    assert since == [1000, 5000, 5000]
+
+
 def test_a_person_can_have_it_sent_again(open_outbox):
     outbox = open_outbox()
     delivered = attempt("a", 1, DeliveryState.DELIVERED)

@@ -334,5 +334,5 @@ def test_what_is_given_up_after_a_pause_was_tried_for_three_days_since(house, re
     house.clock.advance(3 * DAY_MS)
     house.until(lambda: len(receiver.heard) >= 20)
     assert {state for _, state, _ in house.states()} == {"waiting"}
-    house.clock.advance(DAY_MS)
+    house.clock.advance(4 * DAY_MS)
     house.until(lambda: {state for _, state, _ in house.states()} == {"gave_up"})

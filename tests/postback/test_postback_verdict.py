@@ -96,9 +96,9 @@ def test_the_partner_s_own_wish_to_be_left_alone_is_heeded() -> None:
 
 
 def test_three_days_are_enough() -> None:
-    at_last, _ = tried(outgoing(NOW_MS - 3 * DAY_MS), answered(503), GET)
+    at_last, _ = tried(outgoing(NOW_MS - 3 * DAY_MS, 90), answered(503), GET)
     assert at_last.state == "waiting"
-    late, presence = tried(outgoing(NOW_MS - 3 * DAY_MS - 1), answered(503), GET)
+    late, presence = tried(outgoing(NOW_MS - 3 * DAY_MS - 1, 90), answered(503), GET)
     assert (late.state, late.next_at_ms) == ("gave_up", None)
     assert late.reason == "tried for 3 days; the partner answered 503"
     assert presence is Presence.ABSENT, "the breaker hears of it all the same"
@@ -155,6 +155,12 @@ def test_who_declines_may_wish_to_be_left_alone_and_is_up_to_an_hour() -> None:
     assert made.next_at_ms == NOW_MS + 600_000
     made, _ = tried(outgoing(), answered(403, retry_after_s=99_999), GET)
     assert made.next_at_ms == NOW_MS + HOUR_MS
+
+
+@pytest.mark.parametrize("answer", [answered(503), answered(404)])
+def test_what_waited_long_for_its_turn_is_tried_for_three_days_from_then(answer: Answer) -> None:
+    made, _ = tried(outgoing(NOW_MS - 9 * DAY_MS), answer, GET)
+    assert made.state == "waiting"
 
 
 def test_a_no_that_lasts_for_three_days_is_taken_for_one() -> None:

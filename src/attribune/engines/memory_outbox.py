@@ -197,6 +197,7 @@ class MemoryOutbox:
             row = replace(
                 row,
                 tries=one.number,
+                since_ms=row.since_ms if row.tries else one.at_ms,
                 due_at_ms=one.next_at_ms or 0,
                 poll_url=one.poll_url,
                 request=one.request or row.request,

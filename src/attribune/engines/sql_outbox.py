@@ -160,7 +160,7 @@ _attempt: Final = sa.text(
     " :at_ms, :took_ms, :status, :error, :answer, :state, :reason) ON CONFLICT (delivery, number) DO NOTHING"
 )
 _tried: Final = sa.text(
-    "UPDATE deliveries SET state = :state, tries = :number, due_at_ms = :due_at_ms, reason = :reason, poll_url = :poll_url,"
+    "UPDATE deliveries SET since_ms = CASE WHEN tries = 0 THEN :at_ms ELSE since_ms END, state = :state, tries = :number, due_at_ms = :due_at_ms, reason = :reason, poll_url = :poll_url,"
     " declines = :declines, method = coalesce(:method, method), url = coalesce(:url, url), body = coalesce(:body, body) WHERE id = :delivery"
 )
 #: By the words that its device is named by from then on.
@@ -376,7 +376,7 @@ def _of_tried(one: Attempt) -> tuple[Any, ...]:
     sent = (request.method, request.url, request.body) if request else (None, None, None)
     state = _NUMBER[one.state]
     came = one.next_at_ms or 0, one.reason, one.poll_url, one.declines
-    return state, one.number, *came, *sent, one.delivery
+    return one.at_ms, state, one.number, *came, *sent, one.delivery
 
 
 def _of_settled(one: Settled) -> tuple[Any, ...]:

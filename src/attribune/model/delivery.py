@@ -139,7 +139,7 @@ class OutboxRow(Struct, frozen=True, kw_only=True):
     tries: int = 0
     #: From when on it is sent; of a row that waits. Milliseconds, UTC.
     due_at_ms: int = 0
-    #: Since when it is tried: since it was planned, or since a person wanted it sent again. Milliseconds, UTC.
+    #: Since when it is tried: since its first attempt, or since a person wanted it sent again; before, since it was planned. Milliseconds, UTC.
     since_ms: int = 0
     #: Why it is not delivered.
     reason: str | None = None

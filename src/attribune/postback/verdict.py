@@ -6,6 +6,8 @@ import re
 from enum import Enum, auto
 from typing import Final
 
+from msgspec.structs import replace
+
 from attribune.model.delivery import Attempt, DeliveryState, OutboxRow
 from attribune.postback.deliver import Answer, Came, judge
 from attribune.postback.outgoing import Outgoing, poll_url
@@ -39,7 +41,10 @@ def attempt(
     ``now_ms`` is when the answer came; ``chance`` is 0 to 65,535.
     """
     row, one = outgoing.row, outgoing.row.planned
+    if not row.tries:  # it may have waited long for its turn, and is tried from now on
+        row = replace(row, since_ms=sent_at_ms)
     came = judge(answer, data.success)
+    outgoing = outgoing._replace(row=row)
     state, reason, next_at_ms, ask = _state(outgoing, answer, came, data, now_ms, chance)
     body = answer.body[: 4 * ANSWER_CHARACTERS_MAX].decode(errors="replace")
     made = Attempt(
