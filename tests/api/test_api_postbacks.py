@@ -67,7 +67,8 @@ def journaled(api: Api) -> list[Any]:
 def test_a_postback_is_added_once_however_often_it_is_said(acme: Api) -> None:
     one = added(acme, GET)
     assert (one["partner"], one["state"], one["is_signing"]) == ("acme", "active", False)
-    assert one["triggers"] == [trigger.value for trigger in Trigger]
+    every = [trigger.value for trigger in Trigger if trigger is not Trigger.PARTIAL_REVERSAL]
+    assert one["triggers"] == every
     assert added(acme, GET) == one
     other = added(acme, {**GET, "triggers": ["install"]})
     assert other["id"] != one["id"]
@@ -92,6 +93,23 @@ def test_secrets_are_sealed_in_the_journal_and_shown_to_nobody(acme: Api) -> Non
         text = json.dumps(page)
         assert "s3cret-token" not in text
         assert record.sealed["auth_token"] not in text
+
+
+OWN = {"all_partners": True, "template": "webhook", "settings": {"url": "https://own.example/"}}
+
+
+@pytest.mark.parametrize(("sign", "is_signing"), [(None, True), (True, True), (False, False)])
+def test_what_goes_to_own_systems_is_signed_unless_it_is_said_otherwise(
+    acme: Api, sign: bool | None, is_signing: bool
+) -> None:
+    words = OWN if sign is None else {**OWN, "sign": sign}
+    one = added(acme, words)
+    assert one["is_signing"] is is_signing
+    assert ("signing_secret" in one) is is_signing
+    again = added(acme, OWN)
+    assert again["id"] == one["id"], "the same again is the one that stands"
+    assert "signing_secret" not in again
+    assert added(acme, GET)["is_signing"] is False
 
 
 def test_a_signing_secret_is_shown_once(acme: Api) -> None:
@@ -275,6 +293,15 @@ def test_a_secret_is_sealed_anew_only_where_it_changes(
     assert (status, answer["error"]["code"]) == (409, "vault_locked")
     edited(acme, id_, {"settings": {"auth_token": "s3cret-token"}})
     assert acme.vault.unseal(newest(acme).sealed["auth_token"]) == "s3cret-token"
+
+
+def test_a_setting_that_the_partner_would_not_take_is_refused_by_name(acme: Api) -> None:
+    wrong = {**IMPACT, "settings": {**IMPACT["settings"], "campaign_id": "abc"}}
+    assert refused(acme, wrong) == (400, "campaign_id is a whole number, not 'abc'", "campaign_id")
+    id_ = added(acme, IMPACT)["id"]
+    words = {"settings": {"disposition": "FOO"}}
+    status, answer = acme.ask("PATCH", f"/api/postbacks/{id_}", words)
+    assert (status, answer["error"]["param"]) == (400, "disposition")
 
 
 @pytest.mark.parametrize(
@@ -505,6 +532,10 @@ def test_what_was_taken_back_or_corrected_since_is_not_sent_again(acme: Api, mon
         "new": (row("new", "cv1", Trigger.ATTRIBUTION_UPDATE), delivered),
         "words": (row("words", "cv2", Trigger.INSTALL), gave_up),
         "better": (row("better", "cv2", Trigger.ATTRIBUTION_UPDATE), gave_up),
+        "part": (row("part", "e2", Trigger.PARTIAL_REVERSAL, "r3"), gave_up),
+        "next": (row("next", "e2", Trigger.PARTIAL_REVERSAL, "r4"), delivered),
+        "fraud": (row("fraud", "cv4", Trigger.INSTALL), gave_up),
+        "found": (row("found", "cv4", Trigger.REJECTED_INSTALL), gave_up),
         "plain": (row("plain", "cv3", Trigger.INSTALL), gave_up),
     }
     page = OutboxPage(
@@ -517,6 +548,8 @@ def test_what_was_taken_back_or_corrected_since_is_not_sent_again(acme: Api, mon
         ("lost", "taken back since"),
         ("old", "corrected since"),
         ("words", "corrected since"),
+        ("part", "corrected since"),
+        ("fraud", "taken back since"),
     ):
         status, answer = acme.ask("POST", "/api/deliveries/again", {"deliveries": ["plain", name]})
         assert (status, answer["error"]["param"]) == (400, "deliveries")
@@ -524,10 +557,10 @@ def test_what_was_taken_back_or_corrected_since_is_not_sent_again(acme: Api, mon
     assert acme.journal.end() == end
     monkeypatch.setattr(deliveries, "AGAIN_MAX", 2)
     _, answer = acme.ask("POST", "/api/deliveries/again", {"postback": id_})
-    assert answer == {"deliveries": ["plain", "better"], "skipped": {}}, "the newest first"
-    monkeypatch.setattr(deliveries, "AGAIN_MAX", 5)
+    assert answer == {"deliveries": ["plain", "found"], "skipped": {}}, "the newest first"
+    monkeypatch.setattr(deliveries, "AGAIN_MAX", 6)
     _, answer = acme.ask("POST", "/api/deliveries/again", {"postback": id_})
-    assert answer["deliveries"] == ["plain", "better", "words", "second"]
-    assert answer["skipped"] == {"corrected since": 1, "taken back since": 1}
+    assert answer["deliveries"] == ["plain", "found", "better", "words", "second"]
+    assert answer["skipped"] == {"corrected since": 2, "taken back since": 2}
     _, answer = acme.ask("POST", "/api/deliveries/again", {"deliveries": ["words", "better"]})
     assert answer["deliveries"] == ["words", "better"], "the correction goes out after it"

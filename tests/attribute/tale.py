@@ -352,6 +352,7 @@ class Reader:
                 reason="said so",
                 by="tester",
                 id=f"corr{self.count}",
+                is_rejected="rejected" in words[3:],
             ),
             at,
         )

@@ -368,7 +368,6 @@ questions = st.builds(
 
 @settings(
     max_examples=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(rows=some_facts, asked=st.lists(questions, min_size=1, max_size=6))

@@ -65,8 +65,12 @@ def add(
         typer.Option(help="A host that addresses on the partner's clicks may lead to."),
     ] = None,
     sign: Annotated[
-        bool, typer.Option("--sign", help="Sign requests; the secret is shown this once.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--sign/--no-sign",
+            help="Sign requests; the secret is shown this once. Those to your own systems (webhook) are signed when left out.",
+        ),
+    ] = None,
     in_order: Annotated[
         bool, typer.Option("--in-order", help="One device's postbacks go out one after the other.")
     ] = False,

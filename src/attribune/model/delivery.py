@@ -37,6 +37,12 @@ class Trigger(StrEnum):
     REVERSAL = "reversal"
     #: A later revision that stays with it, with other words.
     ATTRIBUTION_UPDATE = "attribution_update"
+    #: A part of what it was told is no longer so: some of a purchase was refunded. Who is told of reversals is told of it.
+    PARTIAL_REVERSAL = "partial_reversal"
+
+
+#: What takes back something that was told.
+TAKING_BACK: Final = (Trigger.REVERSAL, Trigger.PARTIAL_REVERSAL)
 
 
 class DeliveryState(StrEnum):

@@ -48,6 +48,11 @@ def choose(
     data = read_partner(text)
     prepared = Prepared(data, settings, events)
     able = CALLBACK_TRIGGERS if data.callbacks else _in_order(prepared.triggers)
+    if Trigger.PARTIAL_REVERSAL in triggers:
+        raise Invalid(
+            f"who is told of {Trigger.REVERSAL} is told of {Trigger.PARTIAL_REVERSAL} too; give {Trigger.REVERSAL}",
+            param="triggers",
+        )
     if unable := [one for one in triggers if one not in able]:
         raise Invalid(
             f"{data.title} cannot be told of {unable[0]}; it can of {', '.join(able)}",
@@ -96,4 +101,4 @@ def _is_address(host: str) -> bool:
 
 
 def _in_order(triggers: frozenset[Trigger]) -> tuple[Trigger, ...]:
-    return tuple(one for one in Trigger if one in triggers)
+    return tuple(one for one in Trigger if one in triggers and one is not Trigger.PARTIAL_REVERSAL)

@@ -49,6 +49,8 @@ class Checked(NamedTuple):
     secret: Mapping[str, str]
     allowed_hosts: tuple[str, ...]
     callback_hosts: tuple[str, ...]
+    #: It is for the operator's own systems.
+    own_systems: bool = False
 
 
 def add(
@@ -65,7 +67,8 @@ def add(
         if _is_same(other, made, checked.secret, vault) and not want.sign:
             return Made((), shown.postback(other))
     base = slug("-".join(filter(None, (partner or "all", want.template))))
-    secret = f"ps_{letters(chance, SECRET_LETTERS)}" if want.sign else None
+    is_signing = checked.own_systems if want.sign is None else want.sign
+    secret = f"ps_{letters(chance, SECRET_LETTERS)}" if is_signing else None
     made = replace(
         made,
         id=PostbackId(free_id(base, registry.postbacks, chance)),

@@ -19,12 +19,14 @@ from attribune.model.control import Postback, Scope
 from attribune.model.delivery import Trigger
 from attribune.model.errors import Forbidden, Invalid
 from attribune.model.ids import ConversionId, Position
+from attribune.model.money import Money
 from attribune.model.outcome import UNDOING, Attribution, CreditedEvent
 from attribune.model.position import Topic
 from attribune.model.status import BreakerState
 from attribune.postback import folders
 from attribune.postback.configure import checked_hosts, choose, refuse_private
 from attribune.postback.partner import read_partner
+from attribune.postback.parts import Taken, taken
 from attribune.postback.plan import Looked, Telling, takes_back, tellings
 from attribune.postback.render import Prepared, Skipped
 from attribune.registry import find, postbacks, shown
@@ -95,7 +97,7 @@ def preview(house: Here, data: JSONBody[PreviewRequest]) -> PreviewAnswer:
         _preview(telling, prepared)
         for n, outcome in enumerate(found.outcomes)
         for undone in _undone(outcome, found.outcomes[:n])
-        for telling in tellings(outcome, _looked(asked, outcome, found, undone))
+        for telling in tellings(outcome, _looked(asked, found, n, undone))
     ]
     return PreviewAnswer(previews=previews)
 
@@ -121,10 +123,12 @@ def _preview(telling: Telling, prepared: Prepared) -> Preview:
 
 def _looked(
     asked: explain.Sources,
-    outcome: Attribution | CreditedEvent,
     found: explain.Decided,
+    n: int,
     undone: CreditedEvent | None,
 ) -> Looked:
+    """What the n-th outcome of some does not carry itself."""
+    outcome = found.outcomes[n]
     app = asked.directory.app(outcome.app)
     return Looked(
         record=_record(asked, outcome.about),
@@ -132,6 +136,7 @@ def _looked(
         store_id=app.store_id if app else None,
         conversion_at_ms=_conversion_at_ms(outcome.conversion, found.outcomes),
         undone=undone,
+        taken=_taken(outcome, undone, found.outcomes[:n]),
     )
 
 
@@ -167,6 +172,26 @@ def _undone(
         and takes_back(outcome, one)
     }
     return list(found.values()) or [None]
+
+
+def _taken(
+    outcome: Attribution | CreditedEvent,
+    undone: CreditedEvent | None,
+    earlier: list[Attribution | CreditedEvent],
+) -> Taken | None:
+    """How much of an event a refund takes back, or a correction, after the refunds that were told before it."""
+    event = undone or outcome
+    if not isinstance(outcome, CreditedEvent) or not isinstance(event, CreditedEvent):
+        return None
+    amounts: dict[str, Money | None] = {}
+    for one in earlier:
+        if not isinstance(one, CreditedEvent) or one.transaction_id != outcome.transaction_id:
+            continue
+        if one.record == outcome.record:
+            break  # a later revision of it takes back what the first did
+        if one.product == outcome.product and takes_back(one, event):
+            amounts[one.record] = one.revenue
+    return taken(event, [*amounts.values(), outcome.revenue if undone else None])
 
 
 class PostbackAnswer(Struct, frozen=True):
@@ -244,6 +269,7 @@ def _checked(said: postbacks.Said) -> postbacks.Checked:
         secret=chosen.secret,
         allowed_hosts=allowed,
         callback_hosts=callback,
+        own_systems=chosen.data.own_systems,
     )
 
 
