@@ -288,7 +288,7 @@ def test_a_postback_is_held_let_go_and_ended_and_what_it_told_is_sent_again(
     ):
         assert filled_house.cli("postback", *verb, id_)["postback"]["state"] == state
     again = filled_house.cli("postback", "redeliver", "--postback", id_)
-    assert again == {"deliveries": []}
+    assert again == {"deliveries": [], "skipped": {}}
     assert run(["postback", "redeliver", "--postback", id_, *data]) == 0
     assert capsys.readouterr().out == "0 will be sent again.\n"
     with pytest.raises(CommandFailed) as failed:

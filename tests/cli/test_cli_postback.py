@@ -240,7 +240,7 @@ def test_a_test_sends_for_real_and_the_partners_words_decide(capsys, tmp_path, r
     assert tried["request"]["url"].endswith("t=TOKEN")
     assert "hush" not in json.dumps(tried)
     folder = mine(tmp_path, receiver, "strange")
-    assert said(capsys, "test", folder, *words, code=1)["test"]["came"] == "refused"
+    assert said(capsys, "test", folder, *words, code=1)["test"]["came"] == "declined"
     assert run(["postback", "test", folder, *words]) == 1
     shown = capsys.readouterr().out
     assert "no such click" in shown

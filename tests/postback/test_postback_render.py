@@ -198,6 +198,15 @@ def test_a_setting_that_is_left_out_need_not_be_one_of_what_it_may_be() -> None:
 def test_a_pattern_that_is_none_is_named() -> None:
     with pytest.raises(Invalid, match=r"success\.body"):
         read_partner(DATA + '\n[success]\nbody = "("\n')
+    with pytest.raises(Invalid, match=r"success\.final: '\(' is no pattern"):
+        read_partner(DATA + '\n[success]\nfinal = "("\n')
+
+
+def test_a_status_is_either_taken_or_final() -> None:
+    with pytest.raises(Invalid, match=r"success\.final_status: 400 stands in success\.status too"):
+        read_partner(DATA + "\n[success]\nstatus = [200, 400]\n")
+    data = read_partner(DATA + "\n[success]\nstatus = [200, 400]\nfinal_status = [404]\n")
+    assert data.success.final_status == [404]
 
 
 @pytest.mark.parametrize(

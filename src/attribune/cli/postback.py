@@ -284,7 +284,7 @@ def redeliver(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Send deliveries again, whatever came of them, under the same delivery ids."""
+    """Send deliveries again, whatever came of them, under the same delivery ids; not what was taken back or corrected since."""
     if bool(deliveries) == bool(postback):
         raise typer.BadParameter("name deliveries, or give --postback")
     words = {"deliveries": deliveries or [], "postback": postback}
@@ -292,6 +292,8 @@ def redeliver(
         answer = house.call("POST", "/api/deliveries/again", words)
     if json_:
         return show.as_json(answer)
+    for why, count in answer["skipped"].items():
+        show.line(f"{count} skipped: {why}.")
     return show.line(f"{len(answer['deliveries'])} will be sent again.")
 
 

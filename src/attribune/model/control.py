@@ -270,6 +270,8 @@ class Postback(Struct, frozen=True, kw_only=True, tag="postback", omit_defaults=
     #: Requests a second; None is as many as the partner takes.
     per_second: int | None = None
     is_paused: bool = False
+    #: When it went on after it was paused: how long deliveries are tried counts from there. Milliseconds, UTC.
+    resumed_at_ms: int = 0
     #: Nothing more is told, and what waits is given up.
     is_ended: bool = False
 

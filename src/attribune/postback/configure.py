@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid
+from attribune.postback.hosts import why_not
 from attribune.postback.partner import PartnerData, SettingShape, read_partner
 from attribune.postback.render import Prepared, is_host
 
@@ -30,6 +31,8 @@ class Chosen(NamedTuple):
     #: Settings by whether they are secret.
     plain: dict[str, str]
     secret: dict[str, str]
+    #: Where requests go: hosts without port, each with the setting that names it.
+    hosts: dict[str, str]
 
 
 def choose(
@@ -61,7 +64,18 @@ def choose(
         triggers=tuple(dict.fromkeys(triggers)) or able,
         plain={name: value for name, value in settings.items() if name not in secrets},
         secret={name: value for name, value in settings.items() if name in secrets},
+        hosts=prepared.hosts(),
     )
+
+
+def refuse_private(hosts: Mapping[str, str], allowed: Sequence[str]) -> None:
+    """Raises Invalid when a host (each with the field that names it) is an address that is not of the public internet and not allowed.
+
+    A name's addresses are looked at when it is told, since they may be others then.
+    """
+    for host, param in hosts.items():
+        if why := why_not(host, allowed):
+            raise Invalid(f"{param}: {why}", param=param)
 
 
 def checked_hosts(hosts: Sequence[str], param: str) -> tuple[str, ...]:

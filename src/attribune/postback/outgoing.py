@@ -20,6 +20,7 @@ from attribune.model.ids import PartnerId, is_forgotten
 from attribune.model.offer import Counts
 from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.ports import Directory, Outbox, Vault
+from attribune.postback.again import around, told_since
 from attribune.postback.callbacks import callbacks
 from attribune.postback.elsewhere import of_undone
 from attribune.postback.fold import device_digest, measured_digest, partner_digest
@@ -117,7 +118,7 @@ class Outgoings:
                 found.append(settled(row, now_ms, *why))
                 continue
             outcome = outcomes.get(one.place)
-            earlier, _ = _around(row, about.get(one.subject, ()))
+            earlier, _ = around(row, about.get(one.subject, ()))
             shares = silent.isdisjoint(about_row)
             made = self._request(row, outcome, spoken, earlier, shares=shares)
             if isinstance(made, _Pointless):
@@ -230,7 +231,11 @@ def _pointless(
     if one.device is not None and is_forgotten(one.device):
         state = DeliveryState.GAVE_UP if row.tries else DeliveryState.WITHDRAWN
         return state, "the person was forgotten"
-    earlier, later = _around(row, about)
+    about = list(about)
+    since = told_since(row, about)
+    if since is not None:
+        return DeliveryState.GAVE_UP, f"it was {since}, and the partner was told so"
+    earlier, later = around(row, about)
     if one.trigger in TAKING_BACK:
         if earlier and not any(map(_was_told, earlier)):
             return DeliveryState.WITHDRAWN, "what it takes back was never told"
@@ -246,19 +251,6 @@ def _pointless(
     if is_taken_back and not row.tries:
         return DeliveryState.WITHDRAWN, "it was taken back before it was told"
     return None
-
-
-def _around(row: OutboxRow, about: Iterable[Related]) -> tuple[list[Related], list[Related]]:
-    """Rows of the same subject that were planned before and after one."""
-    earlier: list[Related] = []
-    later: list[Related] = []
-    side = earlier
-    for other in about:
-        if other.id == row.planned.id:
-            side = later
-        elif other.copy == row.planned.copy:
-            side.append(other)
-    return earlier, later
 
 
 def _was_told(row: Related) -> bool:

@@ -108,6 +108,10 @@ class RequestData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     one_of: list[list[str]] = field(default_factory=list)
 
 
+#: Verdicts on the request itself, which is the same the next time: bad, gone, or too large to be taken.
+FINAL_STATUS: Final = (400, 410, 413, 414, 415, 422, 431)
+
+
 class Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What counts as told."""
 
@@ -116,6 +120,10 @@ class Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     body: str | None = None
     #: A pattern that says that it was told before.
     repeated: str | None = None
+    #: A pattern that says no for good, whatever the status: it is not tried again.
+    final: str | None = None
+    #: Statuses that say no for good. Any other no is tried again, since it may be a moment's: a redirect to a login, 404 while they deploy.
+    final_status: list[int] = field(default_factory=lambda: list(FINAL_STATUS))
 
 
 class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,7 +194,10 @@ def _check(data: PartnerData) -> None:
     if data.callbacks == bool(data.requests):
         raise _wrong("requests", "give some, or callbacks = true, and not both")
     poll = data.poll
-    patterns = {"success.body": data.success.body, "success.repeated": data.success.repeated}
+    success = data.success
+    patterns = {f"success.{name}": getattr(success, name) for name in ("body", "repeated", "final")}
+    if both := sorted(set(success.status) & set(success.final_status)):
+        raise _wrong("success.final_status", f"{both[0]} stands in success.status too")
     if poll is not None:
         patterns |= {f"poll.{name}": getattr(poll, name) for name in Poll.__struct_fields__}
     for what, pattern in patterns.items():

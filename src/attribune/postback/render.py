@@ -162,6 +162,13 @@ class Prepared:
         """What it has a request for."""
         return frozenset(self._ways)
 
+    def hosts(self) -> dict[str, str]:
+        """The hosts that requests go to, without port, each with the setting that names it, or ``url`` of the partner's own."""
+        return {
+            urlsplit(way.origin).hostname or "": _setting_of_host(way.data.url)
+            for way in self._ways.values()
+        }
+
     def needs(self, trigger: Trigger) -> Needs:
         """What must be looked up to tell of a trigger."""
         return self._needs.get(trigger, EVERYTHING)
@@ -282,6 +289,13 @@ class Prepared:
         if unknown:
             raise Invalid(f"{param}: there is no setting {', '.join(sorted(unknown))}", param=param)
         return template
+
+
+def _setting_of_host(url: str) -> str:
+    """The first setting in an address's host; ``url`` where none stands in it."""
+    rest = url.partition("://")[2] or url
+    found = _MACRO_OF_HOST.search(re.split("[/?#]", rest, maxsplit=1)[0])
+    return found.group(1) if found else "url"
 
 
 def _told_id(values: Mapping[str, Value | None]) -> Value | None:

@@ -35,13 +35,13 @@ from attribune.model.refusal import Refusal
 from attribune.model.touch import LinkHit, Touch
 from attribune.ports import Directory, Facts, Journal, KeptLine
 from attribune.report import forgetting, telling
+from attribune.report.moment import moment
 from attribune.report.stories import (
     Explained,
     Story,
     ToldPruned,
     ToldRefusal,
     ToldTouch,
-    moment,
 )
 from attribune.report.telling import ReadTouch
 
@@ -83,7 +83,7 @@ def stories(handle: str, sources: Sources) -> Explained:
     shelves = _sort(_records(reach, sources), reach, sources)
     told = [story for shelf in shelves.values() for story in _tell(shelf)]
     told.sort(key=lambda story: (story.at_ms is None, story.at_ms or 0))
-    telling.add_deliveries(told, sources.deliveries)
+    telling.add_deliveries(told, sources.deliveries, sources.directory)
     telling.add_booked(told, sources.booked, sources.rates_missing)
     return Explained(
         handle=handle,

@@ -26,6 +26,7 @@ from attribune.model.touch import LinkHit, Touch
 from attribune.ports import Directory, KeptLine
 from attribune.report.booked import line, rate_missing
 from attribune.report.deliveries import delivery
+from attribune.report.moment import moment
 from attribune.report.stories import (
     Competitor,
     Story,
@@ -39,7 +40,6 @@ from attribune.report.stories import (
     ToldTouch,
     Winner,
     amount,
-    moment,
 )
 
 ReadTouch: TypeAlias = Callable[[LinkHit, Link], Touch]
@@ -283,7 +283,9 @@ def held(waiting: Sequence[Event]) -> list[ToldHeld]:
 
 
 def add_deliveries(
-    stories: list[Story], asked: Callable[[Collection[str]], Sequence[Logged]]
+    stories: list[Story],
+    asked: Callable[[Collection[str]], Sequence[Logged]],
+    directory: Directory,
 ) -> None:
     """Put what partners were told at the story of what it was about; ``asked`` gives the newest first."""
     of: dict[str, Story] = {}
@@ -292,7 +294,7 @@ def add_deliveries(
         about = (story.conversion, story.record, *records)
         of.update(dict.fromkeys(filter(None, about), story))
     for logged in reversed(asked(of.keys()) if of else ()):
-        of[logged.row.planned.outcome_id].deliveries.append(delivery(logged))
+        of[logged.row.planned.outcome_id].deliveries.append(delivery(logged, directory))
 
 
 def add_booked(

@@ -14,7 +14,8 @@ from attribune.model.book import LineKind
 from attribune.model.delivery import DeliveryState
 from attribune.report.booked import ToldLine
 from attribune.report.deliveries import ToldDelivery
-from attribune.report.stories import Competitor, Explained, Story, ToldNote, ToldPruned, moment
+from attribune.report.moment import moment
+from attribune.report.stories import Competitor, Explained, Story, ToldNote, ToldPruned
 
 _WIDTH: Final = 110
 _MINUTE_MS: Final = 60_000

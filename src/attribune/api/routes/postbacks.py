@@ -24,7 +24,7 @@ from attribune.model.outcome import UNDOING, Attribution, CreditedEvent
 from attribune.model.position import Topic
 from attribune.model.status import BreakerState
 from attribune.postback import folders
-from attribune.postback.configure import checked_hosts, choose
+from attribune.postback.configure import checked_hosts, choose, refuse_private
 from attribune.postback.partner import read_partner
 from attribune.postback.parts import Taken, taken
 from attribune.postback.plan import Looked, Telling, takes_back, tellings
@@ -259,13 +259,16 @@ def _checked(said: postbacks.Said) -> postbacks.Checked:
             f"{chosen.data.title} {'needs' if chosen.data.callbacks else 'has no use for'} callback hosts",
             param="callback_hosts",
         )
+    allowed = checked_hosts(said.allowed_hosts, "allowed_hosts")
+    callback = checked_hosts(said.callback_hosts, "callback_hosts")
+    refuse_private({**dict.fromkeys(callback, "callback_hosts"), **chosen.hosts}, allowed)
     return postbacks.Checked(
         data=said.data,
         triggers=chosen.triggers,
         plain=chosen.plain,
         secret=chosen.secret,
-        allowed_hosts=checked_hosts(said.allowed_hosts, "allowed_hosts"),
-        callback_hosts=checked_hosts(said.callback_hosts, "callback_hosts"),
+        allowed_hosts=allowed,
+        callback_hosts=callback,
         own_systems=chosen.data.own_systems,
     )
 
@@ -356,7 +359,7 @@ def list_postbacks(
 def pause_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
     """Hold a postback; what is to be told meanwhile is kept."""
     return PostbackAnswer(
-        house.change(lambda reg, _: postbacks.pause(reg, postback_id, is_paused=True))
+        house.change(lambda reg, now: postbacks.pause(reg, postback_id, now, is_paused=True))
     )
 
 
@@ -364,7 +367,7 @@ def pause_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
 def resume_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
     """Let a postback go on."""
     return PostbackAnswer(
-        house.change(lambda reg, _: postbacks.pause(reg, postback_id, is_paused=False))
+        house.change(lambda reg, now: postbacks.pause(reg, postback_id, now, is_paused=False))
     )
 
 
