@@ -42,6 +42,12 @@ def scrubbed(house: House) -> House:
             registry.apply(entry.position, record)
         if isinstance(record, Noted) and record.forgets:
             people.add(record)
+    # As a scrub finds them: records that only their outcomes say to be of somebody who was forgotten.
+    for entry in house.journal.read((Topic.OUTCOMES,), START, 10_000):
+        said = decode(entry)
+        is_refused = getattr(said, "reason", None) == "forgotten"
+        if is_refused or people.has(said.product, said.device):
+            people.about.add(said.about)
     sources = Sources(
         now_ms=0,
         read_to=len(entries),

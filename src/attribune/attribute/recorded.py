@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from attribune.attribute.forgetting import put_tombstone
+from attribune.attribute.rows import Placer
 from attribune.attribute.transcript import Stood
 from attribune.attribute.turn import Said, Turn
 from attribune.model.activity import Activity
 from attribune.model.codec import Record, encode
 from attribune.model.control import Change
-from attribune.model.ids import is_forgotten
-from attribune.model.outcome import Attribution, ConversionKind, CreditedEvent, Noted
+from attribune.model.ids import device_digest, is_forgotten
+from attribune.model.outcome import UNDOING, Attribution, ConversionKind, CreditedEvent, Noted
 from attribune.model.touch import Touch
 
 
@@ -59,3 +60,6 @@ def _transaction(turn: Turn, outcome: CreditedEvent) -> None:
     name, transaction = outcome.name, outcome.transaction_id
     if transaction and turn.desk.transaction(outcome.product, name, transaction) is None:
         turn.desk.put_transaction(outcome.product, name, transaction, outcome.record)
+    if transaction and outcome.device and name not in UNDOING:
+        placer = Placer(device=device_digest(outcome.product, outcome.device))
+        turn.desk.put_order(outcome.product, transaction, outcome.about, placer)

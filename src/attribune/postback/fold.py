@@ -188,13 +188,15 @@ class Fold:
         undone: CreditedEvent | None,
     ) -> Iterator[Planned]:
         about = outcome_id(outcome)
+        # What a server told by an order's number may name nobody; who placed the order has a say all the same.
+        device = undone.device if undone and outcome.device is None else outcome.device
         for copy in range(self._copies(postback, deed, outcome)):
             yield Planned(
                 id=delivery_id(about, outcome.revision, deed, postback, copy, undone),
                 postback=postback.id,
                 partner=deed.credit.partner if deed.credit else PartnerId(""),
                 product=outcome.product,
-                device=outcome.device,
+                device=device,
                 outcome_id=about,
                 revision=outcome.revision,
                 trigger=deed.trigger,
