@@ -33,6 +33,7 @@ ORDERS = """
     day 0 09:20  event buy device=unopened gaid=the-gaid tx=waits
     day 0 09:21  event refund device=none tx=waits by-order server
     day 0 09:30  event buy device=unopened gaid=the-gaid tx=waits-too
+    day 0 09:31  event refund device=the-device tx=undone
     day 0 10:00  open device=living gaid=g9
     day 0 10:01  event buy device=living tx=living
     day 0 10:02  event refund device=none tx=living by-order server
@@ -67,7 +68,7 @@ def test_orders_name_nobody_who_was_forgotten_and_lead_to_nobody() -> None:
     assert rows
     for word in (b"the-device", b"the-user", b"the-gaid", b"living", b"unopened"):
         assert all(word not in key.row + value for key, value in rows.items()), "hashes alone"
-    late = [one for one in house.outcomes() if one.about == one.position and one.about > 21]
+    late = [one for one in house.outcomes() if one.about == one.position and one.about > 22]
     assert [type_of(one) for one in late] == [*["forgotten"] * 3, "Held", "CreditedEvent"]
     assert [one.device for one in late] == [*[None] * 4, "living"]
 
@@ -89,7 +90,9 @@ def test_a_scrubbed_journal_finds_the_same_orders_again() -> None:
     late = read_tale(
         "\n".join(
             f"day 6 09:0{n} event refund device=none id=late{n} tx={order} by-order server"
-            for n, order in enumerate(("early", "users", "first", "waits", "waits-too", "living"))
+            for n, order in enumerate(
+                ("early", "users", "first", "waits", "waits-too", "undone", "living")
+            )
         )
     ).entries[3:]
     for one in (first, again):
@@ -97,9 +100,9 @@ def test_a_scrubbed_journal_finds_the_same_orders_again() -> None:
         role = one.attributor()
         while role.step():
             pass
-    ends = [[type_of(x) for x in one.outcomes()][-6:] for one in (first, again)]
+    ends = [[type_of(x) for x in one.outcomes()][-7:] for one in (first, again)]
     assert ends[0] == ends[1]
-    assert ends[0] == ["forgotten", "forgotten", "forgotten", "Held", "Held", "CreditedEvent"]
+    assert ends[0] == [*["forgotten"] * 3, *["Held"] * 3, "CreditedEvent"]
 
 
 def type_of(outcome: o.Outcome) -> str:
@@ -222,6 +225,17 @@ def test_a_purchase_by_its_order_is_the_users_who_tells_it_too() -> None:
         day 0 09:20  open   user=u1 server
         """
     ) == ["=> buy organic", "=> event refused repeated_transaction", "=> install organic"]
+
+
+def test_what_undoes_an_order_places_none_when_its_user_is_bound_either() -> None:
+    assert how(
+        """
+        day 0 09:00  event  refund device=none user=u1 tx=T1 server
+        day 0 09:10  open   user=u1 server
+        day 0 09:20  event  refund device=none tx=T1 by-order server
+        day 3 09:20  tick
+        """
+    ) == ["=> refund organic", "=> install organic", "=> refund unknown"]
 
 
 # --- who may, and what was before
