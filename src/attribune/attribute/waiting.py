@@ -32,7 +32,7 @@ def expire(turn: Turn) -> None:
 
 
 def hold(turn: Turn, record: Event, about: Position, payload: bytes) -> None:
-    """Let an event wait for its device's first open, as long as the policy says; with it goes what was journaled of it."""
+    """Let an event wait for its device's first open, or for its order, as long as the policy says; with it goes what was journaled of it."""
     _, policy = turn.directory.policy(record.product, turn.position)
     waits_for = _waits_for(turn, record)
     if policy.hold_ms <= 0 or waits_for is None:
