@@ -109,3 +109,21 @@ def test_a_record_told_twice_before_is_known_once() -> None:
         pass
     assert role.state()["differences"] == 0
     assert house.journal.end() == first.journal.end()
+
+
+def test_what_others_waited_for_in_vain_is_not_said_again() -> None:
+    """Their time was up when somebody was judged who is forgotten by now."""
+    told = """
+        day 0 09:00  event level device=d2
+        day 3 09:00  open  device=d1
+        day 3 09:10  forget device=d1
+        day 3 09:20  open  device=d3
+        day 3 09:30  open  device=d2
+    """
+    first = tell(read_tale(told))
+    house = scrubbed(first)
+    role = house.attributor()
+    while role.step():
+        pass
+    assert role.state()["differences"] == 0
+    assert house.journal.end() == first.journal.end(), "nothing is said twice"

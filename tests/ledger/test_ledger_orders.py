@@ -78,3 +78,10 @@ def test_a_refund_of_what_a_server_told_by_its_number_too() -> None:
         day 0 09:20  event  buy tx=T1 pay=999.00:EUR
     """
     assert booked(f"{told}\nday 1 09:00 {BACK}") == ([3000, -3000], ["attributed"])
+
+
+@pytest.mark.parametrize("what", ["consent no", "forget server"])
+def test_a_refund_of_somebody_who_may_not_be_measured_any_more(what: str) -> None:
+    """It names nobody; only what was earned with the order goes back."""
+    told = f"{BOUGHT}\nday 1 09:00 {what}\nday 1 09:10 {BACK} pay=40.00:EUR\nday 4 09:00 tick"
+    assert booked(told) == ([3000, -1200], ["unknown"])

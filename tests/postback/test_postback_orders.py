@@ -7,8 +7,9 @@ from attribute.tale import read_tale, tell
 from msgspec.structs import replace
 from posthouse import PostHouse, event, postback
 
-from attribune.model.ids import DeviceId
-from attribune.model.outcome import Source
+from attribune.model.ids import DeviceId, Position, ProductId, RecordId
+from attribune.model.outcome import Forgets, Noted, Source
+from attribune.postback.fold import device_digest
 
 BOUGHT = """
     day 0 09:00  click  acme/spring
@@ -50,3 +51,22 @@ def test_a_refund_of_nobody_is_told_of_the_person_who_bought() -> None:
     house.fold()
     (row,) = [one.row.planned for one in house.log() if one.row.planned.outcome_id == "r"]
     assert (row.trigger.value, row.partner, row.device) == ("reversal", "acme", "d1")
+
+
+def test_of_who_is_forgotten_partners_are_told_no_more_than_of_who_does_not_share() -> None:
+    house = PostHouse(postback("https://acme.example/pb"))
+    house.decide(event(transaction_id="T1"))
+    game, device = ProductId("game"), DeviceId("d1")
+    noted = Noted(
+        product=game,
+        position=Position(0),
+        about=Position(0),
+        judged_at_ms=0,
+        record=RecordId("f"),
+        record_type="forget",
+        device=device,
+        forgets=Forgets(devices=(device,)),
+    )
+    house.decide(noted)
+    house.fold()
+    assert house.outbox.not_sharing([device_digest(game, device)])

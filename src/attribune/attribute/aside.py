@@ -32,5 +32,5 @@ def held_event(turn: Turn, event: Event, about: Position) -> None:
     since = turn.now_ms - turn.limits.record_memory_ms
     turn.desk.forget_record(event.product, event.id, since, turn.now_ms)
     if event.transaction_id:
-        turn.desk.forget_transaction(event.product, event.name, event.transaction_id, about)
+        turn.desk.forget_transaction(event.product, event.name, event.transaction_id)
     say.refuse(turn, event, about, RefusalReason.NOT_JUDGED)

@@ -80,7 +80,7 @@ def refuse_forgotten(turn: Turn, record: Activity) -> bool:
 
 def _placing(turn: Turn, record: Activity) -> DeviceState | None:
     """The device that placed the order of an event that names nothing else."""
-    return orders.state_of(turn, record) if isinstance(record, Event) else None
+    return orders.held_to(turn, record) if isinstance(record, Event) else None
 
 
 #: What may refuse an activity record that the door has accepted, in order.

@@ -70,5 +70,5 @@ def _plain(name: str) -> str:
 def _refuse(turn: Turn, event: Event, about: Position) -> None:
     """Refuse an event that waited. Its transaction may be told again, once the person may be measured."""
     if event.transaction_id:
-        turn.desk.forget_transaction(event.product, event.name, event.transaction_id, about)
+        turn.desk.forget_transaction(event.product, event.name, event.transaction_id)
     say.refuse(turn, event, about, RefusalReason.NO_CONSENT)

@@ -327,12 +327,9 @@ class Desk:
         """Remember which record told a transaction."""
         self._put(Row(TRANSACTION, 0, digest(product, kind, transaction)), record.encode())
 
-    def forget_transaction(
-        self, product: ProductId, kind: str, transaction: str, about: Position
-    ) -> None:
-        """Let a transaction be told again that was told at a place; nobody has placed its order there either."""
+    def forget_transaction(self, product: ProductId, kind: str, transaction: str) -> None:
+        """Let a transaction be told again."""
         self._put(Row(TRANSACTION, 0, digest(product, kind, transaction)), None)
-        self.forget_order(product, transaction, about)
 
     # --- orders
 

@@ -227,8 +227,9 @@ def _tombstone(
 
 
 def _refuse_held(turn: Turn, event: Event, about: Position) -> None:
-    """What waits for the device is not credited any more, and places no order."""
-    if event.transaction_id:
+    """What waits for the device is not credited any more."""
+    if event.device is None and event.transaction_id:
+        # Once it is scrubbed nothing says whose the order was, so nothing may say so before.
         turn.desk.forget_order(event.product, event.transaction_id, about)
     say.refuse(turn, nameless(event), about, RefusalReason.FORGOTTEN)
 

@@ -27,7 +27,7 @@ def placer_of(turn: Turn, record: Event) -> Placer | None:
     return turn.desk.placer(record.product, record.transaction_id)
 
 
-def device_of(turn: Turn, record: Event) -> DeviceId | None:
+def placing_device(turn: Turn, record: Event) -> DeviceId | None:
     """The device that placed an event's order, or the one that its user was bound to by a server."""
     placer = placer_of(turn, record)
     if placer is None:
@@ -38,7 +38,20 @@ def device_of(turn: Turn, record: Event) -> DeviceId | None:
     return state.device if state else None
 
 
-def state_of(turn: Turn, record: Event) -> DeviceState | None:
-    """What is remembered of the device that placed an event's order: also that it was forgotten."""
-    device = device_of(turn, record)
+def device_of(turn: Turn, record: Event) -> DeviceId | None:
+    """The device that an event by an order is of.
+
+    What undoes an order of somebody who may not be measured any more, or who was forgotten, is nobody's: the money goes back, and nothing
+    is said of the person.
+    """
+    device = placing_device(turn, record)
+    if device is None or record.name not in UNDOING:
+        return device
+    state = turn.desk.device(record.product, device)
+    return None if state and not state.measurement else device
+
+
+def held_to(turn: Turn, record: Event) -> DeviceState | None:
+    """The device whose consent an event by an order is held to; what undoes an order is held to nobody's."""
+    device = placing_device(turn, record) if record.name not in UNDOING else None
     return turn.desk.device(record.product, device) if device else None

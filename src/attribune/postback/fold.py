@@ -237,6 +237,7 @@ def _forget(noted: Noted, page: OutboxPage) -> None:
     """Who is forgotten; partners are not told of them any more."""
     for device in noted.forgets.devices if noted.forgets else ():
         page.forgotten.append((noted.product, device))
+        page.sharing[device_digest(noted.product, device)] = False
 
 
 def delivery_id(
