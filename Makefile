@@ -13,9 +13,13 @@ APART := tests/collect tests/postback
 # that doubles the time that a test takes.
 PURE := src/attribune/attribute/*,src/attribune/ledger/*,src/attribune/model/*,src/attribune/pipeline.py
 PURE_TESTS := tests/attribute tests/ledger tests/model tests/record tests/test_pipeline.py
+# Whole houses, which wait for their disk and for each other more than they compute: they are tested beside the rooms.
+HOUSES := tests/backup tests/doctor tests/prune tests/serve tests/whole
+# Crowds, floods and kills, which ask how fast a house is meanwhile: nothing else is tested beside them.
+ALONE := tests/fire
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check tests faults soak bench docs clean
+.PHONY: help install demo test lint check tests tests-of-houses tests-of-rooms faults soak bench docs clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
@@ -48,11 +52,19 @@ tests: $(DEV_STAMP)
 	@for tool in $(TEST_TOOLS); do command -v $${tool%:*} >/dev/null && continue; \
 		{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq $${tool#*:} >/dev/null; } \
 		|| { echo "make: $${tool%:*} is missing; install it (apt-get install $${tool#*:})"; exit 1; }; done
+	@echo "make: houses and rooms are tested side by side; each shows what it said once it is done, in some ten minutes"
+	@$(MAKE) --no-print-directory -j2 --output-sync=target tests-of-houses tests-of-rooms
+	$(BIN)/python -m pytest $(ALONE) --durations=5 -q
+
+tests-of-houses: $(DEV_STAMP)
+	$(BIN)/python -m pytest $(HOUSES) --durations=10 -q
+
+tests-of-rooms: $(DEV_STAMP)
 	$(BIN)/python -m pytest $(PURE_TESTS) --cov --cov-report= -q
 	@$(BIN)/python -m coverage report --include='$(PURE)' --skip-covered --show-missing --fail-under=100 \
 		|| { echo "make: every branch of $(PURE) needs a test; the lines above have none"; exit 1; }
 	$(BIN)/python -m pytest $(APART) --durations=5 -q
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(APART) $(PURE_TESTS)) --durations=15 -q
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(APART) $(PURE_TESTS) $(HOUSES) $(ALONE)) --durations=10 -q
 
 faults: $(DEV_STAMP) ## Break a whole house from many seeds: SEEDS=100000 for a night, SEED=123 for one with its trace.
 	@$(BIN)/python tests/faults/run.py $(if $(SEED),--seed $(SEED) $(if $(CALL),--call $(CALL) --fault $(FAULT)),--seeds $(or $(SEEDS),1000))

@@ -6,6 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from house import RunningHouse
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, and no more.
+settings.register_profile("attribune", deadline=None)
+settings.load_profile("attribune")
 
 
 @pytest.fixture

@@ -119,6 +119,7 @@ def test_every_write_of_the_api_is_among_those_checked(api: Api) -> None:
         ("POST", "/api/replay"),
         ("POST", "/api/postbacks/preview"),
         ("POST", "/api/reconcile"),
+        ("POST", "/api/reconcile/unclaimed"),
         ("POST", "/api/doors/{}/test"),
     } == said
 

@@ -2,65 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from asking import Api
-from ledger.books import Books
+from bookkeeping import OFFER, SHARE, begin, ok, purchase, refused, told
 
-from attribune.api.routes import offers, payouts, reconcile
-from attribune.model.codec import encode
-from attribune.model.position import Topic
-from attribune.roles.bookkeeper import BookkeeperRole
-
-CPA = {"kind": "cpa", "amount": "10.00"}
-OFFER = {"id": "x", "event": "purchase", "currency": "EUR", "deal": [CPA], "partner": "Acme"}
-SHARE = OFFER | {"id": "s", "event": "sale", "deal": [{"kind": "revshare", "percent": "10"}]}
-
-
-class Kept:
-    """A keeper that steps a bookkeeper."""
-
-    def __init__(self, api: Api) -> None:
-        self._still = api.keeper
-        self.role = BookkeeperRole(api.journal, lambda: api.book, api.clock, api.settings)
-
-    def settle(self) -> None:
-        while self.role.step():
-            pass
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._still, name)
+from attribune.api.routes import offers, payouts
 
 
 @pytest.fixture
-def api(tmp_path) -> Api:
-    api = Api(tmp_path)
-    api.house.keeper = Kept(api)  # type: ignore[assignment]
-    app = {"name": "Game", "platform": "android", "store_id": "com.example.game"}
-    assert api.ask("POST", "/api/apps", app)[0] == 201
-    for name in ("Acme", "Zeta", "Boss"):
-        assert api.ask("POST", "/api/partners", {"name": name})[0] == 201
-    return api
-
-
-def told(api: Api, *outcomes: Any) -> None:
-    api.journal.append([(Topic.OUTCOMES, encode(one)) for one in outcomes])
-
-
-def purchase(id_: str, **more: Any) -> Any:
-    words = {"at": "2026-03-01 11:00", "transaction_id": f"t-{id_}", **more}
-    return Books().of_event(id_, words.pop("name", "purchase"), "100", **words)
-
-
-def ok(answer: tuple[int, Any]) -> Any:
-    assert answer[0] in {200, 201}, answer
-    return answer[1]
-
-
-def refused(answer: tuple[int, Any]) -> tuple[int, str, str | None]:
-    status, said = answer
-    return status, said["error"]["code"], said["error"]["param"]
+def api(tmp_path: Path) -> Api:
+    return begin(tmp_path)
 
 
 def test_an_offer_has_versions_and_names_become_ids(api: Api) -> None:
@@ -114,7 +68,8 @@ def test_what_waits_for_a_rate_says_so_and_is_booked_when_it_comes(api: Api) -> 
     told(api, purchase("s1", name="sale", currency="USD"))
     found = ok(api.ask("GET", "/api/book/balances?partner=Acme"))
     assert found["balances"] == []
-    assert found["held"] == [{"day": "2026-03-01", "base": "USD", "quote": "EUR", "count": 1}]
+    pair = {"day": "2026-03-01", "base": "USD", "quote": "EUR"}
+    assert found["held"] == [{**pair, "count": 1, "is_least": False}]
     rate = {"day": "2026-03-01", "base": "USD", "quote": "EUR", "rate": "0.9"}
     assert ok(api.ask("POST", "/api/rates", {"rates": [rate]}))["rates"] == [rate]
     assert ok(api.ask("POST", "/api/rates", {"rates": [rate]}))["rates"] == []
@@ -127,6 +82,49 @@ def test_what_waits_for_a_rate_says_so_and_is_booked_when_it_comes(api: Api) -> 
     assert (page["rates"][0]["day"], page["next"]) == ("2026-03-02", "2026-03-02|USD|EUR")
     rest = ok(api.ask("GET", f"/api/rates?after={page['next']}"))
     assert ([one["day"] for one in rest["rates"]], rest["next"]) == (["2026-03-01"], None)
+
+
+def test_what_waits_is_counted_for_each_partner_and_said_at_the_close(api: Api) -> None:
+    ok(api.ask("POST", "/api/offers", {"offer": SHARE | {"partner": None}}))
+    sales = [purchase(f"s{n}", name="sale", currency="USD") for n in range(3)]
+    sales[2] = purchase("s2", name="sale", currency="USD", partner="zeta")
+    april = purchase("s3", name="sale", currency="USD", at="2026-04-01 09:00")
+    told(api, *sales, april)
+    api.clock.advance(40 * 86_400_000)
+    for partner, counts in (("acme", [2, 1]), ("zeta", [1]), ("boss", [])):
+        found = ok(api.ask("GET", f"/api/book/balances?partner={partner}"))["held"]
+        assert [one["count"] for one in found] == counts
+    closed = ok(api.ask("POST", "/api/statements", {"partner": "acme", "period": "2026-03"}))
+    pair = {"day": "2026-03-01", "base": "USD", "quote": "EUR"}
+    assert closed["held"] == [{**pair, "count": 2, "is_least": False}]
+    assert closed["statement"]["closing_minor"] == 0
+    ok(api.ask("POST", "/api/rates", {"rates": [{**pair, "rate": "0.9"}]}))
+    closed = ok(api.ask("POST", "/api/statements", {"partner": "acme", "period": "2026-04"}))
+    assert closed["statement"]["closing_minor"] == 1800
+    assert [one["day"] for one in closed["held"]] == ["2026-04-01"]
+
+
+def test_a_payout_without_a_currency_takes_the_only_one_that_is_to_be_paid(api: Api) -> None:
+    dollars = OFFER | {"id": "y", "event": "other", "currency": "USD"}
+    for offer in (OFFER, dollars):
+        ok(api.ask("POST", "/api/offers", {"offer": offer}))
+    status, said = api.ask("POST", "/api/payouts", {})
+    assert (status, said["error"]["code"]) == (400, "invalid")
+    told(api, purchase("p1"))
+    api.clock.advance(86_400_000)
+    ok(api.ask("POST", "/api/statements", {"partner": "acme", "period": "2026-03"}))
+    payout = ok(api.ask("POST", "/api/payouts", {}))["payout"]
+    assert (payout["currency"], payout["total"]) == ("EUR", "10.00")
+    status, said = api.ask("POST", "/api/payouts", {})
+    assert f"acme (EUR): payout {payout['id']} is under way" in said["error"]["message"]
+    ok(api.ask("POST", f"/api/payouts/{payout['id']}/confirm", {"is_paid": False}))
+    told(api, purchase("p2", name="other"))
+    api.clock.advance(31 * 86_400_000)
+    ok(api.ask("POST", "/api/statements", {"partner": "acme", "period": "2026-04"}))
+    answer = api.ask("POST", "/api/payouts", {})
+    assert refused(answer) == (400, "invalid", "currency")
+    assert "EUR and USD are to be paid" in answer[1]["error"]["message"]
+    assert ok(api.ask("POST", "/api/payouts", {"currency": "USD"}))["payout"]["total"] == "10.00"
 
 
 def test_the_tree_of_partners_has_no_circles(api: Api) -> None:
@@ -236,43 +234,3 @@ def paid(api: Api) -> None:
 def test_a_payout_has_a_limit(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payouts, "PARTNERS_MAX", 2)
     assert refused(api.ask("POST", "/api/payouts", {"currency": "EUR"}))[2] == "partners"
-
-
-def test_a_partners_list_is_compared_and_each_difference_has_its_reason(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ok(api.ask("POST", "/api/offers", {"offer": OFFER}))
-    ok(api.ask("POST", "/api/offers", {"offer": OFFER | {"id": "z", "partner": "zeta"}}))
-    ok(api.ask("POST", "/api/offers", {"offer": SHARE}))
-    told(
-        api,
-        purchase("good"),
-        purchase("less"),
-        purchase("theirs", partner="zeta"),
-        purchase("gone"),
-        purchase("r", name="refund", transaction_id="t-gone"),
-        purchase("hand"),
-        purchase("held", name="sale", currency="USD"),
-    )
-    ok(api.ask("POST", "/api/book/reversals", {"id": "hand", "reason": "fraud"}))
-    names = ("good", "less", "theirs", "gone", "hand", "held", "never")
-    claims = [{"transaction_id": f"t-{name}", "amount": "10.00"} for name in names]
-    claims[1]["amount"] = "12.00"
-    body = {"partner": "acme", "claims": claims}
-    rows = ok(api.ask("POST", "/api/reconcile", body))["rows"]
-    assert [(row["match"], row["reason"]) for row in rows] == [
-        ("matched", None),
-        ("different_amount", "the offer pays another amount"),
-        ("missing_here", "credited to zeta"),
-        ("missing_here", "refunded or charged back"),
-        ("missing_here", "taken back, or worth nothing under its offer"),
-        ("missing_here", "held: the rate of its day is missing"),
-        ("missing_here", "we never heard of it"),
-    ]
-    monkeypatch.setattr(reconcile, "LOOKED_MAX", 0)
-    rows = ok(api.ask("POST", "/api/reconcile", body | {"claims": claims[-1:]}))["rows"]
-    assert rows[0]["reason"] == "the book has no such transaction"
-    monkeypatch.setattr(reconcile, "CLAIMS_MAX", 1)
-    assert refused(api.ask("POST", "/api/reconcile", body))[2] == "claims"
-    bad = {"partner": "acme", "claims": [{"transaction_id": "t", "amount": "ten"}]}
-    assert refused(api.ask("POST", "/api/reconcile", bad))[2] == "amount"

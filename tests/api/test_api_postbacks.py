@@ -10,6 +10,7 @@ import pytest
 from asking import Api
 from msgspec.structs import replace
 
+from attribune.api.routes import deliveries
 from attribune.model.codec import decode
 from attribune.model.control import Change, Postback, Redelivery
 from attribune.model.delivery import (
@@ -66,7 +67,8 @@ def journaled(api: Api) -> list[Any]:
 def test_a_postback_is_added_once_however_often_it_is_said(acme: Api) -> None:
     one = added(acme, GET)
     assert (one["partner"], one["state"], one["is_signing"]) == ("acme", "active", False)
-    assert one["triggers"] == [trigger.value for trigger in Trigger]
+    every = [trigger.value for trigger in Trigger if trigger is not Trigger.PARTIAL_REVERSAL]
+    assert one["triggers"] == every
     assert added(acme, GET) == one
     other = added(acme, {**GET, "triggers": ["install"]})
     assert other["id"] != one["id"]
@@ -91,6 +93,23 @@ def test_secrets_are_sealed_in_the_journal_and_shown_to_nobody(acme: Api) -> Non
         text = json.dumps(page)
         assert "s3cret-token" not in text
         assert record.sealed["auth_token"] not in text
+
+
+OWN = {"all_partners": True, "template": "webhook", "settings": {"url": "https://own.example/"}}
+
+
+@pytest.mark.parametrize(("sign", "is_signing"), [(None, True), (True, True), (False, False)])
+def test_what_goes_to_own_systems_is_signed_unless_it_is_said_otherwise(
+    acme: Api, sign: bool | None, is_signing: bool
+) -> None:
+    words = OWN if sign is None else {**OWN, "sign": sign}
+    one = added(acme, words)
+    assert one["is_signing"] is is_signing
+    assert ("signing_secret" in one) is is_signing
+    again = added(acme, OWN)
+    assert again["id"] == one["id"], "the same again is the one that stands"
+    assert "signing_secret" not in again
+    assert added(acme, GET)["is_signing"] is False
 
 
 def test_a_signing_secret_is_shown_once(acme: Api) -> None:
@@ -126,6 +145,30 @@ def test_a_signing_secret_is_shown_once(acme: Api) -> None:
         ({**GET, "allowed_hosts": ["a"] * 51}, "at most 50", "allowed_hosts"),
         ({**GET, "callback_hosts": ["a.example"]}, "no use for callback hosts", "callback_hosts"),
         ({"partner": "acme", "template": "callback"}, "needs callback hosts", "callback_hosts"),
+        ({**GET, "settings": {"url": "https://10.0.0.7:8/"}}, "give --allow-host 10.0.0.7", "url"),
+        ({**GET, "settings": {"url": "http://2130706433/"}}, "2130706433 is 127.0.0.1", "url"),
+        ({**GET, "settings": {"url": "http://0X7f000001/"}}, "0x7f000001 is 127.0.0.1", "url"),
+        ({**GET, "settings": {"url": "http://0177.1/"}}, "0177.1 is 127.0.0.1", "url"),
+        (
+            {"partner": "acme", "template": "tune"}
+            | {"settings": {"network": "192.168.1.1:80", "offer_id": "1"}},
+            "network: 192.168.1.1 is not of the public internet",
+            "network",
+        ),
+        (
+            {
+                **GET,
+                "settings": {},
+                "data": 'title = "t"\nsource = "s"\n[[requests]]\ntriggers = ["install"]\nurl = "http://10.1/x"',
+            },
+            "url: 10.1 is 10.0.0.1",
+            "url",
+        ),
+        (
+            {"partner": "acme", "template": "callback", "callback_hosts": ["::1"]},
+            "callback_hosts: ::1 is not of the public internet",
+            "callback_hosts",
+        ),
         ({**GET, "concurrency": 65}, "concurrency must be 1 to 64", "concurrency"),
         ({**GET, "per_second": 0}, "per_second must be 1 to 10000", "per_second"),
         ({**GET, "apps": ["nobody"]}, "no app 'nobody'", "app"),
@@ -151,6 +194,22 @@ def test_only_the_operator_leads_requests_into_the_own_network(acme: Api) -> Non
     assert added(acme, inside)["allowed_hosts"] == ["10.0.0.7"]
 
 
+def test_an_address_of_the_own_network_is_allowed_by_name_and_not_changed_to_without(
+    acme: Api,
+) -> None:
+    ours = {"url": "http://10.0.0.7:9000/pb"}
+    id_ = added(acme, {**GET, "settings": ours, "allowed_hosts": ["10.0.0.7"]})["id"]
+    end = acme.journal.end()
+    for words, param in (
+        ({"settings": {"url": "http://10.0.0.8/"}}, "url"),
+        ({"allowed_hosts": []}, "url"),
+    ):
+        status, answer = acme.ask("PATCH", f"/api/postbacks/{id_}", words)
+        assert (status, answer["error"]["param"]) == (400, param)
+        assert "not of the public internet" in answer["error"]["message"]
+    assert acme.journal.end() == end
+
+
 def test_a_postback_is_held_goes_on_and_ends(acme: Api) -> None:
     id_ = added(acme, GET)["id"]
 
@@ -160,6 +219,8 @@ def test_a_postback_is_held_goes_on_and_ends(acme: Api) -> None:
         return answer["postback"]["state"]
 
     assert [said("pause"), said("pause"), said("resume")] == ["paused", "paused", "active"]
+    assert newest(acme).resumed_at_ms == acme.clock.now_ms()
+    assert added(acme, GET)["id"] == id_, "which changes nothing of what it says"
     assert sum(isinstance(row, Postback) for row in journaled(acme)) == 3
     assert [said("pause"), said("end"), said("end")] == ["paused", "ended", "ended"]
     status, answer = acme.ask("POST", f"/api/postbacks/{id_}/resume")
@@ -232,6 +293,15 @@ def test_a_secret_is_sealed_anew_only_where_it_changes(
     assert (status, answer["error"]["code"]) == (409, "vault_locked")
     edited(acme, id_, {"settings": {"auth_token": "s3cret-token"}})
     assert acme.vault.unseal(newest(acme).sealed["auth_token"]) == "s3cret-token"
+
+
+def test_a_setting_that_the_partner_would_not_take_is_refused_by_name(acme: Api) -> None:
+    wrong = {**IMPACT, "settings": {**IMPACT["settings"], "campaign_id": "abc"}}
+    assert refused(acme, wrong) == (400, "campaign_id is a whole number, not 'abc'", "campaign_id")
+    id_ = added(acme, IMPACT)["id"]
+    words = {"settings": {"disposition": "FOO"}}
+    status, answer = acme.ask("PATCH", f"/api/postbacks/{id_}", words)
+    assert (status, answer["error"]["param"]) == (400, "disposition")
 
 
 @pytest.mark.parametrize(
@@ -325,7 +395,13 @@ def told(acme: Api) -> tuple[Api, str]:
             came=[
                 tried("a", DeliveryState.DELIVERED, status=200, answer="ok"),
                 tried("b", DeliveryState.GAVE_UP, status=404, reason="the partner answered (404)"),
-                tried("c", DeliveryState.WAITING, error="no answer", next_at_ms=2009),
+                tried(
+                    "c",
+                    DeliveryState.WAITING,
+                    error="no answer",
+                    reason="no answer",
+                    next_at_ms=2009,
+                ),
             ],
         ),
         Position(3),
@@ -356,6 +432,36 @@ def test_the_log_shows_requests_answers_and_reasons_the_newest_first(told) -> No
     }
     assert (b["state"], b["reason"]) == ("gave_up", "the partner answered (404)")
     assert (c["state"], c["due_at_ms"], c["attempts"][0]["error"]) == ("waiting", 2009, "no answer")
+    assert c["reason"] == "no answer; tried again from 1970-01-01T00:00:02.009Z on"
+
+
+def test_the_log_says_what_a_paused_postback_holds_back(told) -> None:
+    api, id_ = told
+    polled = Attempt(
+        delivery=DeliveryId("e"), postback=PostbackId(id_), number=1, at_ms=9, took_ms=3, status=200,
+        state=DeliveryState.WAITING, reason="the partner decides later", next_at_ms=3000, poll_url="https://a/1",
+    )  # fmt: skip
+    page = OutboxPage(planned=[planned("d", id_), planned("e", id_)], came=[polled])
+    api.outbox.fold(page, Position(4))
+
+    def reasons() -> dict[str, str | None]:
+        _, answer = api.ask("GET", "/api/deliveries")
+        return {row["delivery_id"]: row["reason"] for row in answer["rows"]}
+
+    before = reasons()
+    assert (before["d"], before["e"]) == (
+        None,
+        "the partner decides later; asked again from 1970-01-01T00:00:03.000Z on",
+    )
+    api.ask("POST", f"/api/postbacks/{id_}/pause")
+    assert reasons() == {
+        **before,
+        "c": "paused; no answer",
+        "d": "paused",
+        "e": "paused; the partner decides later",
+    }
+    api.ask("POST", f"/api/postbacks/{id_}/resume")
+    assert reasons() == before
 
 
 @pytest.mark.parametrize(
@@ -390,9 +496,9 @@ def test_a_wrong_question_is_refused(told, query: str) -> None:
 def test_deliveries_are_sent_again_by_a_word_in_the_journal(told) -> None:
     api, id_ = told
     status, answer = api.ask("POST", "/api/deliveries/again", {"deliveries": ["a", "a"]})
-    assert (status, answer) == (200, {"deliveries": ["a"]})
+    assert (status, answer) == (200, {"deliveries": ["a"], "skipped": {}})
     status, answer = api.ask("POST", "/api/deliveries/again", {"postback": id_})
-    assert answer == {"deliveries": ["b"]}
+    assert answer == {"deliveries": ["b"], "skipped": {}}
     words = [row for row in journaled(api) if isinstance(row, Redelivery)]
     assert [(row.deliveries, row.by) for row in words] == [
         (("a",), "operator"),
@@ -402,5 +508,59 @@ def test_deliveries_are_sent_again_by_a_word_in_the_journal(told) -> None:
     status, answer = api.ask("POST", "/api/deliveries/again", {"deliveries": ["a", "nobody"]})
     assert (status, answer["error"]["param"]) == (404, "deliveries")
     assert api.ask("POST", "/api/deliveries/again", {"deliveries": ["a"] * 1001})[0] == 400
-    assert api.ask("POST", "/api/deliveries/again", {})[1] == {"deliveries": []}
+    assert api.ask("POST", "/api/deliveries/again", {})[1] == {"deliveries": [], "skipped": {}}
     assert api.journal.end() == end
+
+
+def test_what_was_taken_back_or_corrected_since_is_not_sent_again(acme: Api, monkeypatch) -> None:
+    id_ = added(acme, GET)["id"]
+
+    def row(name: str, subject: str, trigger: Trigger, outcome: str | None = None) -> Planned:
+        words = {"subject": subject, "trigger": trigger, "outcome_id": outcome or subject}
+        return planned(name, id_, **words)
+
+    def came(name: str, state: DeliveryState) -> Attempt:
+        of = {"delivery": DeliveryId(name), "postback": PostbackId(id_), "number": 1}
+        return Attempt(**of, at_ms=9, took_ms=3, status=404, state=state)
+
+    gave_up, delivered = DeliveryState.GAVE_UP, DeliveryState.DELIVERED
+    rows = {
+        "lost": (row("lost", "e1", Trigger.EVENT), gave_up),
+        "refund": (row("refund", "e1", Trigger.REVERSAL, "r1"), delivered),
+        "second": (row("second", "e1", Trigger.REVERSAL, "r2"), gave_up),
+        "old": (row("old", "cv1", Trigger.INSTALL), gave_up),
+        "new": (row("new", "cv1", Trigger.ATTRIBUTION_UPDATE), delivered),
+        "words": (row("words", "cv2", Trigger.INSTALL), gave_up),
+        "better": (row("better", "cv2", Trigger.ATTRIBUTION_UPDATE), gave_up),
+        "part": (row("part", "e2", Trigger.PARTIAL_REVERSAL, "r3"), gave_up),
+        "next": (row("next", "e2", Trigger.PARTIAL_REVERSAL, "r4"), delivered),
+        "fraud": (row("fraud", "cv4", Trigger.INSTALL), gave_up),
+        "found": (row("found", "cv4", Trigger.REJECTED_INSTALL), gave_up),
+        "plain": (row("plain", "cv3", Trigger.INSTALL), gave_up),
+    }
+    page = OutboxPage(
+        planned=[one for one, _ in rows.values()],
+        came=[came(name, state) for name, (_, state) in rows.items()],
+    )
+    acme.outbox.fold(page, Position(3))
+    end = acme.journal.end()
+    for name, why in (
+        ("lost", "taken back since"),
+        ("old", "corrected since"),
+        ("words", "corrected since"),
+        ("part", "corrected since"),
+        ("fraud", "taken back since"),
+    ):
+        status, answer = acme.ask("POST", "/api/deliveries/again", {"deliveries": ["plain", name]})
+        assert (status, answer["error"]["param"]) == (400, "deliveries")
+        assert f"what delivery {name} tells was {why}" in answer["error"]["message"]
+    assert acme.journal.end() == end
+    monkeypatch.setattr(deliveries, "AGAIN_MAX", 2)
+    _, answer = acme.ask("POST", "/api/deliveries/again", {"postback": id_})
+    assert answer == {"deliveries": ["plain", "found"], "skipped": {}}, "the newest first"
+    monkeypatch.setattr(deliveries, "AGAIN_MAX", 6)
+    _, answer = acme.ask("POST", "/api/deliveries/again", {"postback": id_})
+    assert answer["deliveries"] == ["plain", "found", "better", "words", "second"]
+    assert answer["skipped"] == {"corrected since": 2, "taken back since": 2}
+    _, answer = acme.ask("POST", "/api/deliveries/again", {"deliveries": ["words", "better"]})
+    assert answer["deliveries"] == ["words", "better"], "the correction goes out after it"

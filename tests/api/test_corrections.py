@@ -103,4 +103,9 @@ def test_of_two_who_say_the_same_at_once_the_second_finds_the_first(parts: Parts
     assert told[0]["correction"]["revision"] == 2
     changes = [decode(entry) for entry in parts.journal.read((Topic.CONTROL,), START, 1000)]
     assert len([one for one in changes if isinstance(one.record, Correct)]) == 1
+    late = {"id": "d1", "to": "organic", "reason": "a bot", "is_rejected": True}
+    sent = {"content-type": "application/json"}
+    body = json.dumps(late).encode()
+    status, answer = InProcess(app).send("POST", "/api/corrections", body, sent)
+    assert (status, json.loads(answer)["error"]["param"]) == (400, "is_rejected")
     keeper.close()

@@ -354,6 +354,7 @@ class Reader:
                 reason="said so",
                 by="tester",
                 id=f"corr{self.count}",
+                is_rejected="rejected" in words[3:],
             ),
             at,
         )

@@ -101,7 +101,7 @@ def said(draw: st.DrawFn) -> Open | Evidence:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(hits() | said(), min_size=1, max_size=6))
 def test_no_record_stops_the_attributor(records: list[LinkHit | Open | Evidence]) -> None:
     house = House()

@@ -219,7 +219,7 @@ def check_that_it_leaves_no_trace(told: Told, index: int, changes: int, batch: i
     return True
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     told=tales(),
     at=st.floats(0, 1, exclude_max=True),

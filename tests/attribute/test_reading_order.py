@@ -134,7 +134,7 @@ def outcomes_of(house: House) -> list[bytes]:
     return [e.payload for e in house.journal.read((Topic.OUTCOMES,), START, 10**6)]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(told=tales(), seed=st.integers(0, 2**32))
 def test_crashes_and_batches_leave_the_same_outcomes(told: Told, seed: int) -> None:
     """A reader that crashes anywhere, reads in any batches and lags at will decides the same, and appends it once."""
@@ -164,7 +164,7 @@ def rows_of(store: MemoryStore) -> dict[Any, bytes]:
     return {key: value for key, value in store._values.items() if key.table != 14}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(told=tales())
 def test_replay_under_the_rules_in_force_changes_nothing(told: Told) -> None:
     """Also after links, policies and corrections were made in between."""

@@ -13,7 +13,7 @@ from attribune.attribute.turn import Limits
 from attribune.collect.links import read_touch
 from attribune.engines.memory import MemoryAnswers, MemoryStore
 from attribune.engines.system import MemoryClock
-from attribune.model.codec import encode
+from attribune.model.codec import decode, encode
 from attribune.model.control import Change, Link
 from attribune.model.ids import (
     START,
@@ -24,6 +24,7 @@ from attribune.model.ids import (
     TouchId,
     digest,
 )
+from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.model.policy import DAY_MS, HOUR_MS
 from attribune.model.position import Topic
 from attribune.model.refusal import RefusalReason
@@ -61,6 +62,30 @@ def test_time_is_journaled_only_when_something_waits_for_it() -> None:
     assert house.journal.end() == before + 1, "once a minute at most"
     assert role.step() == 1
     assert [getattr(o, "source", "held") for o in house.outcomes()] == ["held", "unknown"]
+
+
+def test_a_person_may_say_that_an_install_was_fraud_and_its_events_only_follow() -> None:
+    house = tell(
+        read_tale("""
+        day 0 09:00 click acme/spring as c
+        day 0 09:10 open device=d1 ref=c
+        day 0 09:20 event buy device=d1
+        day 0 09:30 correct d1 to organic rejected
+        day 0 09:40 correct d1 to c
+        """)
+    )
+    said = map(decode, house.journal.read((Topic.OUTCOMES,), START, 100))
+    causes = [
+        (type(one).__name__, one.cause.kind, one.cause.is_rejected)
+        for one in said
+        if isinstance(one, Attribution | CreditedEvent) and one.cause
+    ]
+    assert causes == [
+        ("Attribution", "person", True),
+        ("CreditedEvent", "cascade", False),
+        ("Attribution", "person", False),
+        ("CreditedEvent", "cascade", False),
+    ]
 
 
 def test_sdks_are_told_the_decision_and_its_correction() -> None:

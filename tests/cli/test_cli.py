@@ -258,7 +258,9 @@ def test_a_postback_is_held_let_go_and_ended_and_what_it_told_is_sent_again(
     words = ("--template", "webhook", "--all-partners", "--set", "url=https://in.example/")
     id_ = filled_house.cli("postback", "add", *words)["postback"]["id"]
     named = ("--trigger", "install", "--trigger", "event:buy", "--trigger", "event:pay")
+    assert "signing_secret" not in filled_house.cli("postback", "add", *words)["postback"]
     made = filled_house.cli("postback", "add", *words, *named)["postback"]
+    assert made.pop("signing_secret").startswith("ps_"), "own systems' requests are signed"
     assert (made["triggers"], made["only_events"]) == (["install", "event"], ["buy", "pay"])
     for wrong in (("instal",), ("install:x",), ("event", "--trigger", "event:buy")):
         with pytest.raises(CommandFailed) as failed:
@@ -286,7 +288,7 @@ def test_a_postback_is_held_let_go_and_ended_and_what_it_told_is_sent_again(
     ):
         assert filled_house.cli("postback", *verb, id_)["postback"]["state"] == state
     again = filled_house.cli("postback", "redeliver", "--postback", id_)
-    assert again == {"deliveries": []}
+    assert again == {"deliveries": [], "skipped": {}}
     assert run(["postback", "redeliver", "--postback", id_, *data]) == 0
     assert capsys.readouterr().out == "0 will be sent again.\n"
     with pytest.raises(CommandFailed) as failed:

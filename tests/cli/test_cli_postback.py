@@ -109,6 +109,14 @@ def lived(tmp_path_factory) -> Iterator[RunningHouse]:
                 "id": "e2",
                 "device": device,
                 "name": "refund",
+                "revenue": {"amount": "2.50", "currency": "EUR"},
+                "transaction_id": "n1",
+            },
+            {
+                "type": "event",
+                "id": "e3",
+                "device": device,
+                "name": "refund",
                 "transaction_id": "n1",
             },
         ]
@@ -122,13 +130,15 @@ def lived(tmp_path_factory) -> Iterator[RunningHouse]:
 def test_a_preview_tells_what_really_happened(lived: RunningHouse) -> None:
     words = ("--set", "domain=x.affise.com", "--set", "secure=hush", "--event", "buy=sale")
     previews = lived.cli("postback", "preview", "affise", "--of", "d1", *words)["previews"]
-    installed, bought, gave_back = previews[:3]  # another test corrects them
+    installed, bought, part, gave_back = previews[:4]  # another test corrects them
     conversion = installed["outcome_id"]
     query = f"clickid=aff-1&action_id={conversion}&goal=install&status=1&secure=SECURE"
     assert installed["request"]["url"] == f"https://x.affise.com/postback?{query}"
     assert (installed["trigger"], installed["partner"]) == ("install", "acme")
     query = "clickid=aff-1&action_id=n1&goal=sale&sum=12.50&status=1&secure=SECURE"
     assert bought["request"]["url"] == f"https://x.affise.com/postback?{query}"
+    assert (part["trigger"], part["request"]) == ("partial_reversal", None)
+    assert "2.50 of it was taken back and 10.00 is left" in part["skipped"]
     query = "clickid=aff-1&action_id=n1&goal=sale&status=3&secure=SECURE"
     assert gave_back["request"]["url"] == f"https://x.affise.com/postback?{query}"
     assert gave_back["trigger"] == "reversal"
@@ -147,7 +157,7 @@ def test_a_preview_follows_a_correction_and_reads_the_click_as_it_came(lived: Ru
     assert after[: len(before)] == before
     taken = [(one["trigger"], one["revision"]) for one in after[len(before) :]]
     assert taken == [("reversal", 2)] * 2, (
-        "the install and the purchase; the refund took back already"
+        "the install and the purchase; the refunds took back already"
     )
     assert after[len(before)]["request"]["url"] == f"https://p.example/reversal?{said}"
 
@@ -230,7 +240,7 @@ def test_a_test_sends_for_real_and_the_partners_words_decide(capsys, tmp_path, r
     assert tried["request"]["url"].endswith("t=TOKEN")
     assert "hush" not in json.dumps(tried)
     folder = mine(tmp_path, receiver, "strange")
-    assert said(capsys, "test", folder, *words, code=1)["test"]["came"] == "refused"
+    assert said(capsys, "test", folder, *words, code=1)["test"]["came"] == "declined"
     assert run(["postback", "test", folder, *words]) == 1
     shown = capsys.readouterr().out
     assert "no such click" in shown

@@ -84,7 +84,7 @@ def check(kept: Kept) -> None:
         json.loads(value)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(json_bytes, st.sampled_from([Sender.APP, Sender.SERVER]), st.sampled_from([None, "open", "event", "claim", "click"]))  # fmt: skip
 def test_native_records(raw, sender, kind):
     peek(raw)
@@ -99,7 +99,7 @@ def test_native_records(raw, sender, kind):
         assert 400 <= verdict.status < 500
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.one_of(
         json_bytes, st.lists(records, max_size=3).map(lambda r: json.dumps({"records": r}).encode())
@@ -118,7 +118,7 @@ def test_native_batches(raw):
             continue
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(json_bytes, st.lists(records, max_size=3).map(lambda r: json.dumps({"batch": r}).encode())), st.sampled_from(["batch", "t", "identify", "x"]), st.booleans())  # fmt: skip
 def test_segment_letters(raw, path, trusted):
     segment = DIALECTS["segment"]
@@ -148,7 +148,7 @@ part = st.tuples(
 queries = st.one_of(st.text(max_size=200), st.lists(part, max_size=80).map("&".join))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(queries, st.booleans())
 def test_queries(query, trusted):
     # The server hands over what is UTF-8 and nothing else.
@@ -163,7 +163,7 @@ def test_queries(query, trusted):
     assert all(len(value) <= 2048 for value in touch.extra.values())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.text(max_size=60),
     st.sampled_from(["", "https://", "https://shop.example", "//shop.example@"]),

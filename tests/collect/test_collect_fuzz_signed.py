@@ -36,7 +36,7 @@ values = st.one_of(
 queries = st.lists(st.builds("{}={}".format, names, values), max_size=8).map("&".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(text, queries))
 def test_a_query_that_nobody_signed_steers_nothing(query: str) -> None:
     checked = check_query("/c/x", query, SECRETS, NOW_MS, AHEAD_MS)
@@ -46,7 +46,7 @@ def test_a_query_that_nobody_signed_steers_nothing(query: str) -> None:
     refuses_redirect(query)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(queries, st.sampled_from(SECRETS), st.data())
 def test_a_signed_query_stands_and_every_other_does_not(query: str, secret: Secret, data) -> None:
     parts = [part for part in query.split("&") if not part.startswith(("signature=", "expires="))]
@@ -67,7 +67,7 @@ headers = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(headers, st.binary(max_size=60))
 def test_a_body_that_nobody_signed_is_refused(header: str | None, body: bytes) -> None:
     with pytest.raises(Refused) as refused:
@@ -75,7 +75,7 @@ def test_a_body_that_nobody_signed_is_refused(header: str | None, body: bytes) -
     assert refused.value.status == 401
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.one_of(
         st.integers(NOW_MS - 400_000, NOW_MS + 400_000),
@@ -91,7 +91,7 @@ def test_a_signed_body_counts_by_its_time_alone(at_ms: int, body: bytes) -> None
         check_signature(SPEAKER, f"t={at_ms},v1={fit}", body, NOW_MS, 300_000)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.one_of(
         text,

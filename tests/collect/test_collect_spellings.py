@@ -117,7 +117,7 @@ def told(raw: bytes, sender: Sender, kind: str | None) -> Any:
     return kept.topic, encode(kept.record), kept.wants_attribution
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(raws, senders, st.sampled_from([None, "open", "event"]))
 @example(b'{"type":"open","id":"r","device":{"id":"d"},"app":{"x":1.0,"y":null}}', Sender.APP, None)
 def test_a_native_record_is_the_same_however_its_fields_are_decoded(raw, sender, kind):
@@ -137,7 +137,7 @@ def test_every_spelling_of_every_field_is_read_the_same(kind, value):
             every_way(lambda raw=raw: told(raw, Sender.SERVER, None))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(raws, st.sampled_from(["t", "p", "batch"]), st.booleans())
 def test_a_segment_event_is_the_same_however_its_fields_are_decoded(raw, path, trusted):
     door = Door(

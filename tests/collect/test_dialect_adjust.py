@@ -618,7 +618,7 @@ WHOLE = {
 }  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     path=st.sampled_from(sorted(TELLING_PATHS)),
     changed=st.dictionaries(st.sampled_from(sorted(WHOLE)), STRANGE, max_size=5),

@@ -187,7 +187,7 @@ def answered(dialect: Dialect, letter: Letter, at: Door) -> int:
 
 
 @every_dialect
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_letter_is_a_fault(dialect: Dialect, data: st.DataObject) -> None:
     letter = broken(dialect.sample(KEY, NOW), data.draw)

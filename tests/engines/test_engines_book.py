@@ -234,7 +234,7 @@ def test_tables_of_a_later_version_are_refused(tmp_path: Path):
         SqlBook(path)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(st.lists(properties.DEEDS, min_size=10, max_size=40))
 def test_twin_and_engine_make_the_same_book(tmp_path_factory, deeds: list[Any]) -> None:
     twin = properties.begun()

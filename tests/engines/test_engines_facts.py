@@ -248,6 +248,26 @@ def test_a_handle_leads_to_rows_in_order(facts):
     assert facts.trace(6, 10) == []
 
 
+def test_many_handles_lead_to_rows_of_some_kinds_each_with_its_own(facts):
+    facts.insert(
+        [
+            fact(3, handles=(7, 8), device="d", touch="t", conversion="c", about=Position(1)),
+            fact(2, FactKind.OPEN, handles=(7,)),
+            fact(2, FactKind.CLICK, ordinal=1, handles=(2**64 - 1,)),
+            fact(1, handles=(9, 10)),
+        ]
+    )
+    click = Trace(Position(2), "click", Position(2), None, None, None)
+    install = Trace(Position(3), "install", Position(1), "d", "t", "c")
+    wanted = [2**64 - 1, 7, 8, *range(1000, 5000)]
+    kinds = (FactKind.INSTALL, FactKind.CLICK)
+    found = [(2**64 - 1, click), (7, install), (8, install)]
+    assert facts.trace_all(wanted, kinds, 10) == found
+    assert facts.trace_all(wanted, kinds, 2) == found[:2]
+    assert facts.trace_all([], kinds, 10) == []
+    assert facts.trace_all([7], (), 10) == []
+
+
 def test_records_that_were_told_are_known_by_kind_product_and_time(facts):
     theirs = FactKind.FOREIGN_INSTALL
     facts.insert(
@@ -368,7 +388,6 @@ questions = st.builds(
 
 @settings(
     max_examples=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(rows=some_facts, asked=st.lists(questions, min_size=1, max_size=6))

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from attribune.engines import sql_outbox
 from attribune.engines.sql_outbox import SqlOutbox
 from attribune.model.delivery import (
+    HOLDING_DECLINES,
     Again,
     Attempt,
     DeliveryState,
@@ -182,6 +183,38 @@ def test_in_order_a_row_waits_for_an_earlier_one_of_its_device(open_outbox):
     assert due(outbox, 2000, in_order=True) == ["n", "m", "o"]
 
 
+def test_in_order_what_was_declined_often_is_overtaken_by_its_device_and_not_by_what_is_about_it(
+    open_outbox,
+):
+    outbox = open_outbox()
+    rows = [planned("a"), planned("b"), planned("r", subject="o-a", trigger=Trigger.REVERSAL)]
+    outbox.fold(OutboxPage(planned=rows), Position(2))
+    no = {"status": 404, "next_at_ms": 99_000}
+    for n in range(1, HOLDING_DECLINES):
+        came = [attempt("a", n, DeliveryState.WAITING, declines=n, **no)]
+        outbox.fold(OutboxPage(came=came), Position(2 + n))
+    assert due(outbox, in_order=True) == []
+    last = attempt("a", 6, DeliveryState.WAITING, declines=HOLDING_DECLINES, **no)
+    outbox.fold(OutboxPage(came=[last]), Position(8))
+    assert due(outbox, in_order=True) == ["b"]
+    assert due(outbox, 99_000, in_order=True) == ["b", "a"]
+    (row,) = outbox.waiting(MINE, 10_000, 1)
+    assert (row.declines, row.tries) == (6, 6)
+    outbox.fold(OutboxPage(came=[Again(DeliveryId("a"), 9000)]), Position(9))
+    assert due(outbox, in_order=True) == ["a"], "who sends it again begins anew"
+
+
+def test_a_row_is_tried_since_its_first_attempt(open_outbox):
+    outbox = open_outbox()
+    outbox.fold(OutboxPage(planned=[planned("a", at_ms=1000)]), Position(2))
+    since = [outbox.waiting(MINE, 99_000, 1)[0].since_ms]
+    for n, at_ms in ((1, 5000), (2, 7000)):
+        came = [attempt("a", n, DeliveryState.WAITING, at_ms=at_ms, next_at_ms=9000)]
+        outbox.fold(OutboxPage(came=came), Position(2 + n))
+        since.append(outbox.waiting(MINE, 99_000, 1)[0].since_ms)
+    assert since == [1000, 5000, 5000]
+
+
 def test_a_person_can_have_it_sent_again(open_outbox):
     outbox = open_outbox()
     delivered = attempt("a", 1, DeliveryState.DELIVERED)
@@ -271,6 +304,7 @@ def test_what_is_known_of_transactions_outlives_the_step_that_keeps_more_of_them
     SqlOutbox(path).close()
     with closing(sqlite3.connect(path)) as before, before:
         before.execute("DROP TABLE transaction_events")
+        before.execute("ALTER TABLE deliveries DROP COLUMN declines")
         before.execute("CREATE TABLE transactions (digest BLOB PRIMARY KEY, place BIGINT NOT NULL)")
         before.execute("INSERT INTO transactions VALUES (?, 4)", (b"t1",))
         before.execute("UPDATE alembic_version SET version_num = '0001'")
@@ -278,6 +312,20 @@ def test_what_is_known_of_transactions_outlives_the_step_that_keeps_more_of_them
     assert outbox.bearing(b"t1", 9) == [4]
     outbox.fold(OutboxPage(transactions={(b"t1", "e1"): Position(6)}), Position(6))
     assert outbox.bearing(b"t1", 9) == [4, 6]
+    outbox.close()
+
+
+def test_what_waited_before_nos_were_counted_was_declined_never(tmp_path: Path):
+    path = tmp_path / "outbox.db"
+    outbox = SqlOutbox(path)
+    outbox.fold(OutboxPage(planned=[planned("a")]), Position(2))
+    outbox.close()
+    with closing(sqlite3.connect(path)) as before, before:
+        before.execute("ALTER TABLE deliveries DROP COLUMN declines")
+        before.execute("UPDATE alembic_version SET version_num = '0002'")
+    outbox = SqlOutbox(path)
+    (row,) = outbox.due(MINE, 10_000, 9, in_order=True)
+    assert (row.planned.id, row.declines, row.request) == ("a", 0, None)
     outbox.close()
 
 
@@ -298,7 +346,7 @@ def test_tables_are_as_the_migrations_make_them(tmp_path: Path):
 def test_who_is_due_is_found_without_reading_who_waits(tmp_path: Path, in_order):
     outbox = SqlOutbox(tmp_path / "outbox.db")
     query = f"EXPLAIN QUERY PLAN {sql_outbox.DUE_IN_ORDER if in_order else sql_outbox.DUE}"
-    values = {"postback": MINE, "now_ms": 1, "limit": 1}
+    values = {"postback": MINE, "now_ms": 1, "limit": 1, **({"holding": 6} if in_order else {})}
     steps = [row[3] for row in outbox.rows(sa.text(query), values)]
     assert "deliveries_due (postback=? AND state=? AND due_at_ms<?)" in steps[0]
     assert not any("SCAN" in step or "TEMP B-TREE" in step for step in steps), steps

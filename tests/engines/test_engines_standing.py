@@ -68,6 +68,8 @@ def test_the_engine_gives_what_the_twin_gives(clickhouse: ClickhouseFacts, seed:
         {},
         {"product": ProductId("game")},
         {"app": "none"},
+        {"partner": "acme"},
+        {"partner": "nova"},
         {"until": Position(1100)},
         {"first_day": MARCH[1], "last_day": MARCH[1]},
     ):

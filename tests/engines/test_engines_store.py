@@ -115,7 +115,6 @@ def test_a_key_that_is_none_is_a_mistake(open_store, key):
 
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=steps)

@@ -60,6 +60,8 @@ _UNTOLD: Final = frozenset(
     {
         "what it takes back was never told",
         "it was taken back before it was told",
+        "it was taken back since, and the partner was told so",
+        "it was corrected since, and the partner was told so",
         "the person does not share, and the partner is then told nothing",
     }
 )

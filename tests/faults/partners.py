@@ -1,4 +1,4 @@
-"""The partners' servers: they take what they are told, fail, hang, or answer and are not heard; and remember what they took."""
+"""The partners' servers: they take what they are told, fail, turn away, hang, or answer and are not heard; and remember what they took."""
 
 from __future__ import annotations
 
@@ -32,7 +32,12 @@ class Mood(StrEnum):
     #: Taken, and the answer never arrives.
     UNHEARD = "taken, unheard"
     FAILED = "failed"
+    #: Turned away: 404, while they deploy.
+    DECLINED = "declined"
     LOST = "lost"
+
+
+_STATUS: Final = {Mood.TAKEN: 200, Mood.FAILED: 503, Mood.DECLINED: 404}
 
 
 class Partners:
@@ -59,7 +64,7 @@ class Partners:
             self._until_s = now_s + self._chance.uniform(0.5, 4.0)
         if self.is_well or self._chance.random() < self._health:
             return Mood.TAKEN
-        return self._chance.choice((Mood.UNHEARD, Mood.FAILED, Mood.LOST))
+        return self._chance.choice((Mood.UNHEARD, Mood.FAILED, Mood.DECLINED, Mood.LOST))
 
     def way_s(self) -> float:
         """How long a request is under way."""
@@ -111,4 +116,4 @@ class WorldDeliverer:
             await asyncio.sleep(_LOST_S)
             return Answer(None, b"", f"no answer within {_LOST_S:g} s", 0)
         await asyncio.sleep(partners.way_s())
-        return Answer(200 if mood is Mood.TAKEN else 503, b"", None, 0)
+        return Answer(_STATUS[mood], b"", None, 0)

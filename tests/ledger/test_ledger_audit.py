@@ -182,6 +182,19 @@ def test_a_payout_that_is_not_what_is_owed_is_not_made() -> None:
         payout.check_settle(Desk(books.book), PayoutSettled(id="po", is_paid=False))
 
 
+def test_a_partner_is_paid_in_the_currencies_of_its_statements() -> None:
+    books = Books()
+    assert payout.currencies(Desk(books.book), "acme") == set()
+    books.offer(cpa())
+    books.install("i")
+    books.close("2026-01", "2026-02-01")
+    assert payout.currencies(Desk(books.book), "acme") == {"EUR"}
+    books.offer(share().replace("EUR", "USD"))
+    books.event(**bought("p", at="2026-02-02"), currency="USD")
+    books.close("2026-02", "2026-03-01")
+    assert payout.currencies(Desk(books.book), "acme") == {"EUR", "USD"}
+
+
 def test_an_earlier_month_than_the_newest_is_not_closed() -> None:
     books = filled()
     with pytest.raises(Invalid, match="2026-02 is closed already"):

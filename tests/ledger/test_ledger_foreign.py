@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ledger.books import APP, GAME, Books, ms
 
 from attribune.model.activity import ForeignKind, ForeignSource, Platform, Vendor
+from attribune.model.book import LineKind
 from attribune.model.ids import DeviceId, PartnerId, Position, RecordId, UserId
 from attribune.model.money import money
 from attribune.model.outcome import ForeignCredited
@@ -143,11 +146,125 @@ def test_a_rejection_takes_back_nothing_of_ours_or_of_strangers() -> None:
     assert books.problems() == []
 
 
-def test_a_rejection_without_a_transaction_is_only_told() -> None:
+def test_an_offer_may_pay_for_rejections_as_for_any_other_kind() -> None:
     books = Books()
     books.offer(cpa("adjust", event="rejected"))
     books.tell(rejected("r", "1", transaction_id=None, name=None))
     assert books.earned() == 1000  # an offer may name the kind, as it may name any other
+
+
+def refused(id_: str, **more: Any) -> ForeignCredited:
+    """The vendor's word that an install was fraud."""
+    words = {"kind": ForeignKind.REJECTED, "rejected_because": "site_blacklist"}
+    return said(id_, None, **(words | more))
+
+
+BOTH_ORDERS = pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["after", "before"])
+
+
+@BOTH_ORDERS
+@pytest.mark.parametrize(
+    ("install", "rejection"),
+    [
+        ({}, {}),
+        ({}, {"partner": None, "source": ForeignSource.UNKNOWN}),
+        ({}, {"at_ms": ms("2026-01-13"), "judged_at_ms": ms("2026-01-13")}),
+        ({}, {"at_ms": ms("2026-01-09 12:00")}),
+        ({"device": DeviceId("d1")}, {"vendor_device_id": None, "device": DeviceId("d1")}),
+        ({"user_id": UserId("u1")}, {"vendor_device_id": None, "user_id": UserId("u1")}),
+        ({"transaction_id": "t1"}, {}),
+        ({"touch_at_ms": 5_000}, {"touch_at_ms": 5_999}),
+        ({"touch_at_ms": 5_000}, {}),
+        ({}, {"touch_at_ms": 5_000}),
+    ],
+)
+def test_a_rejected_install_is_taken_back_once_with_its_cause(
+    order: tuple[int, int], install: dict[str, Any], rejection: dict[str, Any]
+) -> None:
+    books = Books()
+    books.offer(cpa("adjust"))
+    tales = (said("fc1", **install), refused("r", **rejection))
+    for number in (*order, *order):
+        books.tell(tales[number])
+    books.tell(refused("r2", **rejection))
+    assert books.earned() == 0
+    causes = [line.cause for line in books.lines() if line.kind is LineKind.REVERSAL]
+    assert causes == ["site_blacklist"]
+    assert books.problems() == []
+
+
+@BOTH_ORDERS
+@pytest.mark.parametrize(
+    "rejection",
+    [
+        {"vendor_device_id": "other"},
+        {"vendor": Vendor.APPSFLYER},
+        {"product": "other"},
+        {"partner": PartnerId("zeta")},
+        {"partner": None},
+        {"is_primary": False},
+        {"name": "purchase"},
+        {"vendor_device_id": None},
+        {"at_ms": ms("2026-01-18")},
+        {"at_ms": ms("2026-01-08")},
+        {"touch_at_ms": 7_001},
+    ],
+    ids=str,
+)
+def test_a_rejection_of_something_else_takes_no_install_back(
+    order: tuple[int, int], rejection: dict[str, Any]
+) -> None:
+    books = Books()
+    books.offer(cpa("adjust"))
+    tales = (said("fc1", touch_at_ms=6_000), refused("r", **rejection))
+    books.tell(*(tales[number] for number in order))
+    assert books.earned() == 1000
+
+
+def test_a_vendor_that_rejects_later_has_until_the_month_is_over() -> None:
+    books = Books()
+    books.offer(cpa("appsflyer"))
+    for day, id_ in (("2026-02-17", "r1"), ("2026-02-18", "r2")):
+        theirs = {"vendor": Vendor.APPSFLYER, "vendor_device_id": id_}
+        install = said(f"fc-{id_}", **theirs)
+        books.tell(install, refused(id_, at_ms=ms(day), **theirs))
+    assert books.earned() == 1000
+
+
+def test_a_rejected_order_names_its_cause_too() -> None:
+    books = Books()
+    books.offer(share("adjust"))
+    books.tell(bought("1"), rejected("r", "1", rejected_because="fraud"))
+    assert [line.cause for line in books.lines()] == ["", "fraud"]
+    books.tell(bought("2"), bought("r3", None, name="refund", transaction_id="t-2"))
+    assert [line.cause for line in books.lines()][2:] == ["", "refund"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.permutations(range(9)), st.integers(1, 9))
+def test_whatever_order_installs_and_rejections_come_in_the_same_stands(
+    order: list[int], batch: int
+) -> None:
+    """Three people; of each an install, and of two of them rejections, one told by fewer ids."""
+    tales = [
+        said("fc1"),
+        said("fc2", vendor_device_id="ad2", device=DeviceId("d2")),
+        said("fc3", vendor_device_id="ad3", partner=PartnerId("zeta")),
+        refused("r1"),
+        refused("r1-again", at_ms=ms("2026-01-12")),
+        refused("r2", vendor_device_id=None, device=DeviceId("d2")),
+        refused("r3"),
+        refused("r4", vendor_device_id="ad3"),
+        said("fc1"),
+    ]
+    told = [tales[number] for number in order]
+    books = Books()
+    books.offer(cpa("adjust"))
+    for begin in range(0, len(told), batch):
+        books.tell(*told[begin : begin + batch])
+    assert (books.earned("acme"), books.earned("zeta")) == (0, 1000)
+    assert len([one for one in books.lines() if one.kind is LineKind.REVERSAL]) == 2
+    assert books.problems() == []
 
 
 def test_what_is_told_again_is_booked_once() -> None:

@@ -16,15 +16,7 @@ from msgspec.structs import replace
 
 from attribune.ledger import papers, shown
 from attribune.ledger.pain001 import ITEMS_MAX, NAMESPACE, Banks, Party, document, iban
-from attribune.ledger.reconcile import (
-    FILE_BYTES_MAX,
-    ROWS_MAX,
-    Claim,
-    Match,
-    compare,
-    read,
-    unclaimed,
-)
+from attribune.ledger.waiting import Waits
 from attribune.model.book import Payout, PayoutItem, PayoutState
 from attribune.model.errors import Conflict, Invalid
 from attribune.model.offer import OfferSet
@@ -188,84 +180,17 @@ def test_an_iban_may_be_written_with_blanks() -> None:
     assert iban("de89 3704 0044 0532 0130 00", "x") == GERMAN
 
 
-# Reconciling.
-
-
-def test_a_partners_list_is_read_by_the_names_of_the_trade() -> None:
-    text = "\ufeffOrder ID,Commission,Currency\r\nt1,1.50,eur\r\n'=t2,,\r\n".encode()
-    assert read(text) == [
-        Claim(transaction_id="t1", amount="1.50", currency="EUR"),
-        Claim(transaction_id="=t2"),
-    ]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"x" * (FILE_BYTES_MAX + 1),
-        b"\xff\xfe",
-        b"",
-        b"amount\n1\n",
-        b'transaction_id\n"open\n',
-        b"transaction_id,amount\nt1,ten\n",
-        b"transaction_id,amount,currency\nt1,1,XXX\n",
-        b"transaction_id,amount\n,1\n",
-        b"transaction_id\n" + b"x" * 600 + b"\n",
-        b"transaction_id\n" + b"t\n" * (ROWS_MAX + 1),
-    ],
-    ids=range(10),
-)
-def test_a_list_that_cannot_be_read_is_refused(text: bytes) -> None:
-    with pytest.raises(Invalid):
-        read(text)
-
-
-@pytest.mark.parametrize(
-    ("claim", "owed", "match", "ours"),
-    [
-        ({"amount": "1.50"}, {"EUR": 150}, Match.MATCHED, "1.50"),
-        ({}, {"EUR": 150}, Match.MATCHED, "1.50"),
-        ({"amount": "1.50", "currency": "EUR"}, {"EUR": 150, "USD": 1}, Match.MATCHED, "1.50"),
-        ({"amount": "1.51"}, {"EUR": 150}, Match.DIFFERENT_AMOUNT, "1.50"),
-        ({"amount": "1.50", "currency": "USD"}, {"EUR": 150}, Match.DIFFERENT_AMOUNT, "1.50 EUR"),
-        ({"amount": "1.50"}, {"EUR": 150, "JPY": 2}, Match.DIFFERENT_AMOUNT, "1.50 EUR, 2 JPY"),
-        ({"amount": "1.50"}, {}, Match.MISSING_HERE, None),
-        ({"amount": "900000000000"}, {"KWD": 1}, Match.DIFFERENT_AMOUNT, "0.001"),
-        ({"amount": "1.50"}, {"EUR": 0}, Match.MISSING_HERE, None),
-    ],
-)
-def test_a_row_is_compared_with_what_the_book_owes(
-    claim: dict[str, str], owed: dict[str, int], match: Match, ours: str | None
-) -> None:
-    found = compare(Claim(transaction_id="t", **claim), owed, lambda: "refunded")
-    assert (found.match, found.ours) == (match, ours)
-    assert (found.reason == "refunded") is (match is Match.MISSING_HERE)
-    assert (found.reason is None) is (match is Match.MATCHED)
-
-
-def test_what_is_listed_twice_is_not_matched_twice() -> None:
-    (one, other) = read(b"txid,amount,currency\nt1,1.50,EUR\nt1,1.50,eur\nt2,1,EUR\n")
-    assert (one.amount, other.amount) == ("3.00", "1")
-    assert compare(one, {"EUR": 150}, lambda: "").match is Match.DIFFERENT_AMOUNT
-    assert len(read(b"txid\nt1\nt1\n")) == 1
-
-
-def test_a_list_with_other_columns_hears_which_it_has() -> None:
-    with pytest.raises(Invalid, match="commas between columns; it has transaction_id;amount"):
-        read(b"transaction_id;amount\nt1;1,50\n")
-
-
-def test_what_the_list_does_not_have_is_missing_there() -> None:
-    found = unclaimed("t", 150, "EUR")
-    assert (found.match, found.ours, found.theirs) == (Match.MISSING_THERE, "1.50", None)
-
-
 def test_an_offer_and_what_is_held_are_shown() -> None:
     books = Books()
     books.offer(cpa())
     record = OfferSet(version=1, offer=books.agreed.newest()[0].offer)
     assert (shown.offer(record).id, shown.offer(record).version) == ("cpa", 1)
-    assert shown.held("2026-01-01|USD|EUR", 3).quote == "EUR"
+    for count, is_least, sentence in (
+        (1, False, "1 conversion waits for the rate of USD in EUR on 2026-01-01"),
+        (3, True, "At least 3 conversions wait for the rate of USD in EUR on 2026-01-01"),
+    ):
+        [held] = shown.held([Waits("2026-01-01", "USD", "EUR", count, is_least)])
+        assert shown.held_sentence(held) == sentence
     books.install("i")
     [(_, one)] = books.book.entries(None, 0, 9)
     assert shown.entry(one).amount == "10.00"

@@ -129,7 +129,7 @@ def standing(books: Books) -> Any:
     )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.lists(DEEDS, min_size=10, max_size=60))
 def test_the_book_adds_up_after_everything(deeds: list[tuple[Any, ...]]) -> None:
     books = begun()
@@ -138,7 +138,7 @@ def test_the_book_adds_up_after_everything(deeds: list[tuple[Any, ...]]) -> None
     assert books.problems() == []
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.lists(DEEDS, min_size=8, max_size=40), st.randoms(use_true_random=False))
 def test_what_is_told_again_changes_nothing(deeds: list[tuple[Any, ...]], lots: Any) -> None:
     books = begun()
@@ -165,7 +165,7 @@ def test_ladders_that_were_put_away_say_the_same(monkeypatch: pytest.MonkeyPatch
     assert after_eight() == before
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(DEEDS, min_size=8, max_size=40), st.integers(1, 7))
 def test_a_rebuild_makes_the_same_book(deeds: list[tuple[Any, ...]], size: int) -> None:
     books = begun()

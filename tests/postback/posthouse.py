@@ -36,6 +36,7 @@ from attribune.model.ids import (
 )
 from attribune.model.outcome import (
     Attribution,
+    Cause,
     ConversionKind,
     Credit,
     CreditedEvent,
@@ -44,6 +45,7 @@ from attribune.model.outcome import (
 from attribune.model.policy import MatchMethod
 from attribune.model.position import Topic
 from attribune.model.touch import TouchKind
+from attribune.postback.deliver import Deliverer, MakeDeliverer
 from attribune.postback.folders import find_shipped
 from attribune.registry.view import Registry
 from attribune.roles.postbacker import PostbackerRole, World
@@ -52,6 +54,8 @@ from attribune.settings import Settings
 NOW_MS = MemoryClock().now_ms()
 ALL = tuple(Trigger)
 PATIENCE_S = 10.0
+#: What a receiver is told with, unless a test says otherwise.
+QUERY = "?c={partner_click_id}&t={trigger}&e={event_name}&id={delivery_id}"
 
 
 def credit(partner: str = "acme", touch: str = "t1", **words: Any) -> Credit:
@@ -92,6 +96,11 @@ def install(device: str = "d1", **words: Any) -> Attribution:
     return Attribution(**(_of(device, f"open-{device}") | given | words))
 
 
+_WHY = Cause(kind="person", position=Position(9), reason="a mistake")
+#: An install of acme's is nobody's any more.
+TAKEN = {"credit": None, "source": Source.ORGANIC, "previous": credit(), "cause": _WHY}
+
+
 def event(record: str = "e1", device: str = "d1", **words: Any) -> CreditedEvent:
     given = {
         "name": "buy",
@@ -130,6 +139,10 @@ Answers = Callable[[Heard], Awaitable[web.StreamResponse]]
 
 async def fine(_: Heard) -> web.StreamResponse:
     return web.Response(text="ok")
+
+
+async def later(_: Heard) -> web.StreamResponse:
+    return web.Response(status=503, text="not now")
 
 
 class Receiver:
@@ -184,7 +197,10 @@ class Receiver:
 class PostHouse:
     """A journal that tests write outcomes to, and a postbacker that reads it. ``life`` begins it anew on the same journal."""
 
-    def __init__(self, *settings_of: Postback, **settings: Any) -> None:
+    def __init__(
+        self, *settings_of: Postback, deliverer: MakeDeliverer = Deliverer, **settings: Any
+    ) -> None:
+        self._deliverer = deliverer
         self.journal = MemoryJournal()
         self.clock = MemoryClock()
         self.vault = MemoryVault()
@@ -215,6 +231,7 @@ class PostHouse:
             read_touch=read_touch,
             clock=self.clock,
             chance=MemoryChance(),
+            deliverer=self._deliverer,
         )
         return PostbackerRole(world, self.settings)
 
@@ -287,11 +304,11 @@ class PostHouse:
         return [decode(entry) for entry in entries]  # type: ignore[misc]  # of this topic
 
 
-def patiently(house: PostHouse) -> None:
+def patiently(house: PostHouse, step_ms: int = 20_000) -> None:
     """Time passes until nothing waits."""
 
     def nothing_waits() -> bool:
-        house.clock.advance(20_000)
+        house.clock.advance(step_ms)
         return bool(house.log()) and not any(state == "waiting" for _, state, _ in house.states())
 
     house.until(nothing_waits)

@@ -6,14 +6,15 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 import pytest
 from aiohttp import web
 
 from attribune.postback import addresses
-from attribune.postback.addresses import is_public
 from attribune.postback.deliver import ANSWER_BYTES_MAX, Answer, Came, Deliverer, judge
+from attribune.postback.hosts import is_public, spelled, why_not
 from attribune.postback.partner import Success
 from attribune.postback.render import Request
 
@@ -87,7 +88,7 @@ def test_a_redirect_is_not_followed() -> None:
 
     answer, heard = sent(away)
     assert (answer.status, len(heard)) == (302, 1)
-    assert judge(answer, Success()) is Came.REFUSED
+    assert judge(answer, Success()) is Came.DECLINED
 
 
 def test_a_partner_that_hangs_is_left() -> None:
@@ -214,11 +215,46 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("0x7f000001", "127.0.0.1"),
+        ("0X7F.1", "127.0.0.1"),
+        ("017700000001", "127.0.0.1"),
+        ("0300.0250.1.1", "192.168.1.1"),
+        ("127.1", "127.0.0.1"),
+        ("0", "0.0.0.0"),
+        ("::1", "::1"),
+        ("::ffff:10.0.0.1", "::ffff:10.0.0.1"),
+    ],
+)
+def test_a_private_address_is_known_however_it_is_spelled(host: str, address: str) -> None:
+    assert ip_address(spelled(host) or "8.8.8.8") == ip_address(address)
+    assert "not of the public internet" in (why_not(host, ()) or "")
+
+
+def test_what_a_host_is_is_said_with_what_to_do() -> None:
+    ours = "not of the public internet; if it is yours,"
+    assert why_not("10.0.0.7", ()) == f"10.0.0.7 is {ours} give --allow-host 10.0.0.7"
+    assert why_not("0xa000007", ()) == (
+        f"0xa000007 is 10.0.0.7, which is {ours} write 10.0.0.7 and give --allow-host 10.0.0.7"
+    )
+    assert why_not("10.0.0.7", ("10.0.0.7",)) is None
+    odd = "134744072 is 8.8.8.8, which no request finds in that spelling; write 8.8.8.8"
+    assert why_not("134744072", ()) == odd
+    assert why_not("2130706433", ("127.0.0.1",)) is not None
+    for host in ("8.8.8.8", "acme.example", "localhost", "1.2.3.4.5", "256.1.1.1", "2001:4860:4860::8888"):  # fmt: skip
+        assert why_not(host, ()) is None, "a name is looked up when it is told"
+
+
 def answer(status: int | None, body: bytes = b"", *, is_final: bool = False) -> Answer:
     return Answer(status, body, None, 1, is_final)
 
 
 TUNE = Success(status=[200], body="success=true", repeated="Duplicate")
+FINAL = Success(final="no such offer", final_status=[409])
 
 
 @pytest.mark.parametrize(
@@ -227,13 +263,17 @@ TUNE = Success(status=[200], body="success=true", repeated="Duplicate")
         (answer(200), Success(), Came.DELIVERED),
         (answer(204), Success(), Came.DELIVERED),
         (answer(200, b"success=true;"), TUNE, Came.DELIVERED),
-        (answer(200, b"success=false; err_msg=Invalid"), TUNE, Came.REFUSED),
+        (answer(200, b"success=false; err_msg=Invalid"), TUNE, Came.DECLINED),
         (answer(200, b"success=false; Duplicate conversion"), TUNE, Came.REPEATED),
-        (answer(200, b"\xff\xfe"), TUNE, Came.REFUSED),
-        (answer(204), TUNE, Came.REFUSED),
-        (answer(301), Success(), Came.REFUSED),
-        (answer(400), Success(), Came.REFUSED),
-        (answer(404), Success(), Came.REFUSED),
+        (answer(200, b"\xff\xfe"), TUNE, Came.DECLINED),
+        (answer(204), TUNE, Came.DECLINED),
+        *((answer(n), Success(), Came.DECLINED) for n in (206, 301, 302, 307, 401, 403, 404)),
+        *((answer(n), Success(), Came.DECLINED) for n in (405, 407, 409, 412, 418, 451)),
+        *((answer(n), Success(), Came.REFUSED) for n in (400, 410, 413, 414, 415, 422, 431)),
+        (answer(200, b"success=false; no such offer"), FINAL, Came.REFUSED),
+        (answer(500, b"no such offer"), FINAL, Came.REFUSED),
+        (answer(409), FINAL, Came.REFUSED),
+        (answer(400), FINAL, Came.DECLINED),
         (answer(408), Success(), Came.FAILED),
         (answer(429), Success(), Came.FAILED),
         (answer(500), Success(), Came.FAILED),

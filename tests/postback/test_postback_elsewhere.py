@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from posthouse import NOW_MS, PostHouse, event, install, postback
 from test_postback_fold import clicked, planned
-from test_postback_outgoing import urls
+from test_postback_outgoing import going, urls
 
 from attribune.model.activity import (
     ForeignConversion,
@@ -34,7 +35,7 @@ from attribune.model.offer import Counts
 from attribune.model.outcome import CreditedBy, ForeignCredited, Source
 from attribune.model.policy import MatchMethod
 from attribune.model.position import Entry, Topic
-from attribune.postback.elsewhere import NEWS_MS, as_own
+from attribune.postback.elsewhere import NEWS_MS, REJECTED_NEWS_MS, as_own
 
 URL = "https://acme.example/pb?c={partner_click_id}&t={trigger}&r={record_id}&m={campaign}&x={transaction_id}&v={revenue}&g={gaid}"
 
@@ -162,7 +163,9 @@ def test_a_refund_of_ours_takes_back_nothing_of_theirs() -> None:
         {"kind": ForeignKind.UPDATE},
         {"kind": ForeignKind.SESSION},
         {"kind": ForeignKind.UNINSTALL},
-        {"kind": ForeignKind.REJECTED},
+        {"kind": ForeignKind.REJECTED, "name": "buy"},
+        {"kind": ForeignKind.REJECTED, "at_ms": NOW_MS - REJECTED_NEWS_MS - 1},
+        {"kind": ForeignKind.REJECTED, "partner": PartnerId("zeta")},
         {"kind": ForeignKind.REJECTED, "transaction_id": "of nothing known"},
         {"partner": None, "credited_by": None, "source": ForeignSource.ORGANIC},
         {"partner": PartnerId("zeta")},
@@ -200,6 +203,24 @@ def test_what_the_vendor_does_not_say_is_a_claim_or_an_id() -> None:
     assert by_id.credit is not None
     assert by_name.credit.method is MatchMethod.CLAIM
     assert by_id.credit.method is MatchMethod.REFERRER
-    unknown = as_own(said(partner=None, source=ForeignSource.RESTRICTED), None)
-    assert unknown is not None
-    assert unknown.source is Source.UNKNOWN
+    for theirs_, ours in (
+        (ForeignSource.UNKNOWN, Source.UNKNOWN),
+        (ForeignSource.ATTRIBUTED, Source.UNKNOWN),
+        (ForeignSource.ORGANIC, Source.ORGANIC),
+        (ForeignSource.RESTRICTED, Source.RESTRICTED),
+    ):
+        nobodys = as_own(said(partner=None, source=theirs_), None)
+        assert nobodys is not None
+        assert nobodys.source is ours
+
+
+def test_own_systems_hear_restricted_of_what_the_vendor_may_not_say_and_never_organic() -> None:
+    own = {"template": "webhook", "settings": {"url": "https://own.example/"}, "partner": None}
+    house = PostHouse(postback(id=PostbackId("own-1"), counts=Counts.ADJUST, **own))
+    hidden = {"partner": None, "credited_by": None, "source": ForeignSource.RESTRICTED}
+    house.decide(said(**hidden), bought("fc_2", **hidden))
+    bodies = [msgspec.json.decode(one.request.body) for one in going(house)]  # type: ignore[union-attr]
+    assert [(one["trigger"], one["source"]) for one in bodies] == [
+        ("install", "restricted"),
+        ("event", "restricted"),
+    ]

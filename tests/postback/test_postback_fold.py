@@ -235,6 +235,7 @@ def say_consent(
     *,
     shares: bool | None = None,
     partners: dict[str, bool] | None = None,
+    late_ms: int = 0,
     **words: bool,
 ) -> None:
     """A consent, and what the attributor noted of it; without ``shares`` as version 0.1.0 noted it."""
@@ -245,7 +246,7 @@ def say_consent(
         app=AppId("game-android"),
         sender=Sender.APP,
         received_at_ms=NOW_MS,
-        occurred_at_ms=NOW_MS,
+        occurred_at_ms=NOW_MS - late_ms,
         device=device,
         **words,
     )

@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from posthouse import NOW_MS, PostHouse, credit, event, install, postback
 from test_postback_fold import say_consent
 
 from attribune.collect.links import read_touch
 from attribune.model.control import Partner, PartnerKind
 from attribune.model.delivery import Settled
-from attribune.model.ids import PartnerId, Position, PostbackId
+from attribune.model.ids import (
+    DeviceId,
+    PartnerId,
+    Position,
+    PostbackId,
+    ProductId,
+    RecordId,
+)
 from attribune.model.money import Money
-from attribune.model.outcome import Cause, Source
+from attribune.model.outcome import Cause, Forgets, Noted, Source
 from attribune.model.position import Entry, Topic
 from attribune.postback.folders import find_shipped
 from attribune.postback.looking import Looking
@@ -80,6 +88,71 @@ def test_of_who_does_not_share_with_one_partner_the_others_hear_all_the_same() -
     assert urls(house) == [everybodys[0], everybodys[1], everybodys[2], *everybodys]
     say_consent(house, shares=False, partners={"acme": True})
     assert urls(house)[0] == silent, "a no to sharing stands above a yes to one"
+
+
+OWN = {"template": "webhook", "settings": {"url": "https://own.example/"}}
+
+
+def own_systems(house: PostHouse) -> list[str | None]:
+    """Why each row is not told of to own systems, None of one that is."""
+    return [one.reason if isinstance(one, Settled) else None for one in going(house)]
+
+
+NOT_MEASURED = "the person does not want to be measured"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ([{"sharing": False, "shares": False}], None),
+        ([{"measurement": False, "shares": False}], NOT_MEASURED),
+        ([{"measurement": False, "shares": False}, {"measurement": True, "shares": True}], None),
+        ([{"measurement": False, "shares": False}, {"sharing": False, "shares": False}], NOT_MEASURED),
+        (
+            [
+                {"measurement": False, "shares": False},
+                {"measurement": True, "sharing": False, "shares": False},
+            ],
+            None,
+        ),
+        (
+            [
+                {"measurement": False, "shares": False},
+                {"measurement": True, "shares": False, "late_ms": 120_000},
+            ],
+            NOT_MEASURED,
+        ),
+        ([{"measurement": False}], NOT_MEASURED),
+        ([{"measurement": False}, {"measurement": True}], None),
+        ([{"sharing": False}], None),
+    ],
+)  # fmt: skip
+def test_own_systems_hear_of_who_does_not_share_and_not_of_who_is_not_measured(
+    said: list[dict[str, Any]], why: str | None
+) -> None:
+    house = PostHouse(postback(id=PostbackId("own-1"), partner=None, **OWN))
+    house.decide(install())
+    for words in said:
+        say_consent(house, **words)
+    assert own_systems(house) == [why]
+
+
+def test_a_partners_no_does_not_silence_own_systems() -> None:
+    house = PostHouse(postback(id=PostbackId("own-1"), **OWN))
+    say_consent(house, shares=True, partners={"acme": False})
+    house.decide(install())
+    assert own_systems(house) == [None]
+
+
+def test_own_systems_hear_nothing_more_of_the_forgotten() -> None:
+    house = PostHouse(postback(id=PostbackId("own-1"), partner=None, **OWN))
+    say_consent(house, sharing=False, shares=False)
+    house.decide(install())
+    house.fold()
+    noted = Noted(product=ProductId("game"), position=Position(0), about=Position(0), judged_at_ms=NOW_MS, record=RecordId("f"), record_type="forget", forgets=Forgets(devices=(DeviceId("d1"),)))  # fmt: skip
+    house.decide(noted)
+    house.fold()
+    assert own_systems(house) == ["the person was forgotten"]
 
 
 def everything(data: str | None = None) -> Any:

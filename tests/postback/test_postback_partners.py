@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +12,7 @@ from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid, NotFound
 from attribune.postback import folders
 from attribune.postback.folders import Case, PartnerFolder
-from attribune.postback.render import Prepared, Request
+from attribune.postback.render import Prepared, Request, Skipped
 
 FOLDERS = {name: folders.find(name) for name in folders.names()}
 CASES = [(folder, case) for folder in FOLDERS.values() for case in folder.cases]
@@ -87,6 +88,40 @@ def test_impact_is_sent_what_its_api_asks_for_and_nothing_that_it_does_not_know(
     assert sent.keys() <= IMPACT_KNOWN
     assert ("Amount" in sent) == ("CurrencyCode" in sent)
     assert all(len(value) <= IMPACT_LENGTHS.get(name, 255) for name, (value,) in sent.items())
+    for name, (value,) in sent.items():
+        assert re.fullmatch(IMPACT_TYPES.get(name, ".+"), value), name
+
+
+#: Of what impact's Conversions API types or limits, what each is.
+IMPACT_TYPES = {
+    "CampaignId": r"\d+",
+    "ActionTrackerId": r"\d+",
+    "EventTypeId": r"\d+",
+    "EventDate": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
+    "Amount": r"\d+(\.\d+)?",
+    "CurrencyCode": r"[A-Z]{3}",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("campaign_id", "abc", "campaign_id is a whole number, not 'abc'"),
+        ("app_id", "1.5", "app_id is a whole number"),
+        ("disposition", "FOO", "disposition is one of REJECTED, "),
+        ("disposition", "ORDER_UPDATE", "disposition is one of REJECTED, "),
+        ("modification", "because of it", "modification is a reason code such as ORDER_UPDATE"),
+    ],
+)
+def test_impacts_settings_are_what_its_api_takes(name: str, value: str, says: str) -> None:
+    data = FOLDERS["impact"].data
+    settings = {"account_sid": "IR1", "auth_token": "t", "campaign_id": "1", "app_id": "2"}
+    with pytest.raises(Invalid, match=re.escape(says)) as wrong:
+        Prepared(data, {**settings, name: value})
+    assert wrong.value.param == name
+    assert set(data.settings["disposition"].one_of) == IMPACT_DISPOSITIONS
+    for code in IMPACT_MODIFICATION["Reason"].split("|"):
+        Prepared(data, {**settings, "modification": code})
 
 
 def test_impact_learns_no_name_of_a_person() -> None:
@@ -94,8 +129,54 @@ def test_impact_learns_no_name_of_a_person() -> None:
     assert "anna" not in customer
 
 
-def test_impacts_reversal_names_a_disposition_that_it_knows() -> None:
-    assert FOLDERS["impact"].data.settings["disposition"].default in IMPACT_DISPOSITIONS
+#: What impact's Actions API takes to lower an amount and to reverse, and what each of them is.
+IMPACT_MODIFICATION = {
+    "ActionTrackerId": r"\d+",
+    "OrderId": r".{1,64}",
+    "Reason": "|".join(
+        (
+            *("ORDER_UPDATE", "ITEM_RETURNED", "CONS_FRAUD", "CONS_ERROR", "ORDER_ERROR"),
+            *("PUB_ACT_DISPUTE", "ADV_ACT_DISPUTE", "NOT_COMPLIANCE_TERMS", "ITEM_OUT_OF_STOCK"),
+            *("TEST_ACTION", "PARTNER_NOT_ACTIVE", "CREDITED_DIFFERENT_MP", "OTHER"),
+        )
+    ),
+    "Amount": r"\d+(\.\d+)?",
+}
+IMPACT_REVERSAL = {
+    "ActionTrackerId": r"\d+",
+    "OrderId": r".{1,64}",
+    "DispositionCode": "|".join(IMPACT_DISPOSITIONS),
+}
+
+
+@pytest.mark.parametrize(
+    ("trigger", "method", "types"),
+    [
+        (Trigger.PARTIAL_REVERSAL, "PUT", IMPACT_MODIFICATION),
+        (Trigger.REVERSAL, "DELETE", IMPACT_REVERSAL),
+    ],
+)
+@pytest.mark.parametrize(
+    "values", [{"transaction_id": "o1"}, {"record_id": "r1"}, {"transaction_id": "o" * 64}]
+)
+def test_impacts_actions_are_changed_by_what_its_api_asks_for(
+    trigger, method, types, values
+) -> None:
+    settings = {"account_sid": "s", "auth_token": "t", "campaign_id": "1", "app_id": "2"}
+    prepared = Prepared(FOLDERS["impact"].data, settings)
+    given = {"event": "purchase", "revenue_undone": "2.50", "revenue_left": "10.00", **values}
+    found = prepared.request(trigger, given)
+    assert isinstance(found, Request), found
+    assert (found.method, urlsplit(found.url).path) == (method, "/Advertisers/s/Actions")
+    assert found.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert not urlsplit(found.url).query
+    sent = {name: value for name, (value,) in parse_qs(found.body.decode()).items()}
+    assert sent.keys() == types.keys()
+    for name, value in sent.items():
+        assert re.fullmatch(types[name], value), name
+    too_long = prepared.request(trigger, given | {"transaction_id": "o" * 65})
+    assert isinstance(too_long, Skipped)
+    assert "the partner takes 64" in too_long.reason
 
 
 @pytest.mark.parametrize("name", ["affise", "impact"])
@@ -110,7 +191,9 @@ def test_impacts_reversal_names_a_disposition_that_it_knows() -> None:
 )
 def test_what_is_taken_back_has_the_number_that_it_was_told_with(name, values) -> None:
     folder = FOLDERS[name]
-    settings = {one: "x" for one, setting in folder.data.settings.items() if setting.required}
+    settings = {
+        one: "1" for one, setting in folder.data.settings.items() if setting.default is None
+    }
     prepared = Prepared(folder.data, settings)
     given = {"at": 0, "conversion_id": "k1", "record_id": "r1", "partner_click_id": "c", **values}
     told = prepared.request(Trigger(values["kind"]), given)
@@ -118,8 +201,10 @@ def test_what_is_taken_back_has_the_number_that_it_was_told_with(name, values) -
     assert isinstance(told, Request)
     assert isinstance(undone, Request)
     number = "action_id" if name == "affise" else "OrderId"
-    said = parse_qs(told.body.decode() or urlsplit(told.url).query)
-    assert parse_qs(urlsplit(undone.url).query)[number] == said[number]
+    told_as, undone_as = (
+        parse_qs(one.body.decode() or urlsplit(one.url).query)[number] for one in (told, undone)
+    )
+    assert told_as == undone_as
 
 
 @pytest.mark.parametrize(

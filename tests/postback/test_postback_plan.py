@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from attribune.model.activity import Device, Event, Open, Platform, Sender
@@ -33,6 +34,7 @@ from attribune.model.outcome import (
 from attribune.model.policy import MatchMethod
 from attribune.model.touch import Touch, TouchKind, TouchOrigin
 from attribune.postback.macros import MACROS, macro
+from attribune.postback.parts import Taken
 from attribune.postback.plan import UNDOING, Looked, tellings
 
 OF = {
@@ -222,7 +224,16 @@ def test_all_that_is_known_stands_under_its_macro() -> None:
         macro(name)  # each is one
     # Delivery gives its id, the partner's data the name of the event, and rendering the id of what is told.
     unsaid = {name for name in MACROS if values.get(name) is None}
-    assert unsaid == {"delivery_id", "event_name", "told_id"}
+    parts = {"revenue_undone", "revenue_undone_minor", "revenue_left", "revenue_left_minor"}
+    assert unsaid == {"delivery_id", "event_name", "told_id"} | parts
+    back = event(name="refund", revenue=Money(amount_minor=250, currency="EUR"))
+    (part,) = tellings(back, Looked(undone=outcome, taken=Taken(250, 1000)))
+    assert part.trigger is Trigger.PARTIAL_REVERSAL
+    assert [part.values[name] for name in sorted(parts)] == ["10.00", 1000, "2.50", 250]
+    moved = msgspec.structs.replace(outcome, revision=2, previous=credit("old"))
+    old, new = tellings(moved, Looked(taken=Taken(1250, 0)))
+    assert (old.trigger, old.values["revenue_undone"]) == (Trigger.REVERSAL, "12.50")
+    assert "revenue_undone" not in new.values, "nothing is taken back from the new one"
     assert (values["extra.promo"], values["param.level"], values["param.item"]) == (
         "x",
         "7",

@@ -172,9 +172,41 @@ def test_data_that_is_wrong_is_named_by_its_field(before: str, after: str, words
         read_partner(DATA.replace(before, after, 1))
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ('pattern = "["\nsays = "x"', r"settings\.app\.pattern: .* is no pattern"),
+        ('pattern = "[0-9]"', r"settings\.app: pattern and says go together"),
+        ('says = "a number"', r"settings\.app: pattern and says go together"),
+        ('one_of = ["a"]\nshape = "secret"', r"settings\.app: a secret has no one_of"),
+        ('one_of = ["a"]\ndefault = "b"', r"settings\.app\.default: it is one of a, not 'b'"),
+    ],
+)
+def test_what_a_setting_may_be_is_checked_itself(setting: str, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        read_partner(f'{DATA}\n[settings.app]\nhelp = "an app"\n{setting}\n')
+
+
+def test_a_setting_that_is_left_out_need_not_be_one_of_what_it_may_be() -> None:
+    more = '\n[settings.app]\nhelp = "an app"\nrequired = false\none_of = ["a", "b"]\n'
+    made(DATA + more)
+    made(DATA + more, app="b")
+    with pytest.raises(Invalid, match="app is one of a, b, not 'c'"):
+        made(DATA + more, app="c")
+
+
 def test_a_pattern_that_is_none_is_named() -> None:
     with pytest.raises(Invalid, match=r"success\.body"):
         read_partner(DATA + '\n[success]\nbody = "("\n')
+    with pytest.raises(Invalid, match=r"success\.final: '\(' is no pattern"):
+        read_partner(DATA + '\n[success]\nfinal = "("\n')
+
+
+def test_a_status_is_either_taken_or_final() -> None:
+    with pytest.raises(Invalid, match=r"success\.final_status: 400 stands in success\.status too"):
+        read_partner(DATA + "\n[success]\nstatus = [200, 400]\n")
+    data = read_partner(DATA + "\n[success]\nstatus = [200, 400]\nfinal_status = [404]\n")
+    assert data.success.final_status == [404]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from attribune.model.policy import DAY_MS, HOUR_MS
 from attribune.model.status import BreakerState
-from attribune.postback.breaker import OPEN_MS, OPEN_MS_MAX, Breaker
-from attribune.postback.schedule import poll_wait_ms, wait_ms
+from attribune.postback.breaker import DOUBT_MS, OPEN_MS, OPEN_MS_MAX, Breaker
+from attribune.postback.schedule import declined_wait_ms, poll_wait_ms, wait_ms
 
 MOST = 65_535
 
@@ -35,6 +35,23 @@ def test_three_days_take_fewer_than_two_hundred_tries() -> None:
         tries += 1
         spent += wait_ms(tries, 0)
     assert tries < 200
+
+
+def test_who_says_no_is_asked_after_a_minute_and_then_less_and_less_often() -> None:
+    minute = 60_000
+    assert [declined_wait_ms(n, MOST) for n in range(1, 5)] == [minute, 2 * minute, 4 * minute, 8 * minute]  # fmt: skip
+    assert [declined_wait_ms(n, 0) for n in range(1, 3)] == [minute // 2, minute]
+    assert declined_wait_ms(10, MOST) == declined_wait_ms(10_000, MOST) == 6 * HOUR_MS
+    assert declined_wait_ms(1, 0, 9 * HOUR_MS) == HOUR_MS
+
+
+@pytest.mark.parametrize(("chance", "most"), [(0, 33), (MOST // 2, 24), (MOST, 21)])
+def test_three_days_of_no_cost_few_tries(chance: int, most: int) -> None:
+    spent = tries = 0
+    while spent < 3 * DAY_MS:
+        tries += 1
+        spent += declined_wait_ms(tries, chance)
+    assert tries <= most
 
 
 def test_questions_come_more_seldom() -> None:
@@ -114,3 +131,56 @@ def test_it_never_stays_open_longer_than_five_minutes_and_forgets_when_it_closes
     one.succeeded()
     failing(one, 5, now_ms)
     assert one.room(now_ms + OPEN_MS, 7) == 1
+
+
+def doubting(breaker: Breaker, times: int, from_ms: int, every_ms: int) -> int:
+    for n in range(times):
+        breaker.doubted(from_ms + n * every_ms)
+    return from_ms + (times - 1) * every_ms
+
+
+def test_a_partner_that_turns_all_away_for_a_while_is_left_alone() -> None:
+    one = Breaker()
+    at_ms = doubting(one, 4, 0, DOUBT_MS)
+    assert not one.is_open, "not before the fifth"
+    one.doubted(at_ms)
+    assert one.is_open
+    one = Breaker()
+    at_ms = doubting(one, 500, 0, DOUBT_MS // 500)
+    assert not one.is_open, "nor before a minute"
+    one.doubted(DOUBT_MS)
+    assert (one.state, one.room(DOUBT_MS + OPEN_MS - 1, 7)) == (BreakerState.OPEN, 0)
+    assert one.room(DOUBT_MS + OPEN_MS, 7) == 1
+
+
+def test_single_requests_that_are_turned_away_hold_nothing_back() -> None:
+    one = Breaker()
+    for n in range(200):
+        doubting(one, 4, n * DOUBT_MS, DOUBT_MS // 5)
+        one.succeeded()
+    assert not one.is_open
+    for n in range(500):
+        one.unsaid()
+        assert one.room(n * DOUBT_MS, 7) == 7, "what was turned away before says nothing"
+
+
+def test_who_turns_away_the_one_that_tries_is_left_alone_for_longer() -> None:
+    one = Breaker()
+    failing(one, 5, 1000)
+    now_ms = 1000 + OPEN_MS
+    one.began()
+    one.doubted(now_ms)
+    assert (one.room(now_ms + 2 * OPEN_MS - 1, 7), one.room(now_ms + 2 * OPEN_MS, 7)) == (0, 1)
+
+
+def test_what_was_turned_away_before_gives_its_turn_to_another() -> None:
+    one = Breaker()
+    failing(one, 5, 1000)
+    now_ms = 1000 + OPEN_MS
+    one.began()
+    assert one.room(now_ms, 7) == 0
+    one.unsaid()
+    assert (one.state, one.room(now_ms, 7)) == (BreakerState.OPEN, 1)
+    one.began()
+    one.succeeded()
+    assert one.room(now_ms, 7) == 7

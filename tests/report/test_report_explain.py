@@ -18,7 +18,8 @@ from attribune.model.touch import SignatureFault
 from attribune.record.handles import handle_hash
 from attribune.report import explain
 from attribune.report.explain import Sources, stories
-from attribune.report.stories import Explained, Story, moment
+from attribune.report.moment import moment
+from attribune.report.stories import Explained, Story
 from attribune.report.told import age, all_shown, plain
 
 

@@ -101,7 +101,7 @@ def test_from_an_offer_to_money_in_the_bank(house: RunningHouse, tmp_path: Path)
     with pytest.raises(CommandFailed, match="has not begun"):
         house.cli("statement", "close", "--partner", "acme", "--period", "2999-01")
 
-    payout = house.cli("payout", "create", "--currency", "EUR")["payout"]
+    payout = house.cli("payout", "create")["payout"]
     assert (payout["total_minor"], payout["state"]) == (1800, "created")
     with pytest.raises(CommandFailed, match="is under way"):
         house.cli("book", "pay", "--currency", "EUR")
@@ -117,6 +117,7 @@ def test_from_an_offer_to_money_in_the_bank(house: RunningHouse, tmp_path: Path)
     assert [line["cause"] for line in taken["lines"]] == ["", "refund", "a stolen card"]
     assert balance(house) == places(pending=250, approved=-1800, paid=1800)
     explained(house)
+    waits(house, game)
     assert house.cli("book", "check")["ok"]
     made_again(house)
     audit = house.cli("audit")
@@ -151,13 +152,30 @@ def check_files(house: RunningHouse, payout: str, folder: Path) -> None:
 
 
 def reconciled(house: RunningHouse, folder: Path) -> None:
+    """A list names conversions by orders and by clicks, and each difference has its reason."""
     listed = folder / "list.csv"
-    listed.write_text("transaction_id,amount,currency\nt1,17.00,EUR\nt2,5.00,EUR\n")
+    listed.write_text(
+        "transaction_id,click_id,event,amount,currency\n"
+        "t1,,,17.00,EUR\nt2,,,5.00,EUR\n,C-Acme,install,2.50,EUR\n"
+    )
     found = house.cli("reconcile", str(listed), "--partner", "acme")["reconciled"]
-    assert [(row["transaction_id"], row["match"], row["reason"]) for row in found["rows"]] == [
-        ("t1", "different_amount", "the offer pays another amount"),
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    refund = f"a refund of 40.00 EUR on {day} took back 12.00 EUR"
+    pays = "offer acme-purchase version 1 pays 30.00 EUR"
+    assert [(row["id"], row["match"], row["reason"]) for row in found["rows"]] == [
+        ("t1", "different_amount", f"{pays}; {refund}"),
         ("t2", "missing_here", "we never heard of it"),
+        ("C-Acme", "matched", None),
     ]
+    listed.write_text("id\nt2\n")
+    found = house.cli("reconcile", str(listed), "--partner", "acme")["reconciled"]
+    missing = {row["event"]: row for row in found["rows"] if row["match"] == "missing_there"}
+    assert missing["install"]["id"].startswith("cv_")
+    assert missing["install"]["reason"].startswith("pending until 20")
+    assert missing["purchase"]["reason"].startswith("on statement st_")
+    assert missing["purchase"]["reason"].endswith("; no postback told the partner of it")
+    assert missing["purchase"]["transaction_id"] == "t1"
+    assert found["counts"]["missing_there"] == 2
 
 
 def explained(house: RunningHouse) -> None:
@@ -173,6 +191,26 @@ def explained(house: RunningHouse) -> None:
     code, text, _ = house._run_here(("explain", "t1", "--data", str(house.folder)))
     assert code == 0
     assert "acme earns 30.00 EUR under acme-purchase version 1, on statement st_" in text
+    assert text.index("event refund 40.00 EUR") < text.index("acme loses 12.00 EUR")
+
+
+def waits(house: RunningHouse, game: Game) -> None:
+    """What waits for a rate says so in its story, in the balance and where the month is closed again."""
+    dollars = {"amount": "10.00", "currency": "USD"}
+    game.tell("event", "d1", id="p9", name="purchase", revenue=dollars, transaction_id="t9")
+    house.settle()
+    [story] = house.cli("explain", "t9")["stories"]
+    [missing] = story["rates_missing"]
+    pair = (missing["base"], missing["quote"], missing["partner"], missing["event"])
+    assert pair == ("USD", "EUR", "acme", "purchase")
+    sentence = f"the rate of USD in EUR on {missing['day']}"
+    words = ("--partner", "acme", "--data", str(house.folder))
+    close = ("statement", "close", *words, "--period", missing["day"][:7])
+    for command in (("explain", "t9", *words[2:]), ("book", "balance", *words), close):
+        code, text, _ = house._run_here(command)
+        assert code == 0
+        assert sentence in text
+    assert house.cli(*close[:4], "--period", close[-1])["held"][0]["count"] == 1
 
 
 def made_again(house: RunningHouse) -> None:

@@ -20,7 +20,6 @@ def test_a_refund_by_the_orders_number_alone(house: RunningHouse, tmp_path: Path
     (tmp_path / "offer.toml").write_text(OFFER)
     house.cli("offer", "add", "--file", str(tmp_path / "offer.toml"))
     words = f"url={partner.url}?t={{trigger}}&e={{event}}&x={{transaction_id}}&p={{revenue}}"
-    house.cli("postback", "add", "--partner", "acme", "--template", "generic-get", "--trigger", "event", "--trigger", "reversal", "--allow-host", "127.0.0.1", "--set", words)  # fmt: skip
 
     def webhook(id_: str, order: str, amount: str, key: str) -> dict[str, Any]:
         said = {"id": id_, "name": "refund", "transaction_id": order, "revenue": euro(amount)}
@@ -29,6 +28,7 @@ def test_a_refund_by_the_orders_number_alone(house: RunningHouse, tmp_path: Path
         return answer["results"][0]
 
     try:
+        house.cli("postback", "add", "--partner", "acme", "--template", "generic-get", "--trigger", "event", "--trigger", "reversal", "--allow-host", "127.0.0.1", "--set", words)  # fmt: skip
         refused = webhook("r0", "t1", "40.00", game.app["key"])
         assert (refused["reason"], refused["field"]) == ("missing_field", "records[0].device.id")
         assert game.open("d1", game.click("acme")) == "accepted"
@@ -51,7 +51,7 @@ def test_a_refund_by_the_orders_number_alone(house: RunningHouse, tmp_path: Path
         wait_for(lambda: len(partner.heard) == 4)
         assert [heard.partition("?")[2] for heard in partner.heard] == [
             "t=event&e=purchase&x=t1&p=100.00",
-            "t=reversal&e=purchase&x=t1&p=40.00",
+            "t=partial_reversal&e=purchase&x=t1&p=40.00",
             "t=event&e=purchase&x=t2&p=100.00",
             "t=reversal&e=purchase&x=t2&p=100.00",
         ]

@@ -71,7 +71,7 @@ def test_who_runs_the_house_sees_that_a_partner_does_not_answer(house, receiver)
     assert listed["breaker"] in {"open", "probing"}
     code, text, _ = house._run_apart(("status", "--data", str(house.folder)))
     assert code == 0
-    assert f"partners that do not answer, by postback: {postback} (" in text
+    assert f"partners that do not answer or turn all away, by postback: {postback} (" in text
     receiver.answer = fine
     wait_for(lambda: gauge(house)[0].endswith(" 0.0"), 30, "it does not close")
     assert house.cli("postback", "list")["postbacks"][0]["breaker"] == "closed"
@@ -126,3 +126,27 @@ def test_what_waits_goes_where_an_edit_leads_and_nobody_is_told_twice(house, rec
         assert audit["ok"], [check for check in audit["checks"] if not check["ok"]]
     finally:
         old.close()
+
+
+async def not_found(_: Heard) -> web.StreamResponse:
+    return web.Response(status=404)
+
+
+def test_a_no_of_a_moment_waits_and_says_until_when_and_goes_out_when_it_is_asked_for(
+    house, receiver
+) -> None:
+    receiver.answer = not_found
+    postback = tell(house, f"{receiver.url}?c={{partner_click_id}}")
+    bring(house, "n1")
+    wait_for(lambda: any(row["attempts"] for row in log(house, "waiting").values()))
+    [(id_, row)] = log(house, "waiting").items()
+    assert row["reason"].startswith("the partner answered 404; tried again from 20")
+    tried_at_ms = row["attempts"][0]["at_ms"]
+    assert 29_000 < row["due_at_ms"] - tried_at_ms < 61_000
+    house.cli("postback", "pause", postback)
+    assert log(house, "waiting")[id_]["reason"] == "paused; the partner answered 404"
+    house.cli("postback", "pause", postback, "--off")
+    receiver.answer = fine
+    assert house.cli("postback", "redeliver", id_) == {"deliveries": [id_], "skipped": {}}
+    wait_for(lambda: id_ in log(house, "delivered"), 15, "it is not sent again")
+    assert receiver.ids() == [id_, id_]

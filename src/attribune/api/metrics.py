@@ -49,8 +49,8 @@ BREAKER: Final = MetricRow(
     "attribune_postback_breaker",
     "gauge",
     ("postback",),
-    "Whether a postback's partner answers: 0 it does, 1 one request tries whether it does again, 2 it did not and is left alone for up to "
-    "five minutes. Of a thousand postbacks at most, those above 0 first; absent before the first, while the postbacker does not run and with "
+    "Whether a postback's partner answers: 0 it does, 1 one request tries whether it does again, 2 it did not, or turned all away, and is left "
+    "alone for up to five minutes. Of a thousand postbacks at most, those above 0 first; absent before the first, while the postbacker does not run and with "
     "`tells_partners` 0.",
 )
 JOURNAL_END: Final = MetricRow(

@@ -49,6 +49,7 @@ def correct(turn: Turn, record: Correct) -> None:
         is_void=standing.is_return and credit is None,
     )
     why = say.cause(turn, "person", record.reason, record.by)
+    why = msgspec.structs.replace(why, is_rejected=record.is_rejected)
     revise(turn, state, owner.newest, new, why, candidates=_candidates(owner.newest, new))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 
 from attribune.cli import payout, show, statement
 from attribune.cli.client import Client, connect
 from attribune.cli.exit_codes import FAILED
 from attribune.cli.options import Data, Json
+from attribune.ledger.shown import HeldShown, held_sentence
 
 commands = typer.Typer(name="book", help="The book: what partners are owed.", no_args_is_help=True)
 
@@ -31,9 +33,7 @@ def balance(data: Data, partner: Partner, json_: Json = False) -> None:
     columns = ("currency", *(f"{place} (minor)" for place in _PLACES))
     show.table(columns, rows, empty="Nothing is booked for this partner.")
     for one in answer["held"]:
-        show.line(
-            f"{one['count']} conversions wait for the rate of {one['base']} in {one['quote']} on {one['day']}."
-        )
+        show.line(f"{held_sentence(msgspec.convert(one, HeldShown))}.")
     return None
 
 
@@ -59,7 +59,9 @@ def lines(
 def show_lines(found: list[dict[str, Any]], empty: str) -> None:
     """Print lines as a table."""
     columns = ("at", "event", "kind", "offer", "amount", "currency", "state", "cause", "lost")
-    rows = ([show.moment(row["at_ms"]), *(row[column] for column in columns[1:])] for row in found)
+    rows = (
+        [show.moment(row["moved_at_ms"]), *(row[column] for column in columns[1:])] for row in found
+    )
     show.table(columns, rows, empty=empty)
 
 
@@ -141,4 +143,4 @@ commands.command("close", epilog=statement.CLOSE_EXAMPLE.replace("statement", "b
 commands.command("statement", epilog="Example: attribune book statement --data D st_0f…")(
     statement.show_
 )
-commands.command("pay", epilog="Example: attribune book pay --data D --currency EUR")(payout.create)
+commands.command("pay", epilog="Example: attribune book pay --data D")(payout.create)

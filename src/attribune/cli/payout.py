@@ -25,10 +25,13 @@ Payout = Annotated[str, typer.Argument(help="Id of the payout.", metavar="PAYOUT
 _BANKS_BYTES_MAX: Final = 4 << 20
 
 
-@commands.command(epilog="Example: attribune payout create --data D --currency EUR")
+@commands.command(epilog="Example: attribune payout create --data D")
 def create(
     data: Data,
-    currency: Annotated[str, typer.Option(help="ISO 4217, such as EUR.")],
+    currency: Annotated[
+        str | None,
+        typer.Option(help="ISO 4217, such as EUR; the only one that is to be paid when left out."),
+    ] = None,
     partner: Annotated[
         list[str] | None,
         typer.Option(help="Id or name; repeatable. Everybody who is owed when left out."),

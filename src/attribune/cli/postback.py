@@ -65,8 +65,12 @@ def add(
         typer.Option(help="A host that addresses on the partner's clicks may lead to."),
     ] = None,
     sign: Annotated[
-        bool, typer.Option("--sign", help="Sign requests; the secret is shown this once.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--sign/--no-sign",
+            help="Sign requests; the secret is shown this once. Those to your own systems (webhook) are signed when left out.",
+        ),
+    ] = None,
     in_order: Annotated[
         bool, typer.Option("--in-order", help="One device's postbacks go out one after the other.")
     ] = False,
@@ -280,7 +284,7 @@ def redeliver(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Send deliveries again, whatever came of them, under the same delivery ids."""
+    """Send deliveries again, whatever came of them, under the same delivery ids; not what was taken back or corrected since."""
     if bool(deliveries) == bool(postback):
         raise typer.BadParameter("name deliveries, or give --postback")
     words = {"deliveries": deliveries or [], "postback": postback}
@@ -288,6 +292,8 @@ def redeliver(
         answer = house.call("POST", "/api/deliveries/again", words)
     if json_:
         return show.as_json(answer)
+    for why, count in answer["skipped"].items():
+        show.line(f"{count} skipped: {why}.")
     return show.line(f"{len(answer['deliveries'])} will be sent again.")
 
 

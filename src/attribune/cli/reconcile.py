@@ -12,7 +12,9 @@ import typer
 from attribune.cli import show
 from attribune.cli.client import Client, connect
 from attribune.cli.options import Data, Json
-from attribune.ledger.reconcile import FILE_BYTES_MAX, Match, read, unclaimed
+from attribune.ledger.partner_list import FILE_BYTES_MAX, read
+from attribune.ledger.reconcile import Match, Reconciled, once
+from attribune.model.book import LineKind
 from attribune.model.errors import Invalid
 
 #: Rows sent at a time.
@@ -31,7 +33,9 @@ def reconcile(
     partner: Annotated[str, typer.Option("--partner", help="Id or name of the partner.")],
     file: Annotated[
         Path,
-        typer.Argument(help="CSV with transaction_id, and amount and currency if it has them."),
+        typer.Argument(
+            help="CSV with an id (transaction_id, click_id, conversion_id, touch_id, record_id or id), and event, day, amount and currency if it has them."
+        ),
     ],
     period: Annotated[
         str | None,
@@ -53,13 +57,14 @@ def reconcile(
             some = [msgspec.to_builtins(one) for one in claims[begin : begin + _CHUNK]]
             body = {"partner": partner, "claims": some}
             rows += house.call("POST", "/api/reconcile", body)["rows"]
-        rows += _missing_there(house, partner, period, {one.transaction_id for one in claims})
+        rows = msgspec.to_builtins(once(msgspec.convert(rows, list[Reconciled])))
+        rows += _missing_there(house, partner, period, {o for row in rows for o in row["outcomes"]})
     counts = Counter(row["match"] for row in rows)
     counted = {match.value: counts[match.value] for match in Match}
     if json_:
         return show.as_json({"reconciled": {"partner": partner, "counts": counted, "rows": rows}})
     show.fields(counted)
-    columns = ("transaction_id", "match", "theirs", "ours", "currency", "reason")
+    columns = ("id", "event", "day", "match", "theirs", "ours", "currency", "reason")
     differing = [row for row in rows if row["match"] != Match.MATCHED.value]
     return show.table(
         columns, ([row[c] for c in columns] for row in differing), empty="Everything matches."
@@ -69,25 +74,28 @@ def reconcile(
 def _missing_there(
     house: Client, partner: str, period: str | None, claimed: set[str]
 ) -> list[dict[str, Any]]:
-    """What we owe for transactions that the list does not have."""
+    """What we owe for outcomes that the list does not have, in the order of time."""
     owed: dict[tuple[str, str], int] = {}
+    at_ms: dict[str, int] = {}
     after: int | None = None
     while True:
         page = house.call("GET", "/api/book/lines", query={"partner": partner, "after": after})
         for line in page["lines"]:
-            number = line["transaction_id"]
-            # What is up the tree is another partner's conversion.
-            if number and number not in claimed and not line["level"] and _is_of(line, period):
-                name = (number, line["currency"])
+            # What is up the tree is another partner's conversion, and what is rated anew is others'.
+            is_own = not line["level"] and line["kind"] != LineKind.RETIER.value
+            if is_own and line["outcome"] not in claimed and _is_of(line, period):
+                name = (line["outcome"], line["currency"])
                 owed[name] = owed.get(name, 0) + line["amount_minor"]
+                at_ms[line["outcome"]] = line["at_ms"]
         after = page["next"]
         if after is None:
             break
-    return [
-        msgspec.to_builtins(unclaimed(number, amount, currency))
-        for (number, currency), amount in sorted(owed.items())
-        if amount
-    ]
+    missing = sorted({o for (o, _), amount in owed.items() if amount}, key=lambda o: (at_ms[o], o))
+    rows: list[dict[str, Any]] = []
+    for begin in range(0, len(missing), _CHUNK):
+        body = {"partner": partner, "outcomes": missing[begin : begin + _CHUNK]}
+        rows += house.call("POST", "/api/reconcile/unclaimed", body)["rows"]
+    return rows
 
 
 def _is_of(line: dict[str, Any], period: str | None) -> bool:

@@ -16,7 +16,7 @@ from attribune.cli.client import Client, connect
 from attribune.cli.options import Data, Json
 from attribune.cli.row_files import whole
 from attribune.ledger import papers
-from attribune.ledger.shown import LineShown, StatementShown
+from attribune.ledger.shown import HeldShown, LineShown, StatementShown, held_sentence
 
 commands = typer.Typer(
     name="statement", help="Statements: a partner's month, closed once.", no_args_is_help=True
@@ -49,6 +49,8 @@ def _as_json(house: Client, answer: dict[str, Any]) -> None:
             out(", " if number else "")
             _print_one(house, one)
         out("]")
+    if "held" in answer:
+        out(', "held": ' + json.dumps(answer["held"], ensure_ascii=False))
     out("}\n")
 
 
@@ -72,7 +74,11 @@ def close(
         answer = house.call("POST", "/api/statements", {"partner": partner, "period": period})
         if json_:
             return _as_json(house, answer)
-    return _say(answer["statements"])
+    _say(answer["statements"])
+    for one in answer["held"]:
+        sentence = held_sentence(msgspec.convert(one, HeldShown))
+        show.line(f"{sentence}; not on it, and on the next one once it is added.")
+    return None
 
 
 @commands.command("list", epilog="Example: attribune statement list --data D --partner acme")

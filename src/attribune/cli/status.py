@@ -49,12 +49,12 @@ def status(data: Data, json_: Json = False) -> None:
 
 
 def _show_breakers(found: dict[str, str]) -> None:
-    """Partners that do not answer; of those that do nothing is said."""
+    """Partners that are not there; of those that are nothing is said."""
     silent = [
         f"{postback} ({state})" for postback, state in found.items() if state != BreakerState.CLOSED
     ]
     if silent:
-        show.line(f"partners that do not answer, by postback: {', '.join(silent)}")
+        show.line(f"partners that do not answer or turn all away, by postback: {', '.join(silent)}")
 
 
 def _show_disk(disk: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ returns, since the recorder resumes after the highest position it finds and woul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
@@ -22,6 +22,7 @@ from attribune.engines.fact_columns import COLUMNS
 from attribune.model.errors import FolderTooNew, StoreUnavailable
 from attribune.model.fact import (
     Fact,
+    FactKind,
     Forgotten,
     Measure,
     Question,
@@ -181,6 +182,20 @@ class ClickhouseFacts:
             "WHERE has(handles, {handle:UInt64}) ORDER BY position, ordinal LIMIT {limit:UInt64}"
         )
         return [Trace(*row) for row in self._select(sql, {"handle": handle, "limit": limit})]
+
+    def trace_all(
+        self, handles: Collection[int], kinds: Collection[FactKind], limit: int
+    ) -> list[tuple[int, Trace]]:
+        """The rows of some kinds whose ``handles`` hold any of these, each with the one that it holds."""
+        if not handles:
+            return []
+        sql = (
+            "SELECT handle, position, kind, about, device, touch, conversion FROM facts ARRAY JOIN handles AS handle "
+            "WHERE kind IN {kinds:Array(String)} AND handle IN {handles:Array(UInt64)} "
+            "ORDER BY position, ordinal, handle LIMIT {limit:UInt64}"
+        )
+        asked = {"handles": list(handles), "kinds": [str(kind) for kind in kinds], "limit": limit}
+        return [(handle, Trace(*row)) for handle, *row in self._select(sql, asked)]
 
     def standing(self, wanted: Selection, after: RowPlace | None, rows_max: int) -> Standing:
         """A page of the rows that stand, ordered by ``RowPlace``, made of at most ``rows_max`` rows behind a place."""

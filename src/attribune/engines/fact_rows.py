@@ -91,6 +91,7 @@ def _where(wanted: Selection) -> Statement:
         ("own_day <= {last:Date32}", "last", wanted.last_day),
         ("product = {product:String}", "product", wanted.product),
         ("app = {app:String}", "app", wanted.app),
+        ("partner = {partner:String}", "partner", wanted.partner),
     )
     return _held(said)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from itertools import islice
 from typing import Any, TypeAlias
@@ -14,6 +14,7 @@ from attribune.engines import fact_columns
 from attribune.model import scrub
 from attribune.model.fact import (
     Fact,
+    FactKind,
     Forgotten,
     Measure,
     Question,
@@ -68,6 +69,18 @@ class MemoryFacts:
         found.sort(key=lambda fact: (fact.position, fact.ordinal))
         return [_trace(fact) for fact in found[:limit]]
 
+    def trace_all(
+        self, handles: Collection[int], kinds: Collection[FactKind], limit: int
+    ) -> list[tuple[int, Trace]]:
+        """The rows of some kinds whose ``handles`` hold any of these, each with the one that it holds."""
+        asked = set(handles)
+        kept = sorted(
+            (fact for fact in self._facts if fact.kind in kinds),
+            key=lambda fact: (fact.position, fact.ordinal),
+        )
+        found = [(h, _trace(fact)) for fact in kept for h in sorted(fact.handles) if h in asked]
+        return found[:limit]
+
     def standing(self, wanted: Selection, after: RowPlace | None, rows_max: int) -> Standing:
         """A page of the rows that stand, ordered by ``RowPlace``, made of at most ``rows_max`` rows behind a place."""
         taken = {_subject(f): f.position for f in self._selected(wanted) if f.sign < 0}
@@ -103,6 +116,7 @@ class MemoryFacts:
             and wanted.first_day <= fact.own_day <= wanted.last_day
             and wanted.product in {None, fact.product}
             and wanted.app in {None, fact.app}
+            and wanted.partner in {None, fact.partner}
         ]
         return sorted(found, key=lambda fact: fact.position)
 

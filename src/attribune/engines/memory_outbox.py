@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from attribune.model.delivery import (
     EMPTIED,
+    HOLDING_DECLINES,
     Again,
     Attempt,
     Delivery,
@@ -82,7 +83,8 @@ class MemoryOutbox:
                 in_order and one.device is not None and one.device in devices
             )
             subjects.add((one.subject, one.copy))
-            devices.add(one.device)
+            if row.declines < HOLDING_DECLINES:
+                devices.add(one.device)
             if not is_held and row.due_at_ms <= now_ms:
                 free.append(row)
         return sorted(free, key=lambda row: row.due_at_ms)[:limit]
@@ -183,19 +185,23 @@ class MemoryOutbox:
                 since_ms=one.at_ms,
                 reason=None,
                 poll_url=None,
+                declines=0,
             )
             return
         if isinstance(one, Attempt):
             # As the log keeps it: without what was sent, and where it is asked again.
             kept = self._attempts.setdefault(one.delivery, [])
             if one.number not in {other.number for other in kept}:
-                kept.append(replace(one, request=None, poll_url=None, next_at_ms=None))
+                bare = replace(one, request=None, poll_url=None, next_at_ms=None, declines=0)
+                kept.append(bare)
             row = replace(
                 row,
                 tries=one.number,
+                since_ms=row.since_ms if row.tries else one.at_ms,
                 due_at_ms=one.next_at_ms or 0,
                 poll_url=one.poll_url,
                 request=one.request or row.request,
+                declines=one.declines,
             )
         else:
             row = replace(row, due_at_ms=0)

@@ -12,6 +12,7 @@ from msgspec.structs import astuple
 
 from attribune.engines.sql import SqlView, View, position_table
 from attribune.model.delivery import (
+    HOLDING_DECLINES,
     Again,
     Attempt,
     Delivery,
@@ -62,6 +63,7 @@ _deliveries: Final = sa.Table(
     sa.Column("method", sa.Text),
     sa.Column("url", sa.Text),
     sa.Column("body", sa.Text),
+    sa.Column("declines", sa.Integer, nullable=False, server_default="0"),
     sa.Index("deliveries_id", "id", unique=True),
     sa.Index("deliveries_due", "postback", "state", "due_at_ms", "number"),
     sa.Index("deliveries_subject", "subject", "postback"),
@@ -108,7 +110,7 @@ _VIEW: Final = View("outbox", position_table("outbox_position", _tables))
 
 # In statements written as text 0 is the state of what waits.
 assert _WAITING == 0
-#: Rows that are due and have nothing to wait for; in order, nothing of their device either.
+#: Rows that are due and have nothing to wait for; in order, nothing of their device either that was not declined too often.
 DUE: Final = sa.text(
     "SELECT d.* FROM deliveries d WHERE d.postback = :postback AND d.state = 0 AND d.due_at_ms <= :now_ms"
     " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.subject = d.subject AND b.postback = d.postback"
@@ -120,7 +122,7 @@ DUE_IN_ORDER: Final = sa.text(
     " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.subject = d.subject AND b.postback = d.postback"
     " AND b.copy = d.copy AND b.state = 0 AND b.number < d.number)"
     " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.postback = d.postback AND b.device = d.device"
-    " AND b.state = 0 AND b.number < d.number)"
+    " AND b.state = 0 AND b.number < d.number AND b.declines < :holding)"
     " ORDER BY d.due_at_ms, d.number LIMIT :limit"
 )
 
@@ -158,8 +160,8 @@ _attempt: Final = sa.text(
     " :at_ms, :took_ms, :status, :error, :answer, :state, :reason) ON CONFLICT (delivery, number) DO NOTHING"
 )
 _tried: Final = sa.text(
-    "UPDATE deliveries SET state = :state, tries = :number, due_at_ms = :due_at_ms, reason = :reason, poll_url = :poll_url,"
-    " method = coalesce(:method, method), url = coalesce(:url, url), body = coalesce(:body, body) WHERE id = :delivery"
+    "UPDATE deliveries SET since_ms = CASE WHEN tries = 0 THEN :at_ms ELSE since_ms END, state = :state, tries = :number, due_at_ms = :due_at_ms, reason = :reason, poll_url = :poll_url,"
+    " declines = :declines, method = coalesce(:method, method), url = coalesce(:url, url), body = coalesce(:body, body) WHERE id = :delivery"
 )
 #: By the words that its device is named by from then on.
 _forget: Final = sa.text(
@@ -182,7 +184,8 @@ _settled: Final = sa.text(
     "UPDATE deliveries SET state = :state, due_at_ms = 0, reason = :reason WHERE id = :delivery"
 )
 _again: Final = sa.text(
-    "UPDATE deliveries SET state = 0, due_at_ms = :due_at_ms, since_ms = :due_at_ms, reason = NULL, poll_url = NULL WHERE id = :delivery"
+    "UPDATE deliveries SET state = 0, due_at_ms = :due_at_ms, since_ms = :due_at_ms, reason = NULL, poll_url = NULL, declines = 0"
+    " WHERE id = :delivery"
 )
 _converted: Final = sa.text(
     "INSERT INTO conversions (id, at_ms) VALUES (:id, :at_ms) ON CONFLICT (id) DO UPDATE SET at_ms = excluded.at_ms"
@@ -220,8 +223,11 @@ class SqlOutbox(SqlView):
     ) -> list[OutboxRow]:
         """Up to ``limit`` rows that wait and are due, the longest due first, none before an earlier one that it waits for."""
         values = {"postback": postback, "now_ms": now_ms, "limit": limit}
-        query = DUE_IN_ORDER if in_order else DUE
-        return [_row(found) for found in self.rows(query, values)]
+        if in_order:
+            found = self.rows(DUE_IN_ORDER, {**values, "holding": HOLDING_DECLINES})
+        else:
+            found = self.rows(DUE, values)
+        return [_row(row) for row in found]
 
     def next_due_ms(self, postback: PostbackId) -> int | None:
         """When the first row that waits is due; None when none waits."""
@@ -369,8 +375,8 @@ def _of_tried(one: Attempt) -> tuple[Any, ...]:
     request = one.request
     sent = (request.method, request.url, request.body) if request else (None, None, None)
     state = _NUMBER[one.state]
-    came = one.next_at_ms or 0, one.reason, one.poll_url
-    return state, one.number, *came, *sent, one.delivery
+    came = one.next_at_ms or 0, one.reason, one.poll_url, one.declines
+    return one.at_ms, state, one.number, *came, *sent, one.delivery
 
 
 def _of_settled(one: Settled) -> tuple[Any, ...]:
@@ -389,7 +395,7 @@ def _row(found: Any) -> OutboxRow:
     """A row of the table, whose columns stand in the order in which the steps made them; by name each costs more than all else."""
     _, id_, postback, partner, product, device, outcome_id, revision, *rest = found
     trigger, subject, copy, place, undoes, at_ms, state, tries, due_at_ms, *rest = rest
-    since_ms, reason, poll_url, method, url, body = rest
+    since_ms, reason, poll_url, method, url, body, declines = rest
     return OutboxRow(
         planned=Planned(
             id=id_,
@@ -413,6 +419,7 @@ def _row(found: Any) -> OutboxRow:
         reason=reason,
         poll_url=poll_url,
         request=None if url is None else SentRequest(method=method, url=url, body=body),
+        declines=declines,
     )
 
 

@@ -46,9 +46,13 @@ class Booking(TakingBack):
             self._book(told, ways)
 
     def again(self, told: Told) -> None:
-        """Book an outcome that a missing rate held, unless a later revision has come between."""
+        """Book an outcome that a missing rate held, unless a later revision gave it to another; or undo what waited for one."""
         known = self._known(told.key)
-        if known is not None and known.is_held and known.revision == told.revision:
+        assert known is not None, "what is held is known"
+        if not known.is_held:
+            self._bear(told)
+        elif is_same(told, known):
+            told = replace(told, revision=known.revision)
             self._book(told, self._agreed.ways(told))
 
     def undo_again(self, told: Told) -> None:

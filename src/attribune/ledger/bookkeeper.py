@@ -17,7 +17,7 @@ from attribune.ledger.desk import CANDIDATE, KNOWN, LADDER, TRANSACTION, Desk
 from attribune.ledger.held import Held
 from attribune.ledger.known import Known, Transaction
 from attribune.ledger.qualify import key as candidate_key
-from attribune.ledger.reading import transaction_key
+from attribune.ledger.reading import undone_by
 from attribune.ledger.told import Told, is_undoing, told, told_elsewhere
 from attribune.model.book import LineState, Place, account, entry
 from attribune.model.control import Change
@@ -181,14 +181,13 @@ class Bookkeeper:
         if not tales:
             return
         self.desk.load(KNOWN, [tale.key for tale in tales])
-        numbered = [transaction_key(tale) for tale in tales if tale.transaction_id is not None]
-        self.desk.load(TRANSACTION, numbered)
+        self.desk.load(TRANSACTION, [name for tale in tales for name in undone_by(tale)])
         self._load_undone(tales)
         self._load_candidates(tales)
 
     def _load_undone(self, tales: list[Told]) -> None:
         """What refunds undo, and the ladders that it stands on."""
-        undoing = [transaction_key(tale) for tale in tales if is_undoing(tale)]
+        undoing = [name for tale in tales if is_undoing(tale) for name in undone_by(tale)]
         borne = self.desk.there(TRANSACTION, undoing, Transaction)
         earners = {key for one in borne for key in one.earners}
         self.desk.load(KNOWN, earners)

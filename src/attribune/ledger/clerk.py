@@ -341,6 +341,7 @@ class Clerk:
             about.rate_day,
             about.transaction_id,
             about.lost,
+            0 if why is None else why.at_ms,
         )
         self._desk.add(line, entries_of(line, delta.own_minor, why.at_ms if why else about.at_ms))
         return line.id

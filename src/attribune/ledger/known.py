@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from attribune.ledger.ladder import Share
+
+#: So much later than its rejection an install may seem to be, by clocks and whole days. Milliseconds.
+CLOCKS_MS: Final = 86_400_000
+#: Two messages tell of the same touch when their times are no further apart: some say seconds. Milliseconds.
+SAME_TOUCH_MS: Final = 1000
 
 
 class Booked(Struct, frozen=True, gc=False, array_like=True):
@@ -60,6 +67,8 @@ class Known(Struct, frozen=True, gc=False, array_like=True):
     undone_by: tuple[str, ...] = ()
     #: Keys of the candidates that it counts for as a deed.
     deeds: tuple[str, ...] = ()
+    #: Of a vendor's install: when the touch was that it credits, where it says so. Milliseconds, UTC.
+    touch_at_ms: int | None = None
 
     def with_booked(self, booked: tuple[Booked, ...]) -> Known:
         """The same with other standing commissions."""
@@ -78,6 +87,27 @@ class Undoing(Struct, frozen=True, gc=False, array_like=True):
     currency: str
     #: Who told it, where it takes back only what the same player did.
     player: str | None = None
+    #: Why a vendor rejected it; empty of others, whose name says it.
+    cause: str = ""
+    #: Of a rejected install: whose it was (None: it does not say), and since when an install may be that one.
+    partner: str | None = None
+    since_ms: int | None = None
+    touch_at_ms: int | None = None
+
+    def reaches(self, known: Known) -> bool:
+        """Whether an outcome that is found by the same number or person is what it undoes."""
+        if self.player not in {None, known.player}:
+            return False
+        if self.since_ms is None:
+            return True
+        is_theirs = self.partner in {None, known.partner} and self._is_touch_of(known)
+        return is_theirs and self.since_ms <= known.at_ms <= self.at_ms + CLOCKS_MS
+
+    def _is_touch_of(self, known: Known) -> bool:
+        """Whether a rejected touch may be the one that won: vendors reject one, and let the next of the same partner win."""
+        if self.touch_at_ms is None or known.touch_at_ms is None:
+            return True
+        return abs(self.touch_at_ms - known.touch_at_ms) <= SAME_TOUCH_MS
 
 
 class Transaction(Struct, frozen=True, gc=False, array_like=True):

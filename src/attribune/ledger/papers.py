@@ -31,6 +31,7 @@ LINE_COLUMNS: Final = (
     "rate",
     "rate_day",
     "outcome",
+    "conversion_at",
 )
 _PAYOUT_COLUMNS: Final = ("payout", "partner", "statement", "amount", "currency")
 #: How a cell begins that a spreadsheet takes for a formula.
@@ -104,7 +105,7 @@ def _cells(line: LineShown) -> tuple[Any, ...]:
     has_revenue = bool(line.revenue_currency)
     return (
         line.id,
-        _moment(line.at_ms),
+        _moment(line.moved_at_ms),
         line.kind.value,
         line.event,
         line.offer,
@@ -117,6 +118,7 @@ def _cells(line: LineShown) -> tuple[Any, ...]:
         line.rate,
         line.rate_day,
         line.outcome,
+        _moment(line.at_ms),
     )
 
 

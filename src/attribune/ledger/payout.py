@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from attribune.ledger.desk import CHAIN, PAYOUT, PAYOUTS, STATEMENT, Desk
+from attribune.ledger.desk import CHAIN, PAYOUT, PAYOUTS, STATEMENT, STATEMENTS, Desk
 from attribune.ledger.known import Chain
 from attribune.ledger.statements import chain_key
 from attribune.model.book import (
@@ -20,6 +20,13 @@ from attribune.model.book import (
 )
 from attribune.model.errors import Conflict, Invalid, NotFound
 from attribune.model.offer import PayoutMade, PayoutSettled
+
+
+def currencies(desk: Desk, partner: str) -> set[str]:
+    """The currencies in which a partner has statements."""
+    ids = desk.get(STATEMENTS, partner, tuple) or ()
+    desk.load(STATEMENT, ids)
+    return {one.currency for one in desk.there(STATEMENT, ids, Statement)}
 
 
 def item(desk: Desk, partner: str, currency: str, now_ms: int) -> PayoutItem | str:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from attribune.ledger.clerk import About
 from attribune.ledger.known import Known
 from attribune.ledger.told import Told
 
 
-def transaction_key(told: Told) -> str:
-    """The key of a transaction number within its product."""
-    return f"{told.product}|{told.transaction_id}"
+def undone_by(told: Told) -> tuple[str, ...]:
+    """The keys that an outcome and what undoes it are found by: its transaction number in its product, or the vendor's person.
+
+    No product has an empty id, so no stranger's number is a person's key.
+    """
+    number = told.transaction_id
+    numbered = () if number is None else (f"{told.product}|{number}",)
+    return (*numbered, *(f"|{person}" for person in told.persons)) if told.persons else numbered
 
 
 def known_of(told: Told) -> Known:
     """What is remembered of an outcome of which nothing is booked yet."""
     # By place, as all that is made of every outcome: names would take longer than the making.
-    return Known(
+    known = Known(
         told.revision,
         told.partner,
         told.name,
@@ -27,6 +34,8 @@ def known_of(told: Told) -> Known:
         told.player,
         told.transaction_id,
     )
+    # Of a vendor's installs alone.
+    return known if told.touch_at_ms is None else replace(known, touch_at_ms=told.touch_at_ms)
 
 
 def is_same(told: Told, known: Known) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict
 
+from attribune.ledger.waiting import Waits
 from attribune.model.book import (
     Entry,
     Line,
@@ -49,7 +52,9 @@ class LineShown(Struct, frozen=True, kw_only=True):
     below: str | None
     outcome: str
     event: str
+    #: When the conversion was, and when this movement: a reversal moves with what undid it. Milliseconds, UTC.
     at_ms: int
+    moved_at_ms: int
     window: str
     amount_minor: int
     amount: str
@@ -126,12 +131,14 @@ class PayoutShown(Struct, frozen=True, kw_only=True):
 
 
 class HeldShown(Struct, frozen=True, kw_only=True):
-    """What waits for a rate."""
+    """How many of a partner's wait for a rate."""
 
     day: str
     base: str
     quote: str
     count: int
+    #: More wait for this rate than were looked at.
+    is_least: bool
 
 
 def offer(record: OfferSet) -> OfferShown:
@@ -154,6 +161,7 @@ def line(kept: KeptLine) -> LineShown:
     one = kept.line
     return LineShown(
         **_same(one, LineShown),
+        moved_at_ms=one.moved_at_ms,
         amount=decimal_text(one.amount_minor, one.currency),
         statement=kept.statement,
     )
@@ -204,10 +212,16 @@ def payout(one: Payout) -> PayoutShown:
     )
 
 
-def held(pair: str, count: int) -> HeldShown:
-    """What waits for a day's rate."""
-    day, base, quote = pair.split("|")
-    return HeldShown(day=day, base=base, quote=quote, count=count)
+def held(waits: Sequence[Waits]) -> tuple[HeldShown, ...]:
+    """What of a partner's waits for which rates."""
+    return tuple(HeldShown(**asdict(one)) for one in waits)
+
+
+def held_sentence(one: HeldShown) -> str:
+    """What waits for a rate, for people."""
+    count = f"At least {one.count}" if one.is_least else str(one.count)
+    waits = "conversion waits" if one.count == 1 else "conversions wait"
+    return f"{count} {waits} for the rate of {one.base} in {one.quote} on {one.day}"
 
 
 def _same(record: Line | Entry | Statement, kind: type[Struct]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from attribune.ledger.desk import CANDIDATE, KNOWN, TRANSACTION, Desk
 from attribune.ledger.held import Held
 from attribune.ledger.known import Booked, Candidate, Deed, Known, Transaction, Undoing
 from attribune.ledger.numbers import converted
-from attribune.ledger.reading import about_known, transaction_key
+from attribune.ledger.reading import about_known, undone_by
 from attribune.ledger.told import Told, is_undoing
+from attribune.model.offer import Counts
 
 #: Events that one transaction number undoes together, and refunds of one number; what is more is a stranger's play.
 EARNERS_MAX: Final = 100
@@ -81,31 +82,31 @@ class TakingBack:
             self._strip_offer(found.anchor, known, offer, why)
 
     def _bear(self, told: Told) -> None:
-        """Remember that an event bears a transaction number, and let what was told before to undo it do so."""
-        if told.transaction_id is None or is_undoing(told):
+        """Remember what an outcome is undone by, and let what was told before to undo it do so."""
+        names = undone_by(told)
+        if not names or is_undoing(told):
             return
-        name = transaction_key(told)
-        found = self._desk.get(TRANSACTION, name, Transaction) or Transaction()
-        if told.key not in found.earners and len(found.earners) < EARNERS_MAX:
-            found = replace(found, earners=(*found.earners, told.key))
-            self._desk.put(TRANSACTION, name, found)
-        for undoing in found.undoings:
-            self._apply(told.key, undoing, told)
+        for name in names:
+            found = self._desk.get(TRANSACTION, name, Transaction) or Transaction()
+            if told.key not in found.earners and len(found.earners) < EARNERS_MAX:
+                found = replace(found, earners=(*found.earners, told.key))
+                self._desk.put(TRANSACTION, name, found)
+            for undoing in found.undoings:
+                self._apply(told.key, undoing, told)
 
     def _undo(self, told: Told) -> None:
-        """A refund or a chargeback: undo what bears its transaction number, now or when it comes."""
-        name = transaction_key(told)
+        """A refund, chargeback or rejection: undo what bears its transaction number or is of its person, now or when it comes."""
+        for name in undone_by(told):
+            self._undo_under(name, told)
+
+    def _undo_under(self, name: str, told: Told) -> None:
         found = self._desk.get(TRANSACTION, name, Transaction) or Transaction()
         if any(undoing.key == told.key for undoing in found.undoings):
             undoing = next(one for one in found.undoings if one.key == told.key)
         elif len(found.undoings) >= UNDOINGS_MAX or not self._may_undo(told, found):
             return
         else:
-            amount = abs(told.revenue_minor) or None
-            player = told.player if told.is_own_only else None
-            undoing = Undoing(
-                told.key, told.name, told.at_ms, amount, told.revenue_currency, player
-            )
+            undoing = _undoing(told)
             found = replace(found, undoings=(*found.undoings, undoing))
             self._desk.put(TRANSACTION, name, found)
         for key in found.earners:
@@ -123,12 +124,12 @@ class TakingBack:
         known = self._known(key)
         if known is None or known.is_held or not (known.booked or known.deeds):
             return
-        if undoing.key in known.undone_by or undoing.player not in {None, known.player}:
+        if undoing.key in known.undone_by or not undoing.reaches(known):
             return
         part = self._part(known, undoing, told)
         if part is None:
             return
-        why = Why(undoing.key, undoing.name, undoing.at_ms)
+        why = Why(undoing.key, undoing.cause or undoing.name, undoing.at_ms)
         undone = min(known.undone_minor + part, max(0, known.revenue_minor))
         known = replace(known, undone_minor=undone, undone_by=(*known.undone_by, undoing.key))
         mine = tuple(one for one in known.booked if not self._counts(one, undoing.name))
@@ -174,3 +175,20 @@ class TakingBack:
         """Whether the offer counts refunds itself, so that nothing is to be undone for them."""
         terms = self._agreed.version(booked.offer, booked.version)
         return any(name in deal.formula for deal in terms.deals)
+
+
+def _undoing(told: Told) -> Undoing:
+    """What is remembered of what undoes others."""
+    is_of_install = told.rejects_since_ms is not None
+    return Undoing(
+        told.key,
+        told.name,
+        told.at_ms,
+        abs(told.revenue_minor) or None if told.is_event else None,
+        told.revenue_currency,
+        told.player if told.is_own_only else None,
+        "" if told.counts == Counts.OWN else told.cause,
+        told.partner if is_of_install else None,
+        told.rejects_since_ms,
+        told.touch_at_ms,
+    )

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Final
 
 from msgspec import Struct
 
 from attribune.ledger.when import day_of
-from attribune.model.activity import ForeignKind
+from attribune.model.activity import ForeignKind, ForeignSource, Vendor
 from attribune.model.book import outcome_key
 from attribune.model.ids import device_digest, digest
 from attribune.model.offer import Counts
 from attribune.model.outcome import UNDOING, Attribution, CreditedEvent, ForeignCredited
+
+_DAY_MS: Final = 86_400_000
+#: How long after an install a vendor may still reject it. AppsFlyer's month stays open until the 7th of the next.
+REJECTED_WITHIN_MS: Final = 38 * _DAY_MS
+#: Adjust rejects before it attributes, and tells a rejected reattribution alike, which comes a week after an install at the earliest.
+_SOONER_MS: Final = {Vendor.ADJUST: 7 * _DAY_MS}
 
 
 class Told(Struct, frozen=True, gc=False, array_like=True):
@@ -44,6 +51,12 @@ class Told(Struct, frozen=True, gc=False, array_like=True):
     is_own_only: bool = False
     #: Whose decision it is: ours, or a vendor's.
     counts: str = Counts.OWN
+    #: Of a vendor's install, and of its rejection: hashes of each id that the vendor knows the person by.
+    persons: tuple[str, ...] = ()
+    #: Of a rejection: the earliest install that it may be of. Milliseconds, UTC.
+    rejects_since_ms: int | None = None
+    #: Of both: when the touch was that the vendor credits or rejects, where it says so. Milliseconds, UTC.
+    touch_at_ms: int | None = None
 
 
 def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
@@ -84,11 +97,14 @@ def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
 
 def told_elsewhere(outcome: ForeignCredited, timezone: str) -> Told:
     """Read what another measurement partner decided. What it rejects takes back what it told of the same person, and no more."""
-    is_taken_back = outcome.kind is ForeignKind.REJECTED and outcome.transaction_id is not None
+    is_rejected = outcome.kind is ForeignKind.REJECTED
+    is_taken_back = is_rejected and outcome.transaction_id is not None
+    is_of_install = is_rejected and _is_of_install(outcome)
     is_event = outcome.kind is ForeignKind.EVENT or is_taken_back
     name = UNDOING[0] if is_taken_back else outcome.name if is_event else outcome.kind.value
     who = outcome.vendor_device_id or outcome.device or outcome.user_id or outcome.transaction_id
     revenue = None if is_taken_back else outcome.revenue
+    is_named = is_of_install or outcome.kind is ForeignKind.INSTALL
     return Told(
         key=outcome_key(outcome.product, "foreign", outcome.record),
         revision=1,
@@ -108,9 +124,41 @@ def told_elsewhere(outcome: ForeignCredited, timezone: str) -> Told:
         quantity=None,
         transaction_id=outcome.transaction_id,
         player=digest(outcome.vendor, outcome.product, who or outcome.record).hex(),
-        cause=outcome.rejected_because or "rejected",
-        is_own_only=True,
+        cause=outcome.rejected_because or "rejected" if is_rejected else "",
+        # An install and its rejection meet under the vendor's own person alone, so it does not matter which comes first.
+        is_own_only=not is_of_install,
         counts=outcome.vendor,
+        persons=_persons(outcome) if is_named else (),
+        rejects_since_ms=_since_ms(outcome) if is_of_install else None,
+        touch_at_ms=outcome.touch_at_ms if is_named else None,
+    )
+
+
+def _is_of_install(outcome: ForeignCredited) -> bool:
+    """Whether a rejection is of an install of one of our partners, or of nobody's in particular.
+
+    One of a network that is no partner of ours is none: the vendor may have told the same install of another who stood behind it.
+    """
+    is_strangers = outcome.partner is None and outcome.source is ForeignSource.ATTRIBUTED
+    of_order = outcome.transaction_id is not None or outcome.name is not None
+    return outcome.is_primary and not is_strangers and not of_order
+
+
+def _since_ms(outcome: ForeignCredited) -> int:
+    return outcome.at_ms - _SOONER_MS.get(outcome.vendor, REJECTED_WITHIN_MS)
+
+
+def _persons(outcome: ForeignCredited) -> tuple[str, ...]:
+    """Hashes, so that the book names nobody. A rejection may name the person by fewer ids than the install did."""
+    ids = (
+        ("own", outcome.vendor_device_id),
+        ("device", outcome.device),
+        ("user", outcome.user_id),
+    )
+    return tuple(
+        digest("foreign person", outcome.vendor, outcome.product, kind, id_).hex()
+        for kind, id_ in ids
+        if id_ is not None
     )
 
 
@@ -123,4 +171,6 @@ def _player(outcome: Attribution | CreditedEvent) -> str:
 
 def is_undoing(told: Told) -> bool:
     """Whether an outcome takes another back."""
-    return told.is_event and told.name in UNDOING and told.transaction_id is not None
+    if told.is_event:
+        return told.name in UNDOING and told.transaction_id is not None
+    return told.rejects_since_ms is not None

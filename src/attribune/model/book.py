@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -129,6 +129,28 @@ class Line(Struct, frozen=True, gc=False, array_like=True):
     transaction_id: str | None = None
     #: Offers that fitted too and lost, each with the reason.
     lost: tuple[str, ...] = ()
+    #: Of what undoes it or makes it worth something else: when that was. Milliseconds, UTC; 0 of what is earned, and of lines
+    #: that an older version wrote.
+    caused_at_ms: int = 0
+
+    @property
+    def moved_at_ms(self) -> int:
+        """When it moved: with the conversion, or with what undid it."""
+        return self.caused_at_ms or self.at_ms
+
+
+class RateMissing(NamedTuple):
+    """An outcome that waits for a day's rate, or a refund that does."""
+
+    #: As lines name it.
+    outcome: str
+    #: The event's name, or the conversion's kind.
+    event: str
+    partner: str | None
+    at_ms: int
+    day: str
+    base: str
+    quote: str
 
 
 class Statement(Struct, frozen=True, kw_only=True):

@@ -205,7 +205,7 @@ class TestDevice(Struct, frozen=True, kw_only=True, tag="test_device"):
     is_test: bool = True
 
 
-class Correct(Struct, frozen=True, kw_only=True, tag="correct"):
+class Correct(Struct, frozen=True, kw_only=True, tag="correct", omit_defaults=True):
     """A person gives a conversion to another touch, or to nobody."""
 
     conversion: ConversionId
@@ -217,6 +217,8 @@ class Correct(Struct, frozen=True, kw_only=True, tag="correct"):
     by: str
     #: Ours, made anew for each; a refusal names it.
     id: str
+    #: It was fraud: who had it is told that it was refused. What was journaled before there was a choice says nothing.
+    is_rejected: bool = False
 
 
 class Tick(Struct, frozen=True, kw_only=True, tag="tick"):
@@ -268,6 +270,8 @@ class Postback(Struct, frozen=True, kw_only=True, tag="postback", omit_defaults=
     #: Requests a second; None is as many as the partner takes.
     per_second: int | None = None
     is_paused: bool = False
+    #: When it went on after it was paused: how long deliveries are tried counts from there. Milliseconds, UTC.
+    resumed_at_ms: int = 0
     #: Nothing more is told, and what waits is given up.
     is_ended: bool = False
 

@@ -37,6 +37,12 @@ class Trigger(StrEnum):
     REVERSAL = "reversal"
     #: A later revision that stays with it, with other words.
     ATTRIBUTION_UPDATE = "attribution_update"
+    #: A part of what it was told is no longer so: some of a purchase was refunded. Who is told of reversals is told of it.
+    PARTIAL_REVERSAL = "partial_reversal"
+
+
+#: What takes back something that was told.
+TAKING_BACK: Final = (Trigger.REVERSAL, Trigger.PARTIAL_REVERSAL)
 
 
 class DeliveryState(StrEnum):
@@ -83,6 +89,8 @@ class Attempt(Struct, frozen=True, kw_only=True, tag="attempt", omit_defaults=Tr
     poll_url: str | None = None
     #: None of an attempt that sends what the one before it sent.
     request: SentRequest | None = None
+    #: How often in a row the partner said no that it may take back (a redirect, 404 …), this time included; 0 of what came otherwise.
+    declines: int = 0
 
 
 class Settled(Struct, frozen=True, kw_only=True, tag="settled", omit_defaults=True):
@@ -137,14 +145,19 @@ class OutboxRow(Struct, frozen=True, kw_only=True):
     tries: int = 0
     #: From when on it is sent; of a row that waits. Milliseconds, UTC.
     due_at_ms: int = 0
-    #: Since when it is tried: since it was planned, or since a person wanted it sent again. Milliseconds, UTC.
+    #: Since when it is tried: since its first attempt, or since a person wanted it sent again; before, since it was planned. Milliseconds, UTC.
     since_ms: int = 0
     #: Why it is not delivered.
     reason: str | None = None
     poll_url: str | None = None
     #: What was sent last.
     request: SentRequest | None = None
+    #: How often in a row the partner said no that it may take back.
+    declines: int = 0
 
+
+#: Where one device's deliveries go out in order, one that was declined so often is overtaken: about half an hour after the first no.
+HOLDING_DECLINES: Final = 6
 
 #: What the outbox says of a forgotten person's deliveries in the place of what was sent.
 EMPTIED: Final = SentRequest(method="", url="")

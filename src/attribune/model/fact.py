@@ -148,6 +148,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     until: Position
     product: ProductId | None = None
     app: str | None = None
+    partner: str | None = None
     #: Days of the product on which it happened, both ends included.
     first_day: date
     last_day: date

@@ -52,6 +52,8 @@ class Source(StrEnum):
     ORGANIC = "organic"
     #: Its device never opened the app in time, or had it before Attribune was there.
     UNKNOWN = "unknown"
+    #: Somebody brought it whom another measurement partner may not name; no decision of ours says so. Never organic.
+    RESTRICTED = "restricted"
 
 
 class LossReason(StrEnum):
@@ -142,6 +144,8 @@ class Cause(Struct, frozen=True, kw_only=True, omit_defaults=True):
     position: Position
     reason: str | None = None
     by: str | None = None
+    #: It was found to be fraud: who had it is told that it was refused.
+    is_rejected: bool = False
 
 
 class _Decided(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):

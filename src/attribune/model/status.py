@@ -29,9 +29,9 @@ class BreakerState(StrEnum):
 
     #: It answers, or has not failed often enough yet.
     CLOSED = "closed"
-    #: It did not answer; one request is under way that tries whether it does again.
+    #: It did not answer, or turned all away; one request is under way that tries whether it does again.
     PROBING = "probing"
-    #: It did not answer and is left alone for a while.
+    #: It did not answer, or turned all away, and is left alone for a while.
     OPEN = "open"
 
 

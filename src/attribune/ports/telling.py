@@ -39,7 +39,7 @@ class Outbox(Protocol):
         """Up to ``limit`` rows that wait and are due, the longest due first.
 
         A row waits for every earlier one of its postback that waits and is about the same thing; with ``in_order`` for every
-        earlier one of its device.
+        earlier one of its device that was not declined ``HOLDING_DECLINES`` times in a row.
         """
         ...
 

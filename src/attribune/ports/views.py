@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from attribune.model.fact import (
     Fact,
+    FactKind,
     Forgotten,
     Question,
     RowPlace,
@@ -133,6 +134,12 @@ class Facts(Protocol):
 
     def trace(self, handle: int, limit: int) -> list[Trace]:
         """The rows whose ``handles`` hold this one, ordered by (position, ordinal), the first ``limit`` of them."""
+        ...
+
+    def trace_all(
+        self, handles: Collection[int], kinds: Collection[FactKind], limit: int
+    ) -> list[tuple[int, Trace]]:
+        """The rows of some kinds whose ``handles`` hold any of these, each with the one that it holds, in the order of ``trace``."""
         ...
 
     def standing(self, wanted: Selection, after: RowPlace | None, rows_max: int) -> Standing:

@@ -8,39 +8,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Set as AbstractSet
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-#: IPv6 addresses that carry an IPv4 one for a translator (RFC 6052, RFC 8215).
-_TRANSLATED: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+from attribune.postback.hosts import is_public
 
 
 class AddressRefused(OSError):
     """A host whose address is not one of the public internet, and that the operator has not allowed."""
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is of the public internet, whatever it carries inside."""
-    found = ip_address(address.partition("%")[0])
-    if isinstance(found, IPv6Address):
-        is_own = found.is_global and not found.is_multicast
-        return is_own and all(map(_is_public_v4, _inside(found)))
-    return _is_public_v4(found)
-
-
-def _is_public_v4(address: IPv4Address) -> bool:
-    return address.is_global and not address.is_multicast
-
-
-def _inside(address: IPv6Address) -> list[IPv4Address]:
-    """The IPv4 addresses that an IPv6 one leads to."""
-    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if any(address in network for network in _TRANSLATED):
-        found.append(IPv4Address(int(address) & 0xFFFFFFFF))
-    return [one for one in found if one is not None]
 
 
 class PublicResolver(AbstractResolver):

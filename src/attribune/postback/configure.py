@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid
+from attribune.postback.hosts import why_not
 from attribune.postback.partner import PartnerData, SettingShape, read_partner
 from attribune.postback.render import Prepared, is_host
 
@@ -30,6 +31,8 @@ class Chosen(NamedTuple):
     #: Settings by whether they are secret.
     plain: dict[str, str]
     secret: dict[str, str]
+    #: Where requests go: hosts without port, each with the setting that names it.
+    hosts: dict[str, str]
 
 
 def choose(
@@ -45,6 +48,11 @@ def choose(
     data = read_partner(text)
     prepared = Prepared(data, settings, events)
     able = CALLBACK_TRIGGERS if data.callbacks else _in_order(prepared.triggers)
+    if Trigger.PARTIAL_REVERSAL in triggers:
+        raise Invalid(
+            f"who is told of {Trigger.REVERSAL} is told of {Trigger.PARTIAL_REVERSAL} too; give {Trigger.REVERSAL}",
+            param="triggers",
+        )
     if unable := [one for one in triggers if one not in able]:
         raise Invalid(
             f"{data.title} cannot be told of {unable[0]}; it can of {', '.join(able)}",
@@ -56,7 +64,18 @@ def choose(
         triggers=tuple(dict.fromkeys(triggers)) or able,
         plain={name: value for name, value in settings.items() if name not in secrets},
         secret={name: value for name, value in settings.items() if name in secrets},
+        hosts=prepared.hosts(),
     )
+
+
+def refuse_private(hosts: Mapping[str, str], allowed: Sequence[str]) -> None:
+    """Raises Invalid when a host (each with the field that names it) is an address that is not of the public internet and not allowed.
+
+    A name's addresses are looked at when it is told, since they may be others then.
+    """
+    for host, param in hosts.items():
+        if why := why_not(host, allowed):
+            raise Invalid(f"{param}: {why}", param=param)
 
 
 def checked_hosts(hosts: Sequence[str], param: str) -> tuple[str, ...]:
@@ -82,4 +101,4 @@ def _is_address(host: str) -> bool:
 
 
 def _in_order(triggers: frozenset[Trigger]) -> tuple[Trigger, ...]:
-    return tuple(one for one in Trigger if one in triggers)
+    return tuple(one for one in Trigger if one in triggers and one is not Trigger.PARTIAL_REVERSAL)

@@ -39,7 +39,9 @@ class Came(StrEnum):
     REPEATED = "repeated"
     #: The partner does not want it, and will not want it later.
     REFUSED = "refused"
-    #: It may be taken another time.
+    #: It says no, and may say otherwise another time: a redirect, 401, 404 …, or words against it.
+    DECLINED = "declined"
+    #: It did not answer, or says that it cannot now.
     FAILED = "failed"
 
 
@@ -63,10 +65,14 @@ def judge(answer: Answer, success: Success) -> Came:
         return Came.REFUSED if answer.is_final else Came.FAILED
     if success.repeated and re.search(success.repeated, _text(answer)):
         return Came.REPEATED
+    if success.final and re.search(success.final, _text(answer)):
+        return Came.REFUSED
     if answer.status in success.status:
         is_wanted = success.body is None or re.search(success.body, _text(answer))
-        return Came.DELIVERED if is_wanted else Came.REFUSED
-    return Came.FAILED if answer.status >= 500 or answer.status in _LATER else Came.REFUSED
+        return Came.DELIVERED if is_wanted else Came.DECLINED
+    if answer.status in success.final_status:
+        return Came.REFUSED
+    return Came.FAILED if answer.status >= 500 or answer.status in _LATER else Came.DECLINED
 
 
 def _text(answer: Answer) -> str:

@@ -42,7 +42,7 @@ class Speech(NamedTuple):
 
 
 _ADJUST: Final = {
-    "activity_kind": "kind",
+    "activity_kind": "trigger",
     "adgroup_name": "adgroup",
     "adid": "device_id",
     "android_id": "android_id",

@@ -13,10 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from attribune.model.codec import encode
 from attribune.model.control import Postback
-from attribune.model.delivery import Again, Attempt, Delivery, DeliveryState, OutboxPage, Settled
+from attribune.model.delivery import (
+    Again,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    OutboxPage,
+    OutboxRow,
+    Settled,
+)
 from attribune.model.errors import Invalid, JournalUnavailable, StoreUnavailable, VaultLocked
 from attribune.model.ids import DeliveryId, Position, PostbackId
 from attribune.model.position import Topic
@@ -44,7 +53,7 @@ _BREAKERS_MAX: Final = 1000
 #: What each state that a delivery comes to is counted as; one that still waits has failed this time.
 _COUNTERS: Final[Mapping[DeliveryState, str]] = {
     DeliveryState.DELIVERED: "delivered",
-    DeliveryState.WAITING: "failed",
+    DeliveryState.WAITING: "failed",  # or was declined
     DeliveryState.GAVE_UP: "given_up",
     DeliveryState.WITHDRAWN: "withdrawn",
 }
@@ -55,6 +64,11 @@ _WORST: Final = (BreakerState.OPEN, BreakerState.PROBING, BreakerState.CLOSED)
 def _leads(postback: Postback) -> tuple[object, ...]:
     """What decides where a postback's requests go, and by whose name."""
     return postback.settings, postback.sealed, postback.allowed_hosts, postback.callback_hosts
+
+
+def _since(row: OutboxRow, resumed_at_ms: int) -> OutboxRow:
+    """A row that is tried from when its postback went on: while that was paused nobody was asked."""
+    return replace(row, since_ms=resumed_at_ms) if row.since_ms < resumed_at_ms else row
 
 
 class Desk:
@@ -132,6 +146,7 @@ class Desk:
         limit = room + len(held)
         rows = self._outbox.due(postback.id, now_ms, limit, in_order=postback.in_order)
         free = [row for row in rows if row.planned.id not in held][:room]
+        free = [_since(row, postback.resumed_at_ms) for row in free]
         found = self._outgoings.of(free, spoken_, now_ms)
         self.journal([one for one in found if isinstance(one, Settled)])
         if len(rows) < limit:
@@ -146,8 +161,10 @@ class Desk:
     def give_up(self, postback: Postback) -> int:
         """Give up what a partner that does not answer was to be told and has waited too long; how many."""
         now_ms = self._clock.now_ms()
+        if now_ms - postback.resumed_at_ms <= GIVE_UP_MS:
+            return 0  # while it was paused nobody was asked
         rows = self._outbox.waiting(postback.id, now_ms - GIVE_UP_MS, _EXPIRE_MAX)
-        why = "the partner has not answered for 3 days"
+        why = "the partner was not there for 3 days"
         held = self._held_of(postback.id)
         free = [row for row in rows if row.planned.id not in held]
         self.journal([settled(row, now_ms, DeliveryState.GAVE_UP, why) for row in free])

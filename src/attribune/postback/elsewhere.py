@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from attribune.model.activity import ForeignKind
+from attribune.model.activity import ForeignKind, ForeignSource
 from attribune.model.ids import ConversionId, PolicyVersion, TouchId, digest
 from attribune.model.offer import Counts
 from attribune.model.outcome import (
     UNDOING,
     Attribution,
+    Cause,
     ConversionKind,
     Credit,
     CreditedBy,
@@ -22,13 +23,21 @@ from attribune.model.outcome import (
 from attribune.model.policy import MatchMethod
 from attribune.model.touch import Touch, TouchKind
 
+_DAY_MS: Final = 86_400_000
 #: What happened longer before it was judged is history that somebody brings in, and no news to a partner: seven days.
-NEWS_MS: Final = 7 * 86_400_000
+NEWS_MS: Final = 7 * _DAY_MS
+#: An install may be rejected until the 7th of the next month, which is so many days at most (AppsFlyer's Protect360).
+REJECTED_NEWS_MS: Final = 38 * _DAY_MS
 _KINDS: Final = {
     ForeignKind.INSTALL: ConversionKind.INSTALL,
     ForeignKind.REINSTALL: ConversionKind.REINSTALL,
     ForeignKind.REATTRIBUTION: ConversionKind.REATTRIBUTION,
     ForeignKind.REENGAGEMENT: ConversionKind.REENGAGEMENT,
+}
+#: What is said of what no partner of ours brought.
+_NOBODYS: Final = {
+    ForeignSource.ORGANIC: Source.ORGANIC,
+    ForeignSource.RESTRICTED: Source.RESTRICTED,
 }
 _BY_AN_ID: Final = frozenset((CreditedBy.TOUCH, CreditedBy.CLICK_ID))
 
@@ -40,7 +49,8 @@ def counts_of(outcome: ForeignCredited) -> Counts:
 
 def is_news(outcome: Attribution | CreditedEvent) -> bool:
     """Whether it was told soon enough after it happened for partners to hear of it."""
-    return outcome.judged_at_ms - outcome.at_ms <= NEWS_MS
+    is_rejected = outcome.cause is not None and outcome.cause.is_rejected
+    return outcome.judged_at_ms - outcome.at_ms <= (REJECTED_NEWS_MS if is_rejected else NEWS_MS)
 
 
 def transaction_key(outcome: ForeignCredited) -> bytes | None:
@@ -56,11 +66,13 @@ def as_own(outcome: ForeignCredited, touch: Touch | None) -> Attribution | Credi
     """It as an outcome of ours; None of what partners are not told of (starts, uninstalls, later words, secondary credit).
 
     ``touch`` is the one of ours that it is credited by: the partner is told by its own words on it. A rejection of an order
-    undoes it as a refund does.
+    undoes it whole, as a refund without an amount does; one of no order and no event is a refused install.
     """
     if not outcome.is_primary:
         return None
-    kind = _KINDS.get(outcome.kind)
+    is_rejected = outcome.kind is ForeignKind.REJECTED
+    is_install = is_rejected and outcome.transaction_id is None and outcome.name is None
+    kind = ConversionKind.INSTALL if is_install else _KINDS.get(outcome.kind)
     if kind is not None:
         return Attribution(
             **_shared(outcome, touch),
@@ -68,16 +80,23 @@ def as_own(outcome: ForeignCredited, touch: Touch | None) -> Attribution | Credi
             kind=kind,
             policy=PolicyVersion(""),
             as_of=outcome.about,
+            cause=_rejection(outcome) if is_install else None,
         )
-    is_rejected = outcome.kind is ForeignKind.REJECTED and outcome.transaction_id is not None
+    if is_rejected and outcome.transaction_id is None:
+        return None
     if outcome.kind is not ForeignKind.EVENT and not is_rejected:
         return None
     return CreditedEvent(
         **_shared(outcome, touch),
         name=UNDOING[0] if is_rejected else outcome.name or "",
-        revenue=outcome.revenue,
+        revenue=None if is_rejected else outcome.revenue,
         transaction_id=outcome.transaction_id,
     )
+
+
+def _rejection(outcome: ForeignCredited) -> Cause:
+    reason = outcome.rejected_because
+    return Cause(kind="rejected", position=outcome.about, reason=reason, is_rejected=True)
 
 
 def of_undone(
@@ -89,7 +108,7 @@ def of_undone(
 
 def _shared(outcome: ForeignCredited, touch: Touch | None) -> dict[str, Any]:
     credit = _credit(outcome, touch)
-    organic = Source.ORGANIC if outcome.source == "organic" else Source.UNKNOWN
+    nobodys = _NOBODYS.get(outcome.source, Source.UNKNOWN)
     return {
         "product": outcome.product,
         "position": outcome.position,
@@ -104,7 +123,7 @@ def _shared(outcome: ForeignCredited, touch: Touch | None) -> dict[str, Any]:
         "os_version": outcome.os_version,
         "app_version": outcome.app_version,
         "user_id": outcome.user_id,
-        "source": Source.ATTRIBUTED if credit else organic,
+        "source": Source.ATTRIBUTED if credit else nobodys,
         "credit": credit,
     }
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from attribune.model.activity import Consent, ForeignKind
 from attribune.model.codec import Record, decode
 from attribune.model.control import Change, Postback, Redelivery
-from attribune.model.delivery import Again, Attempt, OutboxPage, Planned, Settled, Trigger
+from attribune.model.delivery import (
+    TAKING_BACK,
+    Again,
+    Attempt,
+    OutboxPage,
+    Planned,
+    Settled,
+    Trigger,
+)
 from attribune.model.ids import (
     DeliveryId,
     DeviceId,
@@ -24,11 +32,23 @@ from attribune.model.position import Topic
 from attribune.ports import Directory, Journal, Outbox
 from attribune.postback.callbacks import callbacks
 from attribune.postback.elsewhere import counts_of, is_news, of_undone, transaction_key
-from attribune.postback.looking import Looking
-from attribune.postback.plan import Deed, deed_for_all, deeds, first_trigger, outcome_id, takes_back
+from attribune.postback.looking import Looking, own_transaction
+from attribune.postback.parts import Taken, undoing_name, undoings_key
+from attribune.postback.plan import (
+    Deed,
+    as_rejected,
+    deed_for_all,
+    deeds,
+    first_trigger,
+    outcome_id,
+    takes_back,
+)
 
 #: Most events of one transaction that a refund takes back; what is more is a stranger's play.
 _BEARING_MAX: Final = 100
+_REJECTED: Final = ForeignKind.REJECTED
+#: A consent that arrives so long after it was said may stand behind a newer one.
+_LATE_MS: Final = 60_000
 #: What a consent's note calls it.
 _CONSENT = "consent"
 
@@ -43,9 +63,19 @@ def partner_digest(product: ProductId, device: DeviceId, partner: str) -> bytes:
     return digest("device", product, device, partner)
 
 
-def transaction_digest(product: ProductId, transaction: str) -> bytes:
-    """What a transaction's event is found by."""
-    return digest("transaction", product, transaction)
+def measured_digest(product: ProductId, device: DeviceId) -> bytes:
+    """What is kept of whether a person may be measured, which own systems heed."""
+    return digest("measured", product, device)
+
+
+class Undone(NamedTuple):
+    """An event that a refund or chargeback undoes."""
+
+    #: Where it stands.
+    place: Position
+    event: CreditedEvent
+    #: How much of it is taken back; None of one without revenue.
+    taken: Taken | None
 
 
 class Postbacks:
@@ -100,7 +130,7 @@ class Fold:
             self._consent(record, page)
             _forget(record, page)
         elif isinstance(record, Attribution | CreditedEvent):
-            key = _transaction_key(record)
+            key = own_transaction(record)
             page.planned.extend(self._planned(place, record, self._undone(record, key, page)))
             _remember(place, record, key, page)
         elif isinstance(record, ForeignCredited) and self._postbacks.tells_of(counts_of(record)):
@@ -113,7 +143,8 @@ class Fold:
             return
         key = transaction_key(record)
         undone = self._undone(outcome, key, page)
-        if record.kind is ForeignKind.REJECTED and not undone:
+        is_rejected_event = isinstance(outcome, CreditedEvent) and record.kind is _REJECTED
+        if is_rejected_event and not undone:
             return  # what it rejects was told to nobody
         page.planned.extend(self._planned(place, outcome, undone, counts_of(record)))
         if isinstance(outcome, CreditedEvent):
@@ -126,19 +157,26 @@ class Fold:
             page.came.extend(Again(id_, change.at_ms) for id_ in change.record.deliveries)
 
     def _consent(self, noted: Noted, page: OutboxPage) -> None:
-        """Whether a person lets partners be told, as they said last, and whether single ones."""
+        """Whether a person lets partners be told, as they said last, whether single ones, and whether they may be measured."""
         if noted.record_type != _CONSENT or noted.device is None:
             return
         for partner, may in noted.partners.items():
             page.sharing[partner_digest(noted.product, noted.device, partner)] = may
-        if noted.shares is not None:
-            page.sharing[device_digest(noted.product, noted.device)] = noted.shares
+        measured = measured_digest(noted.product, noted.device)
+        if noted.shares:
+            page.sharing[device_digest(noted.product, noted.device)] = True
+            page.sharing[measured] = True
             return
-        # Version 0.1.0 did not say what is in force: then the record says what it can.
         entry = self._journal.get(Topic.ACTIVITY, noted.about)
         record = decode(entry) if entry else None
-        if not isinstance(record, Consent):
+        if noted.shares is not None:
+            page.sharing[device_digest(noted.product, noted.device)] = False
+        measures = _may_be_measured(record)
+        if measures is not None:
+            page.sharing[measured] = measures
+        if noted.shares is not None or not isinstance(record, Consent):
             return
+        # Version 0.1.0 did not say what is in force: then the record says what it can.
         said = record.sharing if record.measurement is not False else False
         if said is not None:
             page.sharing[device_digest(noted.product, noted.device)] = said
@@ -147,36 +185,37 @@ class Fold:
         self,
         place: Position,
         outcome: Attribution | CreditedEvent,
-        undone: list[tuple[Position, CreditedEvent]],
+        undone: list[Undone],
         counts: Counts = Counts.OWN,
     ) -> Iterator[Planned]:
         if not undone:
-            yield from self._told(place, outcome, None, None, counts)
-        for undoes, one in undone:
-            yield from self._told(place, outcome, undoes, one, counts)
+            yield from self._told(place, outcome, None, counts)
+        for one in undone:
+            yield from self._told(place, outcome, one, counts)
 
     def _told(
         self,
         place: Position,
         outcome: Attribution | CreditedEvent,
-        undoes: Position | None,
-        undone: CreditedEvent | None,
+        undone: Undone | None,
         counts: Counts,
     ) -> Iterator[Planned]:
         """Rows for what an outcome says, or for one of the events that it takes back."""
+        event, taken = (undone.event, undone.taken) if undone else (None, None)
         if counts is not Counts.OWN:
-            if not is_news(undone or outcome):
+            if not is_news(event or outcome):
                 return
-            outcome = of_undone(outcome, undone) if undone else outcome
-        for deed in deeds(outcome, undone):
+            outcome = of_undone(outcome, event) if event else outcome
+        for deed in deeds(outcome, event, taken):
             assert deed.credit is not None, "only what is somebody's is told to a partner"
             for postback in self._postbacks.of(deed.credit.partner, counts):
-                if _is_wanted(postback, deed, outcome, undone):
-                    yield from self._rows(postback, deed, place, outcome, undoes, undone)
+                heard = self._as_heard(postback, deed, outcome)
+                if _is_wanted(postback, heard, outcome, event):
+                    yield from self._rows(postback, heard, place, outcome, undone)
         for postback in self._postbacks.of(None, counts):
-            deed = deed_for_all(outcome, is_undoing=undone is not None)
-            if _is_wanted(postback, deed, outcome, undone):
-                yield from self._rows(postback, deed, place, outcome, undoes, undone)
+            deed = deed_for_all(outcome, taken, is_undoing=event is not None)
+            if _is_wanted(postback, deed, outcome, event):
+                yield from self._rows(postback, deed, place, outcome, undone)
 
     def _rows(
         self,
@@ -184,15 +223,15 @@ class Fold:
         deed: Deed,
         place: Position,
         outcome: Attribution | CreditedEvent,
-        undoes: Position | None,
-        undone: CreditedEvent | None,
+        undone: Undone | None,
     ) -> Iterator[Planned]:
         about = outcome_id(outcome)
+        event = undone.event if undone else None
         # What a server told by an order's number may name nobody; who placed the order has a say all the same.
-        device = undone.device if undone and outcome.device is None else outcome.device
-        for copy in range(self._copies(postback, deed, outcome)):
+        device = event.device if event and outcome.device is None else outcome.device
+        for copy in range(self._copies(postback, deed, outcome, event)):
             yield Planned(
-                id=delivery_id(about, outcome.revision, deed, postback, copy, undone),
+                id=delivery_id(about, outcome.revision, deed, postback, copy, event),
                 postback=postback.id,
                 partner=deed.credit.partner if deed.credit else PartnerId(""),
                 product=outcome.product,
@@ -200,24 +239,47 @@ class Fold:
                 outcome_id=about,
                 revision=outcome.revision,
                 trigger=deed.trigger,
-                subject=outcome_id(undone or outcome),
+                subject=outcome_id(event or outcome),
                 copy=copy,
                 place=place,
-                undoes=undoes,
+                undoes=undone.place if undone else None,
                 at_ms=outcome.judged_at_ms,
             )
 
-    def _copies(self, postback: Postback, deed: Deed, outcome: Attribution | CreditedEvent) -> int:
-        """How many requests: one, or as many as the click carries addresses for it."""
+    def _as_heard(
+        self, postback: Postback, deed: Deed, outcome: Attribution | CreditedEvent
+    ) -> Deed:
+        """A reversal of a refused install as such, to who asked for it and can be told; one or the other, never both."""
+        rejected = as_rejected(deed, outcome)
+        if rejected is None or Trigger.REJECTED_INSTALL not in postback.triggers:
+            return deed
+        return rejected if self._copies(postback, rejected, outcome, None) else deed
+
+    def _copies(
+        self,
+        postback: Postback,
+        deed: Deed,
+        outcome: Attribution | CreditedEvent,
+        undone: CreditedEvent | None,
+    ) -> int:
+        """How many requests: one, or as many as the click carries addresses for it.
+
+        No click carries one for a reversal: what was told by its addresses gives one row, by which the log says so.
+        """
         if not postback.callback_hosts:
             return 1
         touch = self._looking.touch(deed.credit) if deed.credit else None
-        return len(callbacks(touch, deed.trigger, outcome, postback.events)) if touch else 0
+        if touch is None:
+            return 0
+        if deed.trigger in TAKING_BACK:
+            about = undone or outcome
+            return min(1, len(callbacks(touch, first_trigger(about), about, postback.events)))
+        return len(callbacks(touch, deed.trigger, outcome, postback.events))
 
     def _undone(
         self, outcome: Attribution | CreditedEvent, key: bytes | None, page: OutboxPage
-    ) -> list[tuple[Position, CreditedEvent]]:
-        """The events that a refund or chargeback undoes, oldest first, and where each stands.
+    ) -> list[Undone]:
+        """The events that a refund or chargeback undoes, oldest first, where each stands, and how much of it is undone.
 
         All that bear its number, as the book does it: no stranger's event of the same number hides the purchase.
         """
@@ -230,7 +292,24 @@ class Fold:
             one = self._looking.outcome(place)
             if isinstance(one, CreditedEvent) and takes_back(outcome, one):
                 found[one.record] = place, one  # as it was decided last
-        return list(found.values())
+        refunds = undoings_key(key)
+        more = [place for (digest_, _), place in page.transactions.items() if digest_ == refunds]
+        return [
+            Undone(place, one, self._looking.taken(key, outcome, one, more))
+            for place, one in found.values()
+        ]
+
+
+def _may_be_measured(record: Record | None) -> bool | None:
+    """What a consent that is not shared with partners says of measuring; None leaves it as it is.
+
+    Which consent is in force the attributor knows, and its note says only of sharing. So a yes that came late, behind which a newer
+    no may stand, lifts none, and one that can no longer be read is a no.
+    """
+    if not isinstance(record, Consent):
+        return False
+    is_late = record.received_at_ms - record.occurred_at_ms > _LATE_MS
+    return None if record.measurement and is_late else record.measurement
 
 
 def _forget(noted: Noted, page: OutboxPage) -> None:
@@ -238,6 +317,7 @@ def _forget(noted: Noted, page: OutboxPage) -> None:
     for device in noted.forgets.devices if noted.forgets else ():
         page.forgotten.append((noted.product, device))
         page.sharing[device_digest(noted.product, device)] = False
+        page.sharing[measured_digest(noted.product, device)] = False
 
 
 def delivery_id(
@@ -248,8 +328,12 @@ def delivery_id(
     copy: int,
     undone: CreditedEvent | None,
 ) -> DeliveryId:
-    """The same whenever the same is told: of (outcome, revision, trigger, postback), and of the event that is undone."""
-    words = [about, str(revision), deed.trigger.value, postback.id]
+    """The same whenever the same is told: of (outcome, revision, trigger, postback), and of the event that is undone.
+
+    A refund is told once, be it of a part or of the whole.
+    """
+    trigger = Trigger.REVERSAL if deed.trigger in TAKING_BACK else deed.trigger
+    words = [about, str(revision), trigger.value, postback.id]
     if undone is not None:
         words.append(undone.record)
     return DeliveryId(derived("dl", *words, *([str(copy)] if copy else [])))
@@ -266,7 +350,7 @@ def _is_wanted(
     What takes back something that it tells of is always planned, so that the log says why a partner is not told.
     """
     trigger = deed.trigger
-    if trigger is Trigger.REVERSAL:
+    if trigger in TAKING_BACK:
         trigger = first_trigger(undone or outcome)
     if trigger not in postback.triggers or (postback.apps and outcome.app not in postback.apps):
         return False
@@ -274,13 +358,6 @@ def _is_wanted(
     if isinstance(about, CreditedEvent) and postback.only_events:
         return about.name in postback.only_events
     return True
-
-
-def _transaction_key(outcome: Attribution | CreditedEvent) -> bytes | None:
-    """What the event of an outcome's transaction is found by."""
-    if not isinstance(outcome, CreditedEvent) or outcome.transaction_id is None:
-        return None
-    return transaction_digest(outcome.product, outcome.transaction_id)
 
 
 def _remember(
@@ -291,3 +368,5 @@ def _remember(
         page.conversions[outcome.conversion] = outcome.at_ms
     elif key is not None and outcome.name not in UNDOING:
         page.transactions[key, outcome.record] = place
+    elif key is not None:
+        page.transactions[undoings_key(key), undoing_name(outcome)] = place

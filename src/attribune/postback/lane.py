@@ -19,7 +19,7 @@ from attribune.postback.breaker import Breaker
 from attribune.postback.deliver import MakeDeliverer
 from attribune.postback.outgoing import Outgoing, Spoken
 from attribune.postback.render import Request
-from attribune.postback.verdict import attempt
+from attribune.postback.verdict import Presence, attempt
 
 DELIVERY_HEADER: Final = "attribune-delivery"
 SIGNATURE_HEADER: Final = "attribune-signature"
@@ -137,17 +137,28 @@ class Lane:
     async def _send(self, outgoing: Outgoing) -> None:
         request = outgoing.request
         headers = {**request.headers, DELIVERY_HEADER: outgoing.row.planned.id}
+        sent_at_ms = self._clock.now_ms()
         if self.spoken.signing_secret is not None:
-            secret = self.spoken.signing_secret
-            headers[SIGNATURE_HEADER] = signature(secret, self._clock.now_ms(), request)
+            headers[SIGNATURE_HEADER] = signature(self.spoken.signing_secret, sent_at_ms, request)
         answer = await self._deliverer.send(request._replace(headers=headers))
         chance = int.from_bytes(self._chance.token(2), "big")
-        made, has_failed = attempt(outgoing, answer, self.spoken.data, self._clock.now_ms(), chance)
-        if has_failed:
-            self.breaker.failed(self._now_ms())
-        else:
-            self.breaker.succeeded()
+        came_at_ms = self._clock.now_ms()
+        data = self.spoken.data
+        made, presence = attempt(outgoing, answer, data, sent_at_ms, came_at_ms, chance)
+        self._learn(presence)
         self._finished(made)
+
+    def _learn(self, presence: Presence) -> None:
+        """What the breaker makes of an answer."""
+        match presence:
+            case Presence.THERE:
+                self.breaker.succeeded()
+            case Presence.ABSENT:
+                self.breaker.failed(self._now_ms())
+            case Presence.DOUBTFUL:
+                self.breaker.doubted(self._now_ms())
+            case Presence.UNSAID:
+                self.breaker.unsaid()
 
     def _now_ms(self) -> int:
         return round(self._now_s() * 1000)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from typing import Final
 
 from attribune.model.activity import Event, ForeignConversion, Open
 from attribune.model.codec import decode
 from attribune.model.control import Link
-from attribune.model.delivery import OutboxRow
-from attribune.model.ids import Position, TouchId, time_of
-from attribune.model.outcome import Attribution, Credit, CreditedEvent, ForeignCredited
+from attribune.model.delivery import TAKING_BACK, OutboxRow
+from attribune.model.ids import Position, ProductId, TouchId, digest, time_of
+from attribune.model.money import Money
+from attribune.model.outcome import UNDOING, Attribution, Credit, CreditedEvent, ForeignCredited
 from attribune.model.policy import MatchMethod
 from attribune.model.position import Entry, Topic
 from attribune.model.touch import LinkHit, Touch
 from attribune.ports import Directory, Journal, Outbox
-from attribune.postback.elsewhere import as_own
-from attribune.postback.plan import Looked
+from attribune.postback.elsewhere import as_own, transaction_key
+from attribune.postback.parts import UNDOINGS_MAX, UNKNOWN, Taken, taken, undoings_key
+from attribune.postback.plan import Looked, takes_back
 from attribune.postback.render import Needs
 
 #: Reads a followed link's query under the link as it stood.
@@ -30,6 +32,18 @@ _WITHIN_MS: Final = 10_000
 #: Places looked at on both sides of where a touch should stand, at first; twice as many each time.
 _AROUND: Final = 64
 _READ_MAX: Final = 2000
+
+
+def transaction_digest(product: ProductId, transaction: str) -> bytes:
+    """What a transaction's event is found by."""
+    return digest("transaction", product, transaction)
+
+
+def own_transaction(outcome: Attribution | CreditedEvent) -> bytes | None:
+    """What the events of an outcome's transaction are found by, of ours."""
+    if not isinstance(outcome, CreditedEvent) or outcome.transaction_id is None:
+        return None
+    return transaction_digest(outcome.product, outcome.transaction_id)
 
 
 class Looking:
@@ -88,7 +102,8 @@ class Looking:
 
     def looked(self, outcome: Attribution | CreditedEvent, row: OutboxRow, needs: Needs) -> Looked:
         """What a request needs beside the outcome. Raises JournalDamaged, JournalUnavailable, StoreUnavailable."""
-        undone = self.outcome(row.planned.undoes) if row.planned.undoes is not None else None
+        one = row.planned
+        undone = self.outcome(one.undoes) if one.undoes is not None else None
         app = self._directory.app(outcome.app)
         touches = {}
         if needs.touch:
@@ -102,7 +117,63 @@ class Looking:
             store_id=app.store_id if app else None,
             conversion_at_ms=self._conversion_at_ms(outcome) if needs.conversion else None,
             undone=undone if isinstance(undone, CreditedEvent) else None,
+            taken=self._taken_by(outcome, row, undone) if one.trigger in TAKING_BACK else None,
         )
+
+    def _taken_by(
+        self,
+        outcome: Attribution | CreditedEvent,
+        row: OutboxRow,
+        undone: Attribution | CreditedEvent | None,
+    ) -> Taken | None:
+        """How much a row takes back: a refund its part, a correction all that is left."""
+        event = undone or outcome
+        if not isinstance(outcome, CreditedEvent) or not isinstance(event, CreditedEvent):
+            return None
+        one = row.planned
+        key = self._transaction(one.place)
+        if key is None:
+            return taken(event, [None])
+        until = one.place if undone is None else None
+        return self.taken(key, outcome, event, until=until)
+
+    def _transaction(self, place: Position) -> bytes | None:
+        """What the refunds of an outcome's transaction are found by."""
+        entry = self._journal.get(Topic.OUTCOMES, place)
+        record = decode(entry) if entry else None
+        if isinstance(record, ForeignCredited):
+            return transaction_key(record)
+        return own_transaction(record) if isinstance(record, CreditedEvent) else None
+
+    def taken(
+        self,
+        key: bytes,
+        outcome: CreditedEvent,
+        event: CreditedEvent,
+        more: Iterable[Position] = (),
+        *,
+        until: Position | None = None,
+    ) -> Taken | None:
+        """How much of an event an outcome takes back, after the refunds of its transaction that were told before it.
+
+        ``more`` are places of refunds that the outbox does not have yet; those behind ``until`` do not count.
+        Raises JournalDamaged, JournalUnavailable, StoreUnavailable.
+        """
+        if event.revenue is None:
+            return None
+        amounts: dict[str, Money | None] = {}
+        for place in (*self._outbox.bearing(undoings_key(key), UNDOINGS_MAX), *more):
+            if until is not None and place > until:
+                break
+            found = self.outcome(place)
+            if isinstance(found, CreditedEvent) and found.record == outcome.record:
+                break
+            if not isinstance(found, CreditedEvent):
+                amounts[str(place)] = UNKNOWN
+            elif takes_back(found, event):
+                amounts[found.record] = found.revenue
+        last = outcome.revenue if outcome.name in UNDOING else None
+        return taken(event, [*amounts.values(), last])
 
     def touch(self, credit: Credit) -> Touch | None:
         """The touch that is credited; a network's claim is none of ours."""

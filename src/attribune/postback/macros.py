@@ -59,7 +59,7 @@ _LIST: Final = [
         Reach.CAMPAIGN,
         {
             "delivery_id": "Ours, the same whenever this is told again; tell two postbacks apart by it.",
-            "trigger": "Why it is told: install, event, reversal …",
+            "trigger": "Why it is told: install, event, reversal, partial_reversal …",
             "kind": "install, reinstall, reattribution, reengagement or event.",
             "source": "attributed, organic, restricted or unknown.",
             "reason": "Why it was refused or taken back.",
@@ -84,8 +84,34 @@ _LIST: Final = [
         },
     ),
     _macro("revision", Reach.CAMPAIGN, "1 at first; one more with every correction.", Shape.WHOLE),
-    _macro("revenue", Reach.CAMPAIGN, "Revenue, such as 12.50.", Shape.DECIMAL),
+    _macro(
+        "revenue",
+        Reach.CAMPAIGN,
+        "Revenue, such as 12.50; of a refund the amount that the refund itself says.",
+        Shape.DECIMAL,
+    ),
     _macro("revenue_minor", Reach.CAMPAIGN, "Revenue in the currency's minor unit.", Shape.WHOLE),
+    _macro(
+        "revenue_undone",
+        Reach.CAMPAIGN,
+        "Of what is taken back: how much of its revenue this takes back, never more than was left.",
+        Shape.DECIMAL,
+    ),
+    _macro(
+        "revenue_undone_minor",
+        Reach.CAMPAIGN,
+        "The same in the currency's minor unit.",
+        Shape.WHOLE,
+    ),
+    _macro(
+        "revenue_left",
+        Reach.CAMPAIGN,
+        "Of what is taken back: how much of its revenue stands after this; 0.00 when all is taken back.",
+        Shape.DECIMAL,
+    ),
+    _macro(
+        "revenue_left_minor", Reach.CAMPAIGN, "The same in the currency's minor unit.", Shape.WHOLE
+    ),
     *_all(
         Reach.CAMPAIGN,
         {

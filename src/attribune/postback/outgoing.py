@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from attribune.model.control import PartnerKind, Postback
 from attribune.model.delivery import (
+    TAKING_BACK,
     DeliveryState,
     OutboxRow,
     Related,
@@ -19,14 +20,15 @@ from attribune.model.ids import PartnerId, is_forgotten
 from attribune.model.offer import Counts
 from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.ports import Directory, Outbox, Vault
+from attribune.postback.again import around, told_since
 from attribune.postback.callbacks import callbacks
 from attribune.postback.elsewhere import of_undone
-from attribune.postback.fold import device_digest, partner_digest
+from attribune.postback.fold import device_digest, measured_digest, partner_digest
 from attribune.postback.functions import Value
 from attribune.postback.looking import Looking
 from attribune.postback.macros import Reach
 from attribune.postback.partner import PartnerData, read_partner
-from attribune.postback.plan import Deed, Looked, deed_for_all, deeds, telling
+from attribune.postback.plan import Deed, Looked, as_rejected, deed_for_all, deeds, telling
 from attribune.postback.render import EVERYTHING, Prepared, Request, Skipped
 from attribune.postback.template import allowed
 
@@ -34,6 +36,11 @@ from attribune.postback.template import allowed
 BODY_CHARACTERS_MAX: Final = 16_384
 #: What one partner decides is not asked with another's authorization.
 _MOVED: Final = "the partner took it and was to say what it decided, but the postback leads elsewhere by now; ask the partner, or send it again"
+_NOT_MEASURED: Final = "the person does not want to be measured"
+#: By a later revision: what the earlier one said is no longer so.
+_UNDOING: Final = (Trigger.REVERSAL, Trigger.REJECTED_INSTALL)
+#: What a partner is told by, whose clicks say where.
+_NO_ADDRESS: Final = "no click carries an address for what is taken back; tell the partner by hand"
 #: What is said of somebody's whose network does not let others be told.
 _RESTRICTED: Final = "restricted"
 
@@ -78,6 +85,12 @@ def spoken(postback: Postback, vault: Vault) -> Spoken:
     )
 
 
+class _Pointless(NamedTuple):
+    """That nothing needs to be sent, and why."""
+
+    reason: str
+
+
 class Outgoings:
     """Makes requests of rows, many at a time."""
 
@@ -91,18 +104,26 @@ class Outgoings:
         """What becomes of rows of one postback now. Raises JournalDamaged, JournalUnavailable, StoreUnavailable."""
         about = self._outbox.about(spoken.postback.id, {row.planned.subject for row in rows})
         choices = [_choices(row, spoken.postback) for row in rows]
+        measured = [_measured(row, spoken.data) for row in rows]
+        unmeasured = self._outbox.not_sharing([one for one in measured if one is not None])
         silent = self._outbox.not_sharing([one for about_row in choices for one in about_row])
         outcomes = self._looking.outcomes([row.planned.place for row in rows])
         found: list[Outgoing | Settled] = []
-        for row, about_row in zip(rows, choices, strict=True):
+        for row, about_row, is_measured in zip(rows, choices, measured, strict=True):
             one = row.planned
             why = _pointless(row, about.get(one.subject, ()), spoken.postback)
+            if why is None and is_measured in unmeasured:
+                why = DeliveryState.GAVE_UP, _NOT_MEASURED
             if why is not None:
                 found.append(settled(row, now_ms, *why))
                 continue
             outcome = outcomes.get(one.place)
-            made = self._request(row, outcome, spoken, shares=silent.isdisjoint(about_row))
-            if isinstance(made, Skipped):
+            earlier, _ = around(row, about.get(one.subject, ()))
+            shares = silent.isdisjoint(about_row)
+            made = self._request(row, outcome, spoken, earlier, shares=shares)
+            if isinstance(made, _Pointless):
+                found.append(settled(row, now_ms, DeliveryState.WITHDRAWN, made.reason))
+            elif isinstance(made, Skipped):
                 found.append(settled(row, now_ms, DeliveryState.GAVE_UP, made.reason))
             else:
                 found.append(made)
@@ -113,9 +134,10 @@ class Outgoings:
         row: OutboxRow,
         outcome: Attribution | CreditedEvent | None,
         spoken: Spoken,
+        earlier: Sequence[Related],
         *,
         shares: bool,
-    ) -> Outgoing | Skipped:
+    ) -> Outgoing | Skipped | _Pointless:
         one = row.planned
         if outcome is None:
             return Skipped(f"its outcome, entry {one.place}, is no longer in the journal")
@@ -128,14 +150,16 @@ class Outgoings:
             )
         if looked.undone is not None and spoken.postback.counts is not Counts.OWN:
             outcome = of_undone(outcome, looked.undone)
-        deed = _deed(row, outcome, looked.undone, spoken.postback)
+        if _is_taken_back_before(looked, earlier):
+            return _Pointless("all of it was taken back before")
+        deed = _deed(row, outcome, looked, spoken.postback)
         values = telling(outcome, deed, looked).values
         values["delivery_id"] = one.id
         values = self._may_hear(values, deed, spoken)
 
         def made(prepared: Prepared) -> Request | Skipped:
             if not is_callback:
-                return prepared.request(one.trigger, values, shares=shares)
+                return prepared.request(deed.trigger, values, shares=shares)
             urls = _callbacks(deed, outcome, looked, spoken.postback.events)
             if one.copy >= len(urls):
                 return Skipped("the click that carries the address is no longer in the journal")
@@ -171,6 +195,14 @@ def _choices(row: OutboxRow, postback: Postback) -> list[bytes]:
     return found
 
 
+def _measured(row: OutboxRow, data: PartnerData) -> bytes | None:
+    """Under what it is kept whether a person may be measured; own systems heed that, and hear whether or not others may be told."""
+    one = row.planned
+    if not data.own_systems or one.device is None:
+        return None
+    return measured_digest(one.product, one.device)
+
+
 #: What a credit says of whose it is.
 _OF_CREDIT: Final = (
     "partner", "link", "campaign", "campaign_id", "adgroup", "adgroup_id", "creative", "creative_id",
@@ -199,57 +231,66 @@ def _pointless(
     if one.device is not None and is_forgotten(one.device):
         state = DeliveryState.GAVE_UP if row.tries else DeliveryState.WITHDRAWN
         return state, "the person was forgotten"
-    earlier, later = _around(row, about)
-    if one.trigger is Trigger.REVERSAL:
+    about = list(about)
+    since = told_since(row, about)
+    if since is not None:
+        return DeliveryState.GAVE_UP, f"it was {since}, and the partner was told so"
+    earlier, later = around(row, about)
+    if one.trigger in TAKING_BACK:
         if earlier and not any(map(_was_told, earlier)):
             return DeliveryState.WITHDRAWN, "what it takes back was never told"
+        if postback.callback_hosts:
+            return DeliveryState.GAVE_UP, _NO_ADDRESS
         if Trigger.REVERSAL not in postback.triggers:
             why = "the postback does not tell of reversals (--trigger reversal); tell the partner by hand"
             return DeliveryState.GAVE_UP, why
         return None
     is_taken_back = any(
-        other.trigger is Trigger.REVERSAL and other.outcome_id == one.outcome_id for other in later
+        other.trigger in _UNDOING and other.outcome_id == one.outcome_id for other in later
     )
     if is_taken_back and not row.tries:
         return DeliveryState.WITHDRAWN, "it was taken back before it was told"
     return None
 
 
-def _around(row: OutboxRow, about: Iterable[Related]) -> tuple[list[Related], list[Related]]:
-    """Rows of the same subject that were planned before and after one."""
-    earlier: list[Related] = []
-    later: list[Related] = []
-    side = earlier
-    for other in about:
-        if other.id == row.planned.id:
-            side = later
-        elif other.copy == row.planned.copy:
-            side.append(other)
-    return earlier, later
-
-
 def _was_told(row: Related) -> bool:
     """Whether the partner may have heard it: an attempt that failed may have arrived all the same."""
-    is_something = row.trigger is not Trigger.REVERSAL
-    return is_something and (row.state is DeliveryState.DELIVERED or row.tries > 0)
+    return row.trigger not in TAKING_BACK and _was_sent(row)
+
+
+def _was_sent(row: Related) -> bool:
+    return row.state is DeliveryState.DELIVERED or row.tries > 0
+
+
+def _is_taken_back_before(looked: Looked, earlier: Sequence[Related]) -> bool:
+    """Whether earlier refunds had taken back the whole, and that it was so is what the partner was told last."""
+    if looked.taken is None or looked.taken.undone_minor != 0:
+        return False
+    last = next(filter(_was_sent, reversed(earlier)), None)
+    return last is not None and last.trigger is Trigger.REVERSAL
 
 
 def _deed(
     row: OutboxRow,
     outcome: Attribution | CreditedEvent,
-    undone: CreditedEvent | None,
+    looked: Looked,
     postback: Postback,
 ) -> Deed:
-    """The deed that a row was planned of."""
+    """The deed that a row was planned of; whether it takes back a part or the whole is found again."""
     one = row.planned
     if postback.partner is None:
-        return deed_for_all(outcome, is_undoing=undone is not None)
+        return deed_for_all(outcome, looked.taken, is_undoing=looked.undone is not None)
     found = (
         deed
-        for deed in deeds(outcome, undone)
-        if deed.trigger is one.trigger and _whose(deed) == one.partner
+        for planned in deeds(outcome, looked.undone, looked.taken)
+        for deed in (planned, as_rejected(planned, outcome))
+        if deed and _is_alike(deed.trigger, one.trigger) and _whose(deed) == one.partner
     )
     return next(found)
+
+
+def _is_alike(one: Trigger, other: Trigger) -> bool:
+    return one is other or (one in TAKING_BACK and other in TAKING_BACK)
 
 
 def _whose(deed: Deed) -> PartnerId:

@@ -22,6 +22,7 @@ from attribune.postback.macros import Reach
 PARAMETERS_MAX: Final = 100
 REQUESTS_MAX: Final = 20
 SETTINGS_MAX: Final = 40
+CHOICES_MAX: Final = 100
 
 
 class Absent(StrEnum):
@@ -54,6 +55,19 @@ class Setting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shape: SettingShape = SettingShape.TEXT
     required: bool = True
     default: str | None = None
+    #: It is one of these, if any are named.
+    one_of: list[str] = field(default_factory=list)
+    #: The whole of it has this pattern, and what that means in words.
+    pattern: str | None = None
+    says: str | None = None
+
+    def wrong(self, value: str) -> str | None:
+        """What a value should be that it is not; None of one that is fine."""
+        if self.one_of and value not in self.one_of:
+            return f"one of {', '.join(self.one_of)}"
+        if self.pattern is not None and not re.fullmatch(self.pattern, value):
+            return self.says
+        return None
 
 
 class Parameter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,6 +108,10 @@ class RequestData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     one_of: list[list[str]] = field(default_factory=list)
 
 
+#: Verdicts on the request itself, which is the same the next time: bad, gone, or too large to be taken.
+FINAL_STATUS: Final = (400, 410, 413, 414, 415, 422, 431)
+
+
 class Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What counts as told."""
 
@@ -102,6 +120,10 @@ class Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     body: str | None = None
     #: A pattern that says that it was told before.
     repeated: str | None = None
+    #: A pattern that says no for good, whatever the status: it is not tried again.
+    final: str | None = None
+    #: Statuses that say no for good. Any other no is tried again, since it may be a moment's: a redirect to a login, 404 while they deploy.
+    final_status: list[int] = field(default_factory=lambda: list(FINAL_STATUS))
 
 
 class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,7 +154,8 @@ class PartnerData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     events: dict[str, str] = field(default_factory=dict)
     success: Success = field(default_factory=Success)
     poll: Poll | None = None
-    #: How much is told of a person who does not share; None tells nothing.
+    #: How much is told of a person who does not share; None tells nothing. Own systems are no third party: theirs may say
+    #: ``person``, and are told nothing of who does not want to be measured.
     without_sharing: Reach | None = None
 
 
@@ -158,20 +181,41 @@ def read_partner(text: str) -> PartnerData:
 def _check(data: PartnerData) -> None:
     _at_most(len(data.settings), SETTINGS_MAX, "settings")
     _at_most(len(data.requests), REQUESTS_MAX, "requests")
-    for name in data.settings:
-        if not _NAME.match(name):
-            raise _wrong("settings", f"{name!r} is no name: small letters, digits and _")
+    for name, setting in data.settings.items():
+        _check_setting(name, setting)
     told: set[Trigger] = set()
     for request in data.requests:
         told |= _checked(request, told)
+    if Trigger.PARTIAL_REVERSAL in told and Trigger.REVERSAL not in told:
+        raise _wrong(
+            "requests.triggers",
+            f"{Trigger.PARTIAL_REVERSAL} needs {Trigger.REVERSAL} too: parts may become the whole",
+        )
     if data.callbacks == bool(data.requests):
         raise _wrong("requests", "give some, or callbacks = true, and not both")
     poll = data.poll
-    patterns = {"success.body": data.success.body, "success.repeated": data.success.repeated}
+    success = data.success
+    patterns = {f"success.{name}": getattr(success, name) for name in ("body", "repeated", "final")}
+    if both := sorted(set(success.status) & set(success.final_status)):
+        raise _wrong("success.final_status", f"{both[0]} stands in success.status too")
     if poll is not None:
         patterns |= {f"poll.{name}": getattr(poll, name) for name in Poll.__struct_fields__}
     for what, pattern in patterns.items():
         _check_pattern(what, pattern or "", groups=1 if what == "poll.later" else 0)
+
+
+def _check_setting(name: str, setting: Setting) -> None:
+    if not _NAME.match(name):
+        raise _wrong("settings", f"{name!r} is no name: small letters, digits and _")
+    what = f"settings.{name}"
+    if setting.shape is SettingShape.SECRET and (setting.one_of or setting.pattern is not None):
+        raise _wrong(what, "a secret has no one_of and no pattern: its name is shown in its place")
+    if (setting.pattern is None) != (setting.says is None):
+        raise _wrong(what, "pattern and says go together: says is what the pattern means, in words")
+    _at_most(len(setting.one_of), CHOICES_MAX, f"{what}.one_of")
+    _check_pattern(f"{what}.pattern", setting.pattern or "", groups=0)
+    if setting.default and (wanted := setting.wrong(setting.default)):
+        raise _wrong(f"{what}.default", f"it is {wanted}, not {setting.default!r}")
 
 
 def _check_pattern(what: str, pattern: str, groups: int) -> None:

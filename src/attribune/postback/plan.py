@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from attribune.model.activity import Event, ForeignConversion, Open
-from attribune.model.delivery import Trigger
+from attribune.model.delivery import TAKING_BACK, Trigger
 from attribune.model.ids import PartnerId, TouchId
+from attribune.model.money import Money
 from attribune.model.outcome import (
     UNDOING,
     Attribution,
@@ -26,6 +27,7 @@ from attribune.model.outcome import (
 from attribune.model.touch import Touch
 from attribune.postback.functions import Value
 from attribune.postback.macros import is_member
+from attribune.postback.parts import Taken
 
 _TRIGGERS: Final = {
     ConversionKind.INSTALL: Trigger.INSTALL,
@@ -33,6 +35,7 @@ _TRIGGERS: Final = {
     ConversionKind.REATTRIBUTION: Trigger.REATTRIBUTION,
     ConversionKind.REENGAGEMENT: Trigger.REENGAGEMENT,
 }
+_INSTALLS: Final = (ConversionKind.INSTALL, ConversionKind.REINSTALL)
 #: Identifiers of a device that have a macro of their own.
 _IDS: Final = ("gaid", "idfa", "idfv", "android_id", "oaid", "app_set_id")
 
@@ -49,6 +52,8 @@ class Looked(NamedTuple):
     conversion_at_ms: int | None = None
     #: Of an event that undoes another (a refund, a chargeback), and only of one: the event that it undoes.
     undone: CreditedEvent | None = None
+    #: Of what takes back an event with revenue: how much of it.
+    taken: Taken | None = None
 
 
 class Deed(NamedTuple):
@@ -73,7 +78,7 @@ class Telling(NamedTuple):
 
 def tellings(outcome: Attribution | CreditedEvent, looked: Looked) -> list[Telling]:
     """What is to be told of an outcome; nothing when nobody is or was credited."""
-    return [telling(outcome, deed, looked) for deed in deeds(outcome, looked.undone)]
+    return [telling(outcome, deed, looked) for deed in deeds(outcome, looked.undone, looked.taken)]
 
 
 def telling(outcome: Attribution | CreditedEvent, deed: Deed, looked: Looked) -> Telling:
@@ -100,15 +105,20 @@ def takes_back(outcome: Attribution | CreditedEvent, other: Attribution | Credit
 
 
 def deeds(
-    outcome: Attribution | CreditedEvent, undone: Attribution | CreditedEvent | None
+    outcome: Attribution | CreditedEvent,
+    undone: Attribution | CreditedEvent | None,
+    taken: Taken | None = None,
 ) -> Iterator[Deed]:
-    """Who hears of an outcome, and as what; ``undone`` is the event that it takes back, if it does and that is known."""
+    """Who hears of an outcome, and as what.
+
+    ``undone`` is the event that it takes back, if it does and that is known, and ``taken`` how much of it.
+    """
     credit, previous = outcome.credit, outcome.previous
     is_same = credit is not None and previous is not None and credit.partner == previous.partner
     if undone is not None:
         # Who loses the event that it undoes hears of that, and needs no more.
         if undone.credit is not None and not is_same:
-            yield Deed(undone.credit, Trigger.REVERSAL)
+            yield Deed(undone.credit, _taking_back(taken))
         return
     if previous is not None and not is_same:
         yield Deed(previous, Trigger.REVERSAL)
@@ -122,13 +132,19 @@ def deeds(
         yield Deed(credit, _trigger(outcome))
 
 
-def deed_for_all(outcome: Attribution | CreditedEvent, *, is_undoing: bool) -> Deed:
+def deed_for_all(
+    outcome: Attribution | CreditedEvent, taken: Taken | None = None, *, is_undoing: bool
+) -> Deed:
     """As what an outcome is told to who hears of everything: each revision once, whoever is credited."""
     if is_undoing:
-        return Deed(outcome.credit, Trigger.REVERSAL)
+        return Deed(outcome.credit, _taking_back(taken))
     if outcome.revision > 1:
         return Deed(outcome.credit, Trigger.ATTRIBUTION_UPDATE)
     return Deed(outcome.credit, _trigger(outcome))
+
+
+def _taking_back(taken: Taken | None) -> Trigger:
+    return Trigger.PARTIAL_REVERSAL if taken is not None and taken.is_part else Trigger.REVERSAL
 
 
 def _is_other_kind(outcome: Attribution | CreditedEvent) -> bool:
@@ -144,7 +160,27 @@ def first_trigger(outcome: Attribution | CreditedEvent) -> Trigger:
 
 
 def _trigger(outcome: Attribution | CreditedEvent) -> Trigger:
-    return _TRIGGERS[outcome.kind] if isinstance(outcome, Attribution) else Trigger.EVENT
+    if not isinstance(outcome, Attribution):
+        return Trigger.EVENT
+    if outcome.revision == 1 and _is_rejected(outcome):
+        return Trigger.REJECTED_INSTALL  # a vendor's: none of ours is refused at first
+    return _TRIGGERS[outcome.kind]
+
+
+def _is_rejected(outcome: Attribution) -> bool:
+    return outcome.cause is not None and outcome.cause.is_rejected
+
+
+def as_rejected(deed: Deed, outcome: Attribution | CreditedEvent) -> Deed | None:
+    """A reversal as who wants to hear of refused installs hears of it; None when it is none of a refused install."""
+    if not isinstance(outcome, Attribution) or deed.trigger is not Trigger.REVERSAL:
+        return None
+    is_install = (outcome.previous_kind or outcome.kind) in _INSTALLS
+    return (
+        deed._replace(trigger=Trigger.REJECTED_INSTALL)
+        if is_install and _is_rejected(outcome)
+        else None
+    )
 
 
 def _values(
@@ -170,6 +206,9 @@ def _values(
         "reason": outcome.cause.reason or outcome.cause.kind if outcome.cause else None,
     }
     values |= _of_kind(outcome, looked)
+    if looked.taken is not None and deed.trigger in TAKING_BACK:
+        assert isinstance(outcome, CreditedEvent), "only events have revenue"
+        values |= _of_taken(looked.taken, looked.undone or outcome, outcome.revenue)
     if looked.record is not None:
         values |= _of_record(looked.record)
     if credit is None:
@@ -198,6 +237,19 @@ def _of_kind(outcome: Attribution | CreditedEvent, looked: Looked) -> dict[str, 
     if undone is not None:
         # The partner is told by the words that it knows it by.
         values |= {"event": undone.name, "record_id": undone.record, "reason": outcome.name}
+    return values
+
+
+def _of_taken(taken: Taken, event: CreditedEvent, said: Money | None) -> dict[str, Value | None]:
+    """How much of an event is taken back and left, in its currency."""
+    assert event.revenue is not None, "a part is one of something"
+    currency = event.revenue.currency
+    values: dict[str, Value | None] = {"currency": said.currency if said else currency}
+    amounts = {"revenue_undone": taken.undone_minor, "revenue_left": taken.left_minor}
+    for name, minor in amounts.items():
+        if minor is not None:
+            values[name] = str(Money(amount_minor=minor, currency=currency))
+            values[f"{name}_minor"] = minor
     return values
 
 

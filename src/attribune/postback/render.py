@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 import msgspec
 
-from attribune.model.delivery import Trigger
+from attribune.model.delivery import TAKING_BACK, Trigger
 from attribune.model.errors import Invalid
 from attribune.postback.functions import Value
 from attribune.postback.partner import (
@@ -83,6 +83,12 @@ _OF_RECORD: Final = frozenset(
 )
 
 
+#: Macros that tell a part from the whole.
+_OF_PART: Final = frozenset(
+    {"revenue_undone", "revenue_undone_minor", "revenue_left", "revenue_left_minor"}
+)
+
+
 class _Field(NamedTuple):
     name: str
     template: Template
@@ -103,10 +109,15 @@ class _Way(NamedTuple):
     json: tuple[_Field, ...]
     basic: tuple[Template, Template] | None
 
+    @property
+    def macros(self) -> frozenset[str]:
+        """The names of all macros that it may use."""
+        fields = (*self.query, *self.headers, *self.form, *self.json)
+        return self.path.macros.union(*(one.template.macros for one in fields))
+
     def needs(self) -> Needs:
         """What its macros must be looked up for."""
-        fields = (*self.query, *self.headers, *self.form, *self.json)
-        used = self.path.macros.union(*(one.template.macros for one in fields))
+        used = self.macros
         return Needs(
             touch=any(name.startswith("extra.") for name in used),
             record=any(name in _OF_RECORD or name.startswith("param.") for name in used),
@@ -140,11 +151,23 @@ class Prepared:
             for trigger in request.triggers
         }
         self._needs = {trigger: way.needs() for trigger, way in self._ways.items()}
+        back = [self._needs[trigger] for trigger in TAKING_BACK if trigger in self._needs]
+        if back:
+            # Whether it is a part or the whole is known only after looking.
+            both = Needs(*map(any, zip(*back, strict=True)))
+            self._needs |= dict.fromkeys(TAKING_BACK, both)
 
     @property
     def triggers(self) -> frozenset[Trigger]:
         """What it has a request for."""
         return frozenset(self._ways)
+
+    def hosts(self) -> dict[str, str]:
+        """The hosts that requests go to, without port, each with the setting that names it, or ``url`` of the partner's own."""
+        return {
+            urlsplit(way.origin).hostname or "": _setting_of_host(way.data.url)
+            for way in self._ways.values()
+        }
 
     def needs(self, trigger: Trigger) -> Needs:
         """What must be looked up to tell of a trigger."""
@@ -178,9 +201,24 @@ class Prepared:
     ) -> Request | Skipped:
         """What is sent for a trigger. ``shares`` is False of a person who does not want partners to be told of them."""
         way = self._ways.get(trigger)
+        if trigger is Trigger.PARTIAL_REVERSAL and (why := self._unsaid(way, values)):
+            return Skipped(why)
         if way is None:
             return Skipped(f"the partner is not told of {trigger}")
         return self._said(way, values, shares=shares)
+
+    def _unsaid(self, way: _Way | None, values: Mapping[str, Value | None]) -> str | None:
+        """Why a part cannot be told; a partner that would take it for the whole is told nothing."""
+        undone, left = values.get("revenue_undone"), values.get("revenue_left")
+        if way is None and Trigger.REVERSAL not in self._ways:
+            return f"the partner is not told of {Trigger.REVERSAL}"
+        if left is None and not self._data.own_systems:
+            return "how much of it is left is not known, since a refund is in another currency or no longer in the journal; tell the partner by hand"
+        if way is None:
+            return f"{undone} of it was taken back and {left} is left, and the partner can only be told of the whole; tell it by hand"
+        if way.macros.isdisjoint(_OF_PART):
+            return f"{undone} of it was taken back and {left} is left, and the request has no {{revenue_undone}} or {{revenue_left}} to say so"
+        return None
 
     def _said(
         self, way: _Way, values: Mapping[str, Value | None], *, shares: bool
@@ -253,6 +291,13 @@ class Prepared:
         return template
 
 
+def _setting_of_host(url: str) -> str:
+    """The first setting in an address's host; ``url`` where none stands in it."""
+    rest = url.partition("://")[2] or url
+    found = _MACRO_OF_HOST.search(re.split("[/?#]", rest, maxsplit=1)[0])
+    return found.group(1) if found else "url"
+
+
 def _told_id(values: Mapping[str, Value | None]) -> Value | None:
     """One id of what is told. A conversion has a record too, which is not what it was told by."""
     own = values.get("record_id" if values.get("event") else "conversion_id")
@@ -277,6 +322,8 @@ def _settings(data: PartnerData, given: Mapping[str, str]) -> dict[str, str]:
             raise Invalid(
                 f"{name} is a host name such as track.example.com, not {value!r}", param=name
             )
+        if wanted := setting.wrong(value):
+            raise Invalid(f"{name} is {wanted}, not {value!r}", param=name)
         found[name] = value
     return found
 

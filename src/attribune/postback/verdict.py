@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 from typing import Final
 
-from attribune.model.delivery import Attempt, DeliveryState
+from msgspec.structs import replace
+
+from attribune.model.delivery import Attempt, DeliveryState, OutboxRow
 from attribune.postback.deliver import Answer, Came, judge
 from attribune.postback.outgoing import Outgoing, poll_url
 from attribune.postback.partner import PartnerData, Poll
-from attribune.postback.schedule import GIVE_UP_MS, poll_wait_ms, wait_ms
+from attribune.postback.schedule import GIVE_UP_MS, declined_wait_ms, poll_wait_ms, wait_ms
 
 #: What the log keeps of an answer. Characters.
 ANSWER_CHARACTERS_MAX: Final = 2000
+#: Beside redirects, what somebody in the partner's place may answer to everything: a login, a proxy, another application.
+_TURNED_AWAY: Final = frozenset({401, 403, 404, 405, 407})
+
+
+class Presence(Enum):
+    """What an answer says of whether the partner is there at all."""
+
+    #: It answered, by taking or by refusing.
+    THERE = auto()
+    #: It did not, or said that it cannot now.
+    ABSENT = auto()
+    #: It turned a delivery away that it was told for the first time.
+    DOUBTFUL = auto()
+    #: It turned one away again: that one may be at fault, or nobody may be there.
+    UNSAID = auto()
 
 
 def attempt(
-    outgoing: Outgoing, answer: Answer, data: PartnerData, now_ms: int, chance: int
-) -> tuple[Attempt, bool]:
-    """What is journaled of a request and its answer, and whether the partner failed to answer.
+    outgoing: Outgoing, answer: Answer, data: PartnerData, sent_at_ms: int, now_ms: int, chance: int
+) -> tuple[Attempt, Presence]:
+    """What is journaled of a request and its answer, and what it says of whether the partner is there.
 
-    ``chance`` is 0 to 65,535.
+    ``now_ms`` is when the answer came; ``chance`` is 0 to 65,535.
     """
     row, one = outgoing.row, outgoing.row.planned
+    if not row.tries:  # it may have waited long for its turn, and is tried from now on
+        row = replace(row, since_ms=sent_at_ms)
     came = judge(answer, data.success)
+    outgoing = outgoing._replace(row=row)
     state, reason, next_at_ms, ask = _state(outgoing, answer, came, data, now_ms, chance)
     body = answer.body[: 4 * ANSWER_CHARACTERS_MAX].decode(errors="replace")
     made = Attempt(
         delivery=one.id,
         postback=one.postback,
         number=row.tries + 1,
-        at_ms=now_ms,
+        at_ms=sent_at_ms,
         took_ms=answer.took_ms,
         status=answer.status,
         error=answer.error,
@@ -40,8 +61,18 @@ def attempt(
         next_at_ms=next_at_ms,
         poll_url=ask,
         request=outgoing.shown,
+        declines=row.declines + 1 if came is Came.DECLINED else 0,
     )
-    return made, came is Came.FAILED
+    return made, _presence(row.tries, answer, came)
+
+
+def _presence(tries: int, answer: Answer, came: Came) -> Presence:
+    if came is Came.FAILED:
+        return Presence.ABSENT
+    status = answer.status or 0
+    if came is Came.DECLINED and (300 <= status < 400 or status in _TURNED_AWAY):
+        return Presence.UNSAID if tries else Presence.DOUBTFUL
+    return Presence.THERE
 
 
 _State = tuple[DeliveryState, str | None, int | None, str | None]
@@ -52,8 +83,13 @@ def _state(
 ) -> _State:
     """State, reason, when it is sent again, and where the partner is asked later."""
     row = outgoing.row
-    if came is Came.FAILED:
-        return _failed(row.since_ms, row.tries + 1, answer, now_ms, chance, row.poll_url)
+    if came in {Came.FAILED, Came.DECLINED}:
+        asked_ms = (answer.retry_after_s or 0) * 1000
+        if came is Came.FAILED:
+            wait = wait_ms(row.tries + 1, chance, asked_ms)
+        else:
+            wait = declined_wait_ms(row.declines + 1, chance, asked_ms)
+        return _untaken(row, answer, now_ms, wait)
     if came is Came.REFUSED:
         return DeliveryState.GAVE_UP, _refusal(answer), None, None
     if data.poll is None or came is Came.REPEATED:
@@ -84,18 +120,21 @@ def _decided(outgoing: Outgoing, body: str, poll: Poll, now_ms: int) -> _State:
     return DeliveryState.WAITING, "the partner decides later", now_ms + wait, row.poll_url
 
 
-def _failed(
-    since_ms: int, failures: int, answer: Answer, now_ms: int, chance: int, ask: str | None
-) -> _State:
-    why = answer.error or f"the partner answered {answer.status}"
-    if now_ms - since_ms > GIVE_UP_MS:
+def _untaken(row: OutboxRow, answer: Answer, now_ms: int, wait: int) -> _State:
+    """It is tried again, a poll as a poll, unless that has gone on for too long."""
+    why = _said(answer)
+    if now_ms - row.since_ms > GIVE_UP_MS:
         return DeliveryState.GAVE_UP, f"tried for 3 days; {why}", None, None
-    wait = wait_ms(failures, chance, (answer.retry_after_s or 0) * 1000)
-    return DeliveryState.WAITING, why, now_ms + wait, ask
+    return DeliveryState.WAITING, why, now_ms + wait, row.poll_url
+
+
+def _said(answer: Answer) -> str:
+    if answer.status is None:
+        return answer.error or "it cannot be sent"
+    if 200 <= answer.status < 300:
+        return f"the partner answered {answer.status} and refused it"
+    return f"the partner answered {answer.status}"
 
 
 def _refusal(answer: Answer) -> str:
-    if answer.status is None:
-        return answer.error or "it cannot be sent"
-    said = "the partner refused it" if 200 <= answer.status < 300 else "the partner answered"
-    return f"{said} ({answer.status}), and will not want it later"
+    return _said(answer) if answer.status is None else f"{_said(answer)}, for good"

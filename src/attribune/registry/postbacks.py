@@ -49,6 +49,8 @@ class Checked(NamedTuple):
     secret: Mapping[str, str]
     allowed_hosts: tuple[str, ...]
     callback_hosts: tuple[str, ...]
+    #: It is for the operator's own systems.
+    own_systems: bool = False
 
 
 def add(
@@ -65,7 +67,8 @@ def add(
         if _is_same(other, made, checked.secret, vault) and not want.sign:
             return Made((), shown.postback(other))
     base = slug("-".join(filter(None, (partner or "all", want.template))))
-    secret = f"ps_{letters(chance, SECRET_LETTERS)}" if want.sign else None
+    is_signing = checked.own_systems if want.sign is None else want.sign
+    secret = f"ps_{letters(chance, SECRET_LETTERS)}" if is_signing else None
     made = replace(
         made,
         id=PostbackId(free_id(base, registry.postbacks, chance)),
@@ -186,18 +189,22 @@ def _between(value: int, most: int, param: str) -> int:
 
 def _is_same(other: Postback, made: Postback, secrets: Mapping[str, str], vault: Vault) -> bool:
     """Whether a postback that stands says the same, secrets and all."""
-    bare = replace(other, id=made.id, sealed={}, sealed_signing_secret=None, is_paused=False)
+    said = replace(other, id=made.id, sealed={}, sealed_signing_secret=None)
+    bare = replace(said, is_paused=False, resumed_at_ms=0)
     if bare != made or other.sealed.keys() != secrets.keys():
         return False
     return all(vault.unseal(other.sealed[name]) == value for name, value in secrets.items())
 
 
-def pause(registry: Registry, wanted: str, *, is_paused: bool) -> Made[shown.PostbackShown]:
+def pause(
+    registry: Registry, wanted: str, now_ms: int, *, is_paused: bool
+) -> Made[shown.PostbackShown]:
     """Hold a postback, or let it go on; what is to be told meanwhile is kept. Raises NotFound, Invalid when it was ended."""
     standing = running(registry, wanted)
     if standing.is_paused == is_paused:
         return Made((), shown.postback(standing))
-    made = replace(standing, is_paused=is_paused)
+    resumed_at_ms = standing.resumed_at_ms if is_paused else now_ms
+    made = replace(standing, is_paused=is_paused, resumed_at_ms=resumed_at_ms)
     return Made((made,), shown.postback(made))
 
 

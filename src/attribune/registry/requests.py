@@ -150,8 +150,8 @@ class AddPostback(Request, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = ()
     #: Hosts that addresses on clicks may lead to.
     callback_hosts: tuple[str, ...] = ()
-    #: Sign requests; the answer carries the secret once.
-    sign: bool = False
+    #: Sign requests; the answer carries the secret once. Left out, those to one's own systems are signed.
+    sign: bool | None = None
     in_order: bool = False
     concurrency: int = 8
     per_second: int | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from attribune.model.book import LineKind, LineState
+from attribune.model.book import LineKind, LineState, RateMissing
 from attribune.model.money import decimal_text
 from attribune.ports import KeptLine
 
@@ -21,7 +21,9 @@ class ToldLine(Struct, frozen=True, kw_only=True):
     lost: list[str]
     #: The event's name, or the conversion's kind.
     event: str
+    #: When the conversion was, and when this movement: a reversal moves with what undid it. Milliseconds, UTC.
     at_ms: int
+    moved_at_ms: int
     #: A decimal in the offer's currency.
     amount: str
     currency: str
@@ -30,6 +32,31 @@ class ToldLine(Struct, frozen=True, kw_only=True):
     #: The rate that turned the revenue into the offer's currency; empty when none was needed.
     rate: str
     statement: str | None
+
+
+class ToldRateMissing(Struct, frozen=True, kw_only=True):
+    """What is not booked, or not taken back, until the rate of its day is added."""
+
+    #: Who is credited with it.
+    partner: str | None
+    #: The event's name, or the conversion's kind.
+    event: str
+    at_ms: int
+    day: str
+    base: str
+    quote: str
+
+
+def rate_missing(one: RateMissing) -> ToldRateMissing:
+    """What waits for a rate as people read it."""
+    return ToldRateMissing(
+        partner=one.partner,
+        event=one.event,
+        at_ms=one.at_ms,
+        day=one.day,
+        base=one.base,
+        quote=one.quote,
+    )
 
 
 def line(kept: KeptLine) -> ToldLine:
@@ -44,6 +71,7 @@ def line(kept: KeptLine) -> ToldLine:
         lost=list(one.lost),
         event=one.event,
         at_ms=one.at_ms,
+        moved_at_ms=one.moved_at_ms,
         amount=decimal_text(one.amount_minor, one.currency),
         currency=one.currency,
         due_ms=one.due_ms,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from attribune.model.delivery import DeliveryState, Logged, Trigger
+from attribune.model.control import Postback
+from attribune.model.delivery import DeliveryState, Logged, OutboxRow, Trigger
+from attribune.ports import Directory
+from attribune.report.moment import moment
 
 
 class ToldRequest(Struct, frozen=True, kw_only=True):
@@ -39,7 +42,7 @@ class ToldDelivery(Struct, frozen=True, kw_only=True):
     outcome_id: str
     revision: int
     state: DeliveryState
-    #: Why it is not delivered.
+    #: Why it is not delivered, and while it waits from when on it is tried again. None of what waits for its turn.
     reason: str | None
     #: When it is sent, or sent again, while it waits. Milliseconds, UTC.
     due_at_ms: int | None
@@ -49,8 +52,8 @@ class ToldDelivery(Struct, frozen=True, kw_only=True):
     attempts: list[ToldAttempt]
 
 
-def delivery(one: Logged) -> ToldDelivery:
-    """A delivery as people read it."""
+def delivery(one: Logged, directory: Directory) -> ToldDelivery:
+    """A delivery as people read it, with what its postback holds it back for."""
     row, planned = one.row, one.row.planned
     sent = row.request
     return ToldDelivery(
@@ -61,7 +64,7 @@ def delivery(one: Logged) -> ToldDelivery:
         outcome_id=planned.outcome_id,
         revision=planned.revision,
         state=row.state,
-        reason=row.reason,
+        reason=_reason(row, directory.postback(planned.postback)),
         due_at_ms=row.due_at_ms if row.state is DeliveryState.WAITING else None,
         planned_at_ms=planned.at_ms,
         request=ToldRequest(method=sent.method, url=sent.url, body=sent.body) if sent else None,
@@ -77,3 +80,16 @@ def delivery(one: Logged) -> ToldDelivery:
             for tried in one.attempts
         ],
     )
+
+
+def _reason(row: OutboxRow, postback: Postback | None) -> str | None:
+    """Why a delivery stands as it does. That its postback is paused is no news of its own, and stands in no row."""
+    if row.state is not DeliveryState.WAITING:
+        return row.reason
+    is_paused = postback is not None and postback.is_paused
+    if row.reason is None:
+        return "paused" if is_paused else None
+    if is_paused:
+        return f"paused; {row.reason}"
+    again = "asked" if row.poll_url is not None else "tried"
+    return f"{row.reason}; {again} again from {moment(row.due_at_ms)} on"

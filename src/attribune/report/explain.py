@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct, field
 
 from attribune.model.activity import Event
+from attribune.model.book import RateMissing
 from attribune.model.codec import Record, decode
 from attribune.model.delivery import Logged
 from attribune.model.fact import Trace
@@ -34,13 +35,13 @@ from attribune.model.refusal import Refusal
 from attribune.model.touch import LinkHit, Touch
 from attribune.ports import Directory, Facts, Journal, KeptLine
 from attribune.report import forgetting, telling
+from attribune.report.moment import moment
 from attribune.report.stories import (
     Explained,
     Story,
     ToldPruned,
     ToldRefusal,
     ToldTouch,
-    moment,
 )
 from attribune.report.telling import ReadTouch
 
@@ -67,6 +68,8 @@ class Sources(Struct, frozen=True, kw_only=True):
     deliveries: Callable[[Collection[str]], Sequence[Logged]] = lambda _ids: ()
     #: What outcomes (by their keys in the book) earned, each in the order of booking.
     booked: Callable[[Collection[str]], Sequence[KeptLine]] = lambda _keys: ()
+    #: Which rates they wait for.
+    rates_missing: Callable[[Collection[str]], Sequence[RateMissing]] = lambda _keys: ()
 
 
 def stories(handle: str, sources: Sources) -> Explained:
@@ -80,8 +83,8 @@ def stories(handle: str, sources: Sources) -> Explained:
     shelves = _sort(_records(reach, sources), reach, sources)
     told = [story for shelf in shelves.values() for story in _tell(shelf)]
     told.sort(key=lambda story: (story.at_ms is None, story.at_ms or 0))
-    telling.add_deliveries(told, sources.deliveries)
-    telling.add_booked(told, sources.booked)
+    telling.add_deliveries(told, sources.deliveries, sources.directory)
+    telling.add_booked(told, sources.booked, sources.rates_missing)
     return Explained(
         handle=handle,
         stories=told,

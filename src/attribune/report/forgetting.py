@@ -10,7 +10,8 @@ from attribune.model.ids import DeviceId, forgotten
 from attribune.model.outcome import Noted
 from attribune.model.position import Topic
 from attribune.ports import Directory, Facts, Journal
-from attribune.report.stories import ToldForgotten, moment
+from attribune.report.moment import moment
+from attribune.report.stories import ToldForgotten
 
 #: Requests to forget the same person that are looked at.
 _REQUESTS_MAX: Final = 10

@@ -5,22 +5,11 @@ Times come twice: as text (RFC 3339, UTC) for people and, ending in ``_ms``, as 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
-
 from msgspec import Struct, field
 
 from attribune.model.money import Money
-from attribune.report.booked import ToldLine
+from attribune.report.booked import ToldLine, ToldRateMissing
 from attribune.report.deliveries import ToldDelivery
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def moment(at_ms: int) -> str:
-    """A time as people read it, such as ``2026-03-02T09:00:00.000Z``."""
-    text = (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
 
 
 class Winner(Struct, frozen=True, kw_only=True):
@@ -220,6 +209,8 @@ class Story(Struct, kw_only=True):
     deliveries: list[ToldDelivery] = field(default_factory=list)
     #: What it earned whom, in the order of booking.
     booked: list[ToldLine] = field(default_factory=list)
+    #: What of it waits for the rate of its day, and is not booked until then.
+    rates_missing: list[ToldRateMissing] = field(default_factory=list)
     product: str | None = None
     app: str | None = None
     platform: str | None = None

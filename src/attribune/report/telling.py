@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 from attribune.model.activity import Event
-from attribune.model.book import outcome_key
+from attribune.model.book import RateMissing, outcome_key
 from attribune.model.control import Link
 from attribune.model.delivery import Logged
 from attribune.model.ids import Position
@@ -24,8 +24,9 @@ from attribune.model.outcome import (
 from attribune.model.refusal import Refusal
 from attribune.model.touch import LinkHit, Touch
 from attribune.ports import Directory, KeptLine
-from attribune.report.booked import line
+from attribune.report.booked import line, rate_missing
 from attribune.report.deliveries import delivery
+from attribune.report.moment import moment
 from attribune.report.stories import (
     Competitor,
     Story,
@@ -39,7 +40,6 @@ from attribune.report.stories import (
     ToldTouch,
     Winner,
     amount,
-    moment,
 )
 
 ReadTouch: TypeAlias = Callable[[LinkHit, Link], Touch]
@@ -283,7 +283,9 @@ def held(waiting: Sequence[Event]) -> list[ToldHeld]:
 
 
 def add_deliveries(
-    stories: list[Story], asked: Callable[[Collection[str]], Sequence[Logged]]
+    stories: list[Story],
+    asked: Callable[[Collection[str]], Sequence[Logged]],
+    directory: Directory,
 ) -> None:
     """Put what partners were told at the story of what it was about; ``asked`` gives the newest first."""
     of: dict[str, Story] = {}
@@ -292,13 +294,26 @@ def add_deliveries(
         about = (story.conversion, story.record, *records)
         of.update(dict.fromkeys(filter(None, about), story))
     for logged in reversed(asked(of.keys()) if of else ()):
-        of[logged.row.planned.outcome_id].deliveries.append(delivery(logged))
+        of[logged.row.planned.outcome_id].deliveries.append(delivery(logged, directory))
 
 
 def add_booked(
-    stories: list[Story], asked: Callable[[Collection[str]], Sequence[KeptLine]]
+    stories: list[Story],
+    asked: Callable[[Collection[str]], Sequence[KeptLine]],
+    missing: Callable[[Collection[str]], Sequence[RateMissing]],
 ) -> None:
-    """Put what was booked at the story of what earned it."""
+    """Put what was booked, and what waits for a rate, at the story of what earned it."""
+    of = _by_outcome(stories)
+    if not of:
+        return
+    for kept in asked(of.keys()):
+        of[kept.line.outcome].booked.append(line(kept))
+    for one in missing(of.keys()):
+        of[one.outcome].rates_missing.append(rate_missing(one))
+
+
+def _by_outcome(stories: list[Story]) -> dict[str, Story]:
+    """Stories by what the book knows their outcomes by."""
     of: dict[str, Story] = {}
     for story in stories:
         if story.product is None:
@@ -307,5 +322,4 @@ def add_booked(
         names = [("conversion", story.conversion), *(("event", id_) for id_ in events)]
         names += [("foreign", one.record) for one in story.foreign]
         of.update({outcome_key(story.product, kind, id_): story for kind, id_ in names if id_})
-    for kept in asked(of.keys()) if of else ():
-        of[kept.line.outcome].booked.append(line(kept))
+    return of

@@ -14,7 +14,8 @@ from attribune.model.book import LineKind
 from attribune.model.delivery import DeliveryState
 from attribune.report.booked import ToldLine
 from attribune.report.deliveries import ToldDelivery
-from attribune.report.stories import Competitor, Explained, Story, ToldNote, ToldPruned, moment
+from attribune.report.moment import moment
+from attribune.report.stories import Competitor, Explained, Story, ToldNote, ToldPruned
 
 _WIDTH: Final = 110
 _MINUTE_MS: Final = 60_000
@@ -170,16 +171,22 @@ def _allowed(note: ToldNote) -> str:
 
 def _afterwards(story: Story) -> Iterator[tuple[int, str]]:
     """What partners were told, and what was corrected."""
-    for told in story.deliveries:
-        yield told.planned_at_ms, f"{told.partner or told.postback} {_told(told)}"
-    for one in story.booked:
-        yield one.at_ms, _booked(one)
     for correction in story.corrections:
         was, is_ = correction.before, correction.now
         moved = f"{was['partner'] if was else 'nobody'} to {is_['partner'] if is_ else 'nobody'}"
         by = f" by {correction.by}" if correction.by else ""
         why = f": {correction.reason}" if correction.reason else ""
         yield correction.at_ms, f"corrected from {moved} ({correction.cause}{by}{why})"
+    for told in story.deliveries:
+        yield told.planned_at_ms, f"{told.partner or told.postback} {_told(told)}"
+    for one in story.booked:
+        yield one.moved_at_ms, _booked(one)
+    for held in story.rates_missing:
+        rate = f"the rate of {held.base} in {held.quote} on {held.day}"
+        yield (
+            held.at_ms,
+            f"{held.event} of {held.partner or 'nobody'} is held in the book for {rate}",
+        )
 
 
 def _booked(one: ToldLine) -> str:
@@ -187,13 +194,19 @@ def _booked(one: ToldLine) -> str:
     why = f" ({one.cause})" if one.cause else ""
     on = f" on statement {one.statement}" if one.statement else f" {one.state}"
     lost = f"; lost: {', '.join(one.lost)}" if one.lost else ""
-    deed = {
-        LineKind.EARN: "earns",
-        LineKind.REVERSAL: "loses",
-        LineKind.RETIER: "is rated anew by",
-    }[one.kind]
     offer = f"under {one.offer} version {one.version}"
-    return f"{one.partner} {deed} {one.amount} {one.currency} {offer},{on}{why}{lost}"
+    return f"{one.partner} {_deed(one)} {one.currency} {offer},{on}{why}{lost}"
+
+
+def _deed(one: ToldLine) -> str:
+    """What a line does; what takes back says so by its word, and needs no sign."""
+    if one.kind is LineKind.EARN:
+        return f"earns {one.amount}"
+    if one.kind is LineKind.RETIER:
+        return f"is rated anew by {one.amount}"
+    taken = one.amount.removeprefix("-")
+    # Who was charged with something, such as a promotion in a formula, has it given back.
+    return f"loses {taken}" if taken != one.amount else f"is given back {taken}"
 
 
 def _told(told: ToldDelivery) -> str:

@@ -13,7 +13,9 @@ from msgspec import Struct
 from attribune.api.here import Here
 from attribune.api.house import House
 from attribune.collect.links import read_touch
-from attribune.ledger.desk import KNOWN
+from attribune.ledger import waiting
+from attribune.ledger.desk import KNOWN, Desk
+from attribune.model.book import RateMissing
 from attribune.model.delivery import Logged, LogQuestion
 from attribune.model.errors import Invalid
 from attribune.model.ids import ProductId
@@ -118,6 +120,7 @@ def sources(house: House) -> explain.Sources:
         handle_hash=handle_hash,
         deliveries=lambda ids: _deliveries(house, ids),
         booked=lambda keys: _booked(house, keys),
+        rates_missing=lambda keys: _rates_missing(house, keys),
     )
 
 
@@ -128,6 +131,15 @@ def _booked(house: House, keys: Collection[str]) -> list[KeptLine]:
         known = book.states(KNOWN, keys)
         found = (book.lines(LinesWanted(outcome=key), 0, LINES_MAX) for key in keys if key in known)
         return [kept for lines in found for kept in lines]
+    finally:
+        book.close()
+
+
+def _rates_missing(house: House, keys: Collection[str]) -> list[RateMissing]:
+    """Which rates outcomes wait for."""
+    book = house.book()
+    try:
+        return waiting.of_outcomes(Desk(book), keys)
     finally:
         book.close()
 

@@ -11,9 +11,9 @@ from msgspec import Struct
 from attribune.api.access import BY
 from attribune.api.here import Here
 from attribune.api.routes.page import ROWS_MAX, Limit
-from attribune.ledger import shown
+from attribune.ledger import shown, waiting
 from attribune.ledger.audit import Checked, checks
-from attribune.ledger.desk import HELD_FOR, KNOWN, Desk
+from attribune.ledger.desk import KNOWN, Desk
 from attribune.ledger.known import Known
 from attribune.model.book import Balance, Place, account, outcome_key
 from attribune.model.errors import Invalid, NotFound
@@ -41,7 +41,7 @@ class Reverse(Body, frozen=True, kw_only=True):
 
 
 class BalancesAnswer(Struct, frozen=True):
-    """Where a partner's money sits, and what waits for a rate."""
+    """Where a partner's money sits, and what of theirs waits for a rate."""
 
     partner: str
     balances: tuple[Balance, ...]
@@ -88,9 +88,8 @@ def balances(house: Here, partner: FromQuery[str]) -> BalancesAnswer:
     """Where a partner's money sits: pending, approved, payable, paid; one row a currency."""
     id_ = find.partner(house.up_to_date(), partner).id
     with house.desk() as desk:
-        held = desk.get(HELD_FOR, "", dict) or {}
-        waiting = tuple(shown.held(pair, count) for pair, count in sorted(held.items()))
-        return BalancesAnswer(id_, _balances(desk, id_), waiting)
+        held = shown.held(waiting.of_partner(desk, id_))
+        return BalancesAnswer(id_, _balances(desk, id_), held)
 
 
 def _balances(desk: Desk, partner: str) -> tuple[Balance, ...]:

@@ -41,6 +41,8 @@ class AskCorrection(Body, frozen=True, kw_only=True):
     #: A touch id, or ``organic``.
     to: str
     reason: str
+    #: It was fraud: the partner that had it is told that its install was refused.
+    is_rejected: bool = False
 
 
 class CorrectionShown(Struct, frozen=True, kw_only=True):
@@ -53,6 +55,7 @@ class CorrectionShown(Struct, frozen=True, kw_only=True):
     partner: str | None
     touch_id: str | None
     reason: str
+    is_rejected: bool
     position: int
 
 
@@ -81,10 +84,16 @@ def correct(
         reason=text(data.reason, "reason", _REASON_CHARACTERS_MAX),
         by=str(scope.get(BY, "operator")),
         id=derived("fix", str(story.conversion), house.chance.token(16).hex()),
+        is_rejected=data.is_rejected,
     )
     with house.alone():  # so that of two who ask at once the second finds the first
         found = _asked_for(house, story, settled)
         if found is not None and found[1].to == record.to:
+            if record.is_rejected and not found[1].is_rejected:
+                raise Invalid(
+                    "it was corrected to that already, and who had it was told so; give it back first to have it refused",
+                    param="is_rejected",
+                )
             position, record = found
         else:
             [position] = house.journal_changes([Change(at_ms=house.clock.now_ms(), record=record)])
@@ -180,6 +189,7 @@ def _shown(record: Correct, outcome: Attribution) -> CorrectionShown:
         partner=credit.partner if credit else None,
         touch_id=credit.touch if credit else None,
         reason=record.reason,
+        is_rejected=record.is_rejected,
         position=outcome.position,
     )
 

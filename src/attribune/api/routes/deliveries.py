@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Final
 
 from litestar import Request, get, post
@@ -11,9 +13,10 @@ from msgspec import Meta, Struct
 from attribune.api.access import BY
 from attribune.api.here import Here
 from attribune.model.control import Redelivery
-from attribune.model.delivery import DeliveryState, LogQuestion
-from attribune.model.errors import NotFound
-from attribune.model.ids import DeliveryId
+from attribune.model.delivery import DeliveryState, LogQuestion, OutboxRow
+from attribune.model.errors import Invalid, NotFound
+from attribune.model.ids import DeliveryId, PostbackId
+from attribune.postback.again import why_not
 from attribune.registry import find, postbacks
 from attribune.registry.made import Made
 from attribune.registry.requests import Request as Body
@@ -35,6 +38,8 @@ class AgainAnswer(Struct, frozen=True, kw_only=True):
     """What is sent again."""
 
     deliveries: list[str]
+    #: How many that a postback gave up are not, by why: since then they were taken back, or corrected.
+    skipped: dict[str, int]
 
 
 class Again(Body, frozen=True, kw_only=True):
@@ -73,43 +78,81 @@ def list_deliveries(
     )
     found = house.outbox().log(wanted)
     next_ = found[-1].number if len(found) == limit else None
-    return DeliveriesAnswer(rows=[delivery(one) for one in found], next=next_)
+    return DeliveriesAnswer(rows=[delivery(one, registry) for one in found], next=next_)
 
 
 @post("/api/deliveries/again", sync_to_thread=True, status_code=200)
 def send_again(house: Here, request: Request[Any, Any, Any], data: JSONBody[Again]) -> AgainAnswer:
-    """Send deliveries again, whatever came of them; some thousand given up ones at a time. The delivery's id stays."""
+    """Send deliveries again, whatever came of them; some thousand given up ones at a time. The delivery's id stays.
+
+    What was taken back or corrected since is not: of a postback it is skipped and counted, by its id it is refused.
+    """
     house.keeper.settle_outbox()
     registry = house.up_to_date()
     scope: Any = request.scope
-    ids = _given(house, data.deliveries)
+    ids = dict.fromkeys(_given(house, data.deliveries))
+    skipped: Counter[str] = Counter()
     if data.postback is not None:
-        wanted = LogQuestion(
-            postback=postbacks.postback(registry, data.postback).id,
-            state=DeliveryState.GAVE_UP,
-            rows_max=AGAIN_MAX,
-        )
-        ids += [one.row.planned.id for one in house.outbox().log(wanted)]
-    ids = list(dict.fromkeys(ids))
+        _add_given_up(house, postbacks.postback(registry, data.postback).id, ids, skipped)
     again = Redelivery(deliveries=tuple(ids), by=str(scope.get(BY, "operator")))
-    return house.change(
-        lambda _registry, _now: Made((again,) if ids else (), AgainAnswer(deliveries=[*ids]))
-    )
+    answer = AgainAnswer(deliveries=[*ids], skipped=dict(skipped))
+    return house.change(lambda _registry, _now: Made((again,) if ids else (), answer))
 
 
 def _given(house: Here, names: tuple[str, ...]) -> list[DeliveryId]:
-    """Deliveries by id. Raises NotFound."""
+    """Deliveries by id. Raises NotFound, and Invalid for one that would tell what is no longer so."""
     if not names:
         return []
     ids = tuple(map(DeliveryId, dict.fromkeys(names)))
-    found = {
-        one.row.planned.id for one in house.outbox().log(LogQuestion(ids=ids, rows_max=len(ids)))
-    }
-    if missing := [id_ for id_ in ids if id_ not in found]:
+    rows = [one.row for one in house.outbox().log(LogQuestion(ids=ids, rows_max=len(ids)))]
+    if missing := set(ids) - {row.planned.id for row in rows}:
+        first = next(id_ for id_ in ids if id_ in missing)
         raise NotFound(
-            f"there is no delivery {missing[0]!r}; see `attribune postback log`", param="deliveries"
+            f"there is no delivery {first!r}; see `attribune postback log`", param="deliveries"
         )
+    for row, why in _judged(house, rows, ids):
+        if why is not None:
+            one = row.planned
+            raise Invalid(
+                f"what delivery {one.id} tells was {why}, so the partner would be told what is no longer so; "
+                f"see `attribune postback log --postback {one.postback}`",
+                param="deliveries",
+            )
     return list(ids)
+
+
+def _add_given_up(
+    house: Here, postback: PostbackId, ids: dict[DeliveryId, None], skipped: Counter[str]
+) -> None:
+    """Add what a postback gave up, the newest first, as far as it may be sent again; count what may not, and why."""
+    before: int | None = None
+    while len(ids) < AGAIN_MAX:
+        wanted = LogQuestion(
+            postback=postback, state=DeliveryState.GAVE_UP, before=before, rows_max=AGAIN_MAX
+        )
+        found = house.outbox().log(wanted)
+        # The newest first: of what is corrected and was given up as well, the correction goes already.
+        for row, why in _judged(house, [one.row for one in found], ids):
+            if why is not None:
+                skipped[why] += 1
+            elif len(ids) < AGAIN_MAX:
+                ids[row.planned.id] = None
+        if len(found) < AGAIN_MAX:
+            return
+        before = found[-1].number
+
+
+def _judged(
+    house: Here, rows: list[OutboxRow], going: Collection[DeliveryId]
+) -> Iterator[tuple[OutboxRow, str | None]]:
+    """Rows, and why one may not be sent again; ``going`` may grow meanwhile."""
+    subjects: dict[PostbackId, set[str]] = {}
+    for row in rows:
+        subjects.setdefault(row.planned.postback, set()).add(row.planned.subject)
+    about = {of: house.outbox().about(of, some) for of, some in subjects.items()}
+    for row in rows:
+        one = row.planned
+        yield row, why_not(row, about[one.postback].get(one.subject, ()), going)
 
 
 HANDLERS = (list_deliveries, send_again)

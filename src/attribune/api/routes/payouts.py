@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from litestar import Request, get, post
@@ -32,7 +33,8 @@ PARTNERS_MAX: Final = 10_000
 class CreatePayout(Body, frozen=True, kw_only=True):
     """Who is paid; everybody who is owed when nobody is named."""
 
-    currency: str
+    #: The only one in which anything is to be paid, when none is named.
+    currency: str | None = None
     partners: tuple[str, ...] = ()
 
 
@@ -62,17 +64,17 @@ def create(
     house: Here, request: Request[Any, Any, Any], data: JSONBody[CreatePayout]
 ) -> PayoutAnswer:
     """Prepare a payment of what statements owe and whose day has come."""
-    if data.currency not in DECIMALS:
+    if data.currency is not None and data.currency not in DECIMALS:
         raise Invalid("currency is an ISO 4217 code, such as EUR", param="currency")
     scope: Any = request.scope
     by = str(scope.get(BY, "operator"))
     with house.alone():
         registry = house.up_to_date()
         with house.desk() as desk:
-            items = _items(desk, registry, data, house.clock.now_ms())
+            currency, items = _items(desk, registry, data, house.clock.now_ms())
         # The same statements are in one live payout only; one that failed is followed by another.
         id_ = derived("po", *(item.statement for item in items), str(house.journal.end()))
-        record = PayoutMade(id=id_, currency=data.currency, items=items, by=by)
+        record = PayoutMade(id=id_, currency=currency, items=items, by=by)
         house.change(lambda _reg, _now: Made((record,), None))
     with house.desk() as desk:
         return PayoutAnswer(shown.payout(_one(desk, id_)))
@@ -80,16 +82,45 @@ def create(
 
 def _items(
     desk: Desk, registry: Registry, data: CreatePayout, now_ms: int
-) -> tuple[PayoutItem, ...]:
+) -> tuple[str, tuple[PayoutItem, ...]]:
+    """The currency that is paid in, and what. Raises Invalid, and NotFound of a partner."""
     named = [str(find.partner(registry, name).id) for name in data.partners]
     wanted = sorted(set(named or (str(row.id) for row in registry.partners.newest())))
     if len(wanted) > PARTNERS_MAX:
         raise Invalid(f"a payout has at most {PARTNERS_MAX} partners; name some", param="partners")
-    found = {one: payout_.item(desk, one, data.currency, now_ms) for one in wanted}
+    if data.currency is not None:
+        return data.currency, _payable(
+            {one: payout_.item(desk, one, data.currency, now_ms) for one in wanted}
+        )
+    chained = ((one, code) for one in wanted for code in payout_.currencies(desk, one))
+    each: dict[str, dict[str, PayoutItem | str]] = {}
+    for one, code in chained:
+        each.setdefault(code, {})[one] = payout_.item(desk, one, code, now_ms)
+    paying = sorted(code for code, found in each.items() if any(map(_is_item, found.values())))
+    if len(paying) > 1:
+        raise Invalid(
+            f"a payout is in one currency, and {' and '.join(paying)} are to be paid; name one",
+            param="currency",
+        )
+    if not paying:
+        raise payout_.nothing_to_pay(
+            {
+                f"{one} ({code})": str(why)
+                for code, found in each.items()
+                for one, why in found.items()
+            }
+        )
+    return paying[0], _payable(each[paying[0]])
+
+
+def _is_item(found: PayoutItem | str) -> bool:
+    return isinstance(found, PayoutItem)
+
+
+def _payable(found: Mapping[str, PayoutItem | str]) -> tuple[PayoutItem, ...]:
     items = tuple(item for item in found.values() if isinstance(item, PayoutItem))
     if not items:
-        reasons = {one: reason for one, reason in found.items() if isinstance(reason, str)}
-        raise payout_.nothing_to_pay(reasons)
+        raise payout_.nothing_to_pay({one: str(reason) for one, reason in found.items()})
     return items
 
 

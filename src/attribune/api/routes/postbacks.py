@@ -19,12 +19,14 @@ from attribune.model.control import Postback, Scope
 from attribune.model.delivery import Trigger
 from attribune.model.errors import Forbidden, Invalid
 from attribune.model.ids import ConversionId, Position
+from attribune.model.money import Money
 from attribune.model.outcome import UNDOING, Attribution, CreditedEvent
 from attribune.model.position import Topic
 from attribune.model.status import BreakerState
 from attribune.postback import folders
-from attribune.postback.configure import checked_hosts, choose
+from attribune.postback.configure import checked_hosts, choose, refuse_private
 from attribune.postback.partner import read_partner
+from attribune.postback.parts import Taken, taken
 from attribune.postback.plan import Looked, Telling, takes_back, tellings
 from attribune.postback.render import Prepared, Skipped
 from attribune.registry import find, postbacks, shown
@@ -95,7 +97,7 @@ def preview(house: Here, data: JSONBody[PreviewRequest]) -> PreviewAnswer:
         _preview(telling, prepared)
         for n, outcome in enumerate(found.outcomes)
         for undone in _undone(outcome, found.outcomes[:n])
-        for telling in tellings(outcome, _looked(asked, outcome, found, undone))
+        for telling in tellings(outcome, _looked(asked, found, n, undone))
     ]
     return PreviewAnswer(previews=previews)
 
@@ -121,10 +123,12 @@ def _preview(telling: Telling, prepared: Prepared) -> Preview:
 
 def _looked(
     asked: explain.Sources,
-    outcome: Attribution | CreditedEvent,
     found: explain.Decided,
+    n: int,
     undone: CreditedEvent | None,
 ) -> Looked:
+    """What the n-th outcome of some does not carry itself."""
+    outcome = found.outcomes[n]
     app = asked.directory.app(outcome.app)
     return Looked(
         record=_record(asked, outcome.about),
@@ -132,6 +136,7 @@ def _looked(
         store_id=app.store_id if app else None,
         conversion_at_ms=_conversion_at_ms(outcome.conversion, found.outcomes),
         undone=undone,
+        taken=_taken(outcome, undone, found.outcomes[:n]),
     )
 
 
@@ -167,6 +172,26 @@ def _undone(
         and takes_back(outcome, one)
     }
     return list(found.values()) or [None]
+
+
+def _taken(
+    outcome: Attribution | CreditedEvent,
+    undone: CreditedEvent | None,
+    earlier: list[Attribution | CreditedEvent],
+) -> Taken | None:
+    """How much of an event a refund takes back, or a correction, after the refunds that were told before it."""
+    event = undone or outcome
+    if not isinstance(outcome, CreditedEvent) or not isinstance(event, CreditedEvent):
+        return None
+    amounts: dict[str, Money | None] = {}
+    for one in earlier:
+        if not isinstance(one, CreditedEvent) or one.transaction_id != outcome.transaction_id:
+            continue
+        if one.record == outcome.record:
+            break  # a later revision of it takes back what the first did
+        if one.product == outcome.product and takes_back(one, event):
+            amounts[one.record] = one.revenue
+    return taken(event, [*amounts.values(), outcome.revenue if undone else None])
 
 
 class PostbackAnswer(Struct, frozen=True):
@@ -234,13 +259,17 @@ def _checked(said: postbacks.Said) -> postbacks.Checked:
             f"{chosen.data.title} {'needs' if chosen.data.callbacks else 'has no use for'} callback hosts",
             param="callback_hosts",
         )
+    allowed = checked_hosts(said.allowed_hosts, "allowed_hosts")
+    callback = checked_hosts(said.callback_hosts, "callback_hosts")
+    refuse_private({**dict.fromkeys(callback, "callback_hosts"), **chosen.hosts}, allowed)
     return postbacks.Checked(
         data=said.data,
         triggers=chosen.triggers,
         plain=chosen.plain,
         secret=chosen.secret,
-        allowed_hosts=checked_hosts(said.allowed_hosts, "allowed_hosts"),
-        callback_hosts=checked_hosts(said.callback_hosts, "callback_hosts"),
+        allowed_hosts=allowed,
+        callback_hosts=callback,
+        own_systems=chosen.data.own_systems,
     )
 
 
@@ -330,7 +359,7 @@ def list_postbacks(
 def pause_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
     """Hold a postback; what is to be told meanwhile is kept."""
     return PostbackAnswer(
-        house.change(lambda reg, _: postbacks.pause(reg, postback_id, is_paused=True))
+        house.change(lambda reg, now: postbacks.pause(reg, postback_id, now, is_paused=True))
     )
 
 
@@ -338,7 +367,7 @@ def pause_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
 def resume_postback(house: Here, postback_id: FromPath[str]) -> PostbackAnswer:
     """Let a postback go on."""
     return PostbackAnswer(
-        house.change(lambda reg, _: postbacks.pause(reg, postback_id, is_paused=False))
+        house.change(lambda reg, now: postbacks.pause(reg, postback_id, now, is_paused=False))
     )
 
 

@@ -13,7 +13,7 @@ from attribune.api.here import Here
 from attribune.api.house import House
 from attribune.api.routes.book import AfterNumber, LinesAnswer, page
 from attribune.api.routes.page import ROWS_MAX, Limit
-from attribune.ledger import shown, statements
+from attribune.ledger import shown, statements, waiting
 from attribune.ledger.agreed import Agreed
 from attribune.ledger.desk import STATEMENT, STATEMENTS, Desk
 from attribune.ledger.offers import terms
@@ -45,6 +45,13 @@ class StatementAnswer(Struct, frozen=True):
     statements: tuple[shown.StatementShown, ...]
 
 
+class ClosedAnswer(StatementAnswer, frozen=True):
+    """The same, and what is not on it yet."""
+
+    #: What of the partner's, up to the month's end, waits for a rate; it comes on the next statement once that is added.
+    held: tuple[shown.HeldShown, ...]
+
+
 class StatementsAnswer(Struct, frozen=True):
     """A partner's statements, oldest first."""
 
@@ -54,7 +61,7 @@ class StatementsAnswer(Struct, frozen=True):
 @post("/api/statements", sync_to_thread=True)
 def close(
     house: Here, request: Request[Any, Any, Any], data: JSONBody[CloseStatement]
-) -> StatementAnswer:
+) -> ClosedAnswer:
     """Close a partner's month and issue its statements; a month that is closed already stands as it is."""
     registry = house.up_to_date()
     partner = find.partner(registry, data.partner).id
@@ -70,7 +77,9 @@ def close(
         )
         house.change(lambda _reg, _now: Made((record,), None))
     all_ = _issued(house, partner, data.period)
-    return StatementAnswer(all_[0], all_)
+    with house.desk() as desk:
+        held = shown.held(waiting.of_partner(desk, partner, data.period))
+    return ClosedAnswer(all_[0], all_, held)
 
 
 def _issued(house: House, partner: str, period: str) -> tuple[shown.StatementShown, ...]:
