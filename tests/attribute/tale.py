@@ -5,7 +5,8 @@ record ended; lines below one, indented with a dash, say why each candidate lost
 
 Words: click, impression, open, event, evidence, claim, consent, forget, known, correct, policy, test, tick. ``as NAME`` names a touch;
 ``ref=NAME`` is a referrer with its id. ``device=none`` is no device. ``late=1h`` says that the record came that much after it
-happened. ``by=NAME`` is an event that names a touch. ``server`` sends a touch by server (with ``late``), or a record with a server key. Words that are left out mean device d1, identifier gaid=g1
+happened. ``by=NAME`` is an event that names a touch, ``by-order`` one that a
+server tells by its ``tx`` alone (with ``device=none``). ``server`` sends a touch by server (with ``late``), or a record with a server key. Words that are left out mean device d1, identifier gaid=g1
 (``gaid=none`` for none), platform android.
 """
 
@@ -297,6 +298,7 @@ class Reader:
                 touch_id=self.told.touches.get(flags["by"], TouchId(flags["by"]))
                 if "by" in flags
                 else None,
+                by_order="by-order" in flags,
             )
         )
 

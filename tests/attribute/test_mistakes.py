@@ -235,6 +235,8 @@ def test_all_else_comes_out_as_if_it_had_never_been_told(
 BUSY = """
     day 0 08:00  event  level user=u1
     day 0 08:30  event  deposit device=none user=u1 server
+    day 0 08:40  event  refund device=none tx=T1 by-order server
+    day 0 08:50  event  shipped device=none tx=T1 by-order server
     day 0 09:00  click  acme/spring
     day 0 09:01  impression zeta/brand
     day 0 09:10  open   ip=81.2.69.142
@@ -245,6 +247,8 @@ BUSY = """
     day 20 09:00 open
     day 20 10:00 correct d1 to organic
     day 20 11:00 known  device=d7 gaid=g7 seen=20d
+    day 20 12:00 event  refund device=none tx=T1 by-order server
+    day 20 13:00 event  shipped gaid=g1 tx=T1
     """
 
 

@@ -42,6 +42,12 @@ def scrubbed(house: House) -> House:
             registry.apply(entry.position, record)
         if isinstance(record, Noted) and record.forgets:
             people.add(record)
+    # As a scrub finds them: records that only their outcomes say to be of somebody who was forgotten.
+    for entry in house.journal.read((Topic.OUTCOMES,), START, 10_000):
+        said = decode(entry)
+        is_refused = getattr(said, "reason", None) == "forgotten"
+        if is_refused or people.has(said.product, said.device):
+            people.about.add(said.about)
     sources = Sources(
         now_ms=0,
         read_to=len(entries),
@@ -103,3 +109,21 @@ def test_a_record_told_twice_before_is_known_once() -> None:
         pass
     assert role.state()["differences"] == 0
     assert house.journal.end() == first.journal.end()
+
+
+def test_what_others_waited_for_in_vain_is_not_said_again() -> None:
+    """Their time was up when somebody was judged who is forgotten by now."""
+    told = """
+        day 0 09:00  event level device=d2
+        day 3 09:00  open  device=d1
+        day 3 09:10  forget device=d1
+        day 3 09:20  open  device=d3
+        day 3 09:30  open  device=d2
+    """
+    first = tell(read_tale(told))
+    house = scrubbed(first)
+    role = house.attributor()
+    while role.step():
+        pass
+    assert role.state()["differences"] == 0
+    assert house.journal.end() == first.journal.end(), "nothing is said twice"

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from tale import DAY_ZERO_MS, PRODUCT, House, PlainEnricher, read_tale, tell
 
 from attribune.attribute.attributor import Attributor
-from attribune.attribute.desk import DEVICE, HELD, TOUCH, USED, Desk
+from attribune.attribute.desk import Desk
+from attribune.attribute.rows import DEVICE, HELD, TOUCH, USED
 from attribune.attribute.turn import Limits
 from attribune.collect.links import read_touch
 from attribune.engines.memory import MemoryAnswers, MemoryStore

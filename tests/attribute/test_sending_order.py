@@ -50,6 +50,15 @@ BOUND = (
         "event bonus device=none user=u1 server",
     ),
 )
+ORDERED = (
+    "day 0 08:00 click acme/spring gaid=g1\n",
+    (
+        "event refund device=none tx=T1 by-order server",
+        "event buy gaid=g1 tx=T1",
+        "open gaid=g1",
+        "event shipped device=none tx=T1 by-order server",
+    ),
+)
 
 
 def credits_of(story: str, messages: tuple[str, ...], order: tuple[int, ...], day: int) -> Any:
@@ -93,8 +102,8 @@ def _who(outcome: Attribution | CreditedEvent | CreditedOpen) -> str:
 
 @pytest.mark.parametrize(
     ("case", "day"),
-    [(INSTALL, 0), (CLAIMED, 0), (REINSTALL, 9), (RETURN, 9), (BOUND, 0)],
-    ids=["install", "claimed", "reinstall", "return", "bound"],
+    [(INSTALL, 0), (CLAIMED, 0), (REINSTALL, 9), (RETURN, 9), (BOUND, 0), (ORDERED, 0)],
+    ids=["install", "claimed", "reinstall", "return", "bound", "ordered"],
 )
 def test_messages_in_any_order_end_in_the_same_credit(
     case: tuple[str, tuple[str, ...]], day: int

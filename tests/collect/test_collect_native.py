@@ -50,6 +50,12 @@ def refused(record: Any, *, server: bool = False, **settings: Any) -> tuple[str,
     return str(caught.value.reason), caught.value.param
 
 
+def message(record: Any, *, server: bool = False) -> str:
+    with pytest.raises(Refused) as caught:
+        read(record, server=server)
+    return caught.value.message
+
+
 def an_open(**more: Any) -> dict[str, Any]:
     return {"type": "open", "id": "o1", "device": DEVICE, **more}
 
@@ -202,6 +208,46 @@ def test_a_server_may_tell_events_of_a_user_alone():
     assert read(said, server=True).device is None
     assert refused(said) == ("missing_field", "device.id")
     assert refused({**said, "user_id": ""}, server=True) == ("missing_field", "device.id")
+
+
+BY_ORDER = {"type": "event", "id": "e", "name": "refund", "transaction_id": "order-1042"}
+
+
+def test_a_server_may_tell_an_event_by_its_order_alone():
+    record = read(BY_ORDER, server=True)
+    assert (record.device, record.user_id, record.touch_id) == (None, None, None)
+    assert (record.transaction_id, record.by_order, record.extra) == ("order-1042", True, {})
+    for more in ({"device": {"id": "d1"}}, {"user_id": "u1"}, {"touch_id": CLICK}):
+        assert not read({**BY_ORDER, **more}, server=True).by_order, "named otherwise"
+    assert refused({**BY_ORDER, "name": ""}, server=True) == ("missing_field", "name")
+    assert refused({**BY_ORDER, "transaction_id": ""}, server=True) == (
+        "missing_field",
+        "device.id",
+    )
+    assert refused({**BY_ORDER, "transaction_id": {}}, server=True) == (
+        "wrong_type",
+        "transaction_id",
+    )
+
+
+def test_an_app_key_tells_nothing_by_an_order_alone():
+    assert refused(BY_ORDER) == ("missing_field", "device.id")
+    assert refused({**BY_ORDER, "user_id": "u1", "touch_id": CLICK}) == (
+        "missing_field",
+        "device.id",
+    )
+    assert refused({**BY_ORDER, "by_order": True}) == ("missing_field", "device.id")
+    record = read({**BY_ORDER, "device": {"id": "d1"}, "by_order": True})
+    assert (record.by_order, record.extra) == (False, {"by_order": "true"})
+
+
+def test_who_names_nobody_is_told_every_way_that_its_key_has():
+    said = {"type": "event", "id": "e", "name": "refund"}
+    assert message(said, server=True) == (
+        "device.id is needed: or, with a server key, touch_id, user_id or transaction_id"
+    )
+    assert message(said) == "device.id is needed: one per installation, made by the SDK"
+    assert message(an_open(device=None), server=True) == message(said), "an open has one way"
 
 
 CLICK = "019c2f6a-7d10-7c4e-9f00-2b1d3c4e5f60"

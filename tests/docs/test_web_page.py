@@ -33,13 +33,17 @@ def test_the_rules_of_customers_are_rules() -> None:
 def test_the_commands_of_the_guide_work(house: RunningHouse) -> None:
     shop = ("--name", "Shop", "--platform", "android", "--store-id", "com.example.shop")
     house.cli("app", "add", *shop)
-    add, told = blocks("sh")
+    add, *told = blocks("sh")
     site = house.cli(*shlex.split(add)[1:])["app"]
     assert site["product"] == "shop"
     assert site["origins"] == ["https://shop.example", "https://www.shop.example"]
     key = house.cli("key", "add", "--app", site["id"], "--kind", "server")["key"]["secret"]
-    words = shlex.split(told)
-    record = json.loads(words[words.index("-d") + 1])
-    path = words[2].removeprefix("https://go.example.com")
-    answer = http("POST", f"{house.collector_url}{path}", record, key=key)
-    assert answer.json() == {"results": [{"id": record["id"], "status": "accepted"}]}
+    names = []
+    for command in told:
+        words = shlex.split(command)
+        record = json.loads(words[words.index("-d") + 1])
+        path = words[2].removeprefix("https://go.example.com")
+        answer = http("POST", f"{house.collector_url}{path}", record, key=key)
+        assert answer.json() == {"results": [{"id": record["id"], "status": "accepted"}]}
+        names.append(record["name"])
+    assert names == ["purchase", "refund"]

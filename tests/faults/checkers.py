@@ -21,6 +21,7 @@ from attribune.model.control import Change, Link, Tick
 from attribune.model.delivery import DeliveryState, LogQuestion
 from attribune.model.ids import START, Position
 from attribune.model.outcome import (
+    UNDOING,
     Attribution,
     ConversionKind,
     CreditedEvent,
@@ -173,7 +174,7 @@ def nothing_credited_twice(world: World) -> Iterator[str]:
     paid = (
         f"{o.name} {o.transaction_id}"
         for o in newest.values()
-        if isinstance(o, CreditedEvent) and o.transaction_id
+        if isinstance(o, CreditedEvent) and o.transaction_id and o.name not in UNDOING
     )
     yield from _twice("transaction {} is credited several times", paid)
 

@@ -85,7 +85,7 @@ class Person(Sender):
     async def live(self) -> None:
         """The whole story."""
         acts: list[Callable[[], Awaitable[None]]] = [self._see_ad, self._say_open]
-        weights = (4, 3, 5, 1, 1, 2, 1, 1, 1)
+        weights = (4, 3, 5, 1, 1, 2, 1, 1, 1, 1)
         kinds = (
             self._see_ad,
             self._say_open,
@@ -96,6 +96,7 @@ class Person(Sender):
             self._claim,
             self._tell_touch,
             self._ask,
+            self._tell_by_order,
         )
         acts += self.chance.choices(kinds, weights, k=self.world.script.acts)
         if self.chance.random() < 0.3:
@@ -142,7 +143,7 @@ class Person(Sender):
             if said["revenue"]["currency"] == "JPY":
                 said["revenue"]["amount"] = str(self.chance.randrange(1, 500))
             if self.chance.random() < 0.6:
-                said["transaction_id"] = f"t{self.chance.randrange(2 * self.world.script.people)}"
+                said["transaction_id"] = self._order()
         self._say(said)
 
     async def _say_evidence(self) -> None:
@@ -180,6 +181,14 @@ class Person(Sender):
         if self.chance.random() < 0.5:
             said["at"] = self.world.clock.now_ms()
         await self._tell(self.chance.choice(("click", "impression")), said)
+
+    async def _tell_by_order(self) -> None:
+        """What a shop's webhook tells, of an order that may have been placed, or may be later, or never."""
+        name = self.chance.choice(("refund", "purchase", "shipped"))
+        await self._tell("event", {"name": name, "transaction_id": self._order()})
+
+    def _order(self) -> str:
+        return f"t{self.chance.randrange(2 * self.world.script.people)}"
 
     async def _tell(self, kind: str, said: dict[str, Any]) -> None:
         id_ = self.record_id()

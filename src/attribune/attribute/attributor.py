@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from attribune.attribute import aside, consent, foreign, forgetting, lifecycle, say, waiting
+from attribune.attribute import aside, consent, foreign, forgetting, lifecycle, orders, say, waiting
 from attribune.attribute.answer import answer
 from attribune.attribute.corrections import correct
 from attribune.attribute.desk import Desk
 from attribune.attribute.recorded import is_taken, take
 from attribune.attribute.standin import with_device
+from attribune.attribute.state import DeviceState
 from attribune.attribute.touches import touch_
 from attribune.attribute.transcript import Stood
 from attribune.attribute.turn import OF_THE_WORLD, Limits, Mistake, ReadTouch, Said, Turn
@@ -56,7 +57,7 @@ def refuse_unconsented(turn: Turn, record: Activity) -> bool:
     device = record.device.id if record.device else None
     if device is None and record.user_id:
         device = turn.desk.user_device(record.product, record.user_id)
-    state = turn.desk.device(record.product, device) if device else None
+    state = turn.desk.device(record.product, device) if device else _placing(turn, record)
     if state is None or state.measurement:
         return False
     say.refuse(turn, record, turn.position, RefusalReason.NO_CONSENT)
@@ -69,11 +70,17 @@ Own = Open | Event | Consent | Evidence | Claim | KnownDevice | Forget
 
 def refuse_forgotten(turn: Turn, record: Activity) -> bool:
     """Nothing more is measured of a device whose person was forgotten; to be forgotten again changes nothing."""
-    state = turn.desk.device(record.product, record.device.id) if record.device else None
+    device = record.device
+    state = turn.desk.device(record.product, device.id) if device else _placing(turn, record)
     if state is None or not state.forgotten_at_ms or isinstance(record, Forget):
         return False
     say.refuse(turn, forgetting.nameless(record), turn.position, RefusalReason.FORGOTTEN)
     return True
+
+
+def _placing(turn: Turn, record: Activity) -> DeviceState | None:
+    """The device that placed the order of an event that names nothing else."""
+    return orders.held_to(turn, record) if isinstance(record, Event) else None
 
 
 #: What may refuse an activity record that the door has accepted, in order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from attribune.attribute import customer, say
+from attribune.attribute import customer, orders, say
 from attribune.attribute.state import DeviceState, Standing, in_force, seen
 from attribune.attribute.turn import Turn
 from attribune.model.activity import Event, Open, Sender
@@ -18,6 +18,11 @@ def see(turn: Turn, state: DeviceState, at_ms: int) -> DeviceState:
     )
     turn.desk.put_device(state)
     return state
+
+
+def see_event(turn: Turn, state: DeviceState, record: Event) -> DeviceState:
+    """Remember an event as a sign of life; what a server tells by an order's number alone is none."""
+    return state if record.by_order else see(turn, state, record.occurred_at_ms)
 
 
 def credit_open(turn: Turn, state: DeviceState, record: Open, about: Position) -> None:
@@ -81,7 +86,9 @@ def _customer(
 
 
 def device_of(turn: Turn, record: Event) -> DeviceId | None:
-    """The device an event is of: its own, or the one its user was bound to by a server."""
+    """The device an event is of: its own, the one its user was bound to by a server, or the one that placed its order."""
     if record.device:
         return record.device.id
-    return turn.desk.user_device(record.product, record.user_id) if record.user_id else None
+    if record.user_id:
+        return turn.desk.user_device(record.product, record.user_id)
+    return orders.device_of(turn, record)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from attribune.attribute.desk import Binding
+from attribune.attribute.rows import Binding
 from attribune.attribute.state import Standing, lasting
 from attribune.attribute.turn import Turn
 from attribune.model.ids import DeviceId, Position, ProductId, UserId

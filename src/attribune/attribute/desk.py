@@ -6,12 +6,41 @@ All that is remembered goes through here, and is committed together with the pos
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import msgspec
 
 from attribune.attribute.batch import ROWS_MAX, Batch
 from attribune.attribute.keys import id_key, week
+from attribune.attribute.rows import (
+    ADDRESS,
+    CONVERSION,
+    CREDITED,
+    CUSTOMER,
+    DEVICE,
+    DUE,
+    FOLLOWER,
+    HELD,
+    HOLDER,
+    KNOWN_BY,
+    META,
+    ORDER,
+    PERSON,
+    RECORD,
+    TOUCH,
+    TOUCH_KEY,
+    TRANSACTION,
+    USED,
+    USER,
+    Binding,
+    HeldRow,
+    Meta,
+    Owner,
+    PersonSeen,
+    Placer,
+    decode_row,
+    encode_row,
+)
 from attribune.attribute.state import DeviceState
 from attribune.model.codec import body
 from attribune.model.ids import (
@@ -26,29 +55,9 @@ from attribune.model.ids import (
     digest,
     time_of,
 )
-from attribune.model.outcome import Attribution, CreditedEvent, CreditedOpen
+from attribune.model.outcome import CreditedEvent, CreditedOpen
 from attribune.model.policy import DAY_MS
 from attribune.ports import Row, Store
-
-# Tables. Those with a week bucket are dropped when old; the others stay.
-TOUCH: Final = 1
-TOUCH_KEY: Final = 2
-USED: Final = 3
-DEVICE: Final = 4
-PERSON: Final = 5
-RECORD: Final = 6
-TRANSACTION: Final = 7
-CREDITED: Final = 8
-HELD: Final = 9
-DUE: Final = 10
-CONVERSION: Final = 11
-USER: Final = 12
-ADDRESS: Final = 13
-META: Final = 14
-CUSTOMER: Final = 15
-HOLDER: Final = 16
-FOLLOWER: Final = 17
-KNOWN_BY: Final = 18
 
 #: How long touches, record ids and addresses are remembered, unless the settings say otherwise: longer than any window.
 TOUCH_MEMORY_MS: Final = 180 * DAY_MS
@@ -56,63 +65,6 @@ TOUCH_MEMORY_MS: Final = 180 * DAY_MS
 _ALL: Final = bytes(16)
 
 _Credited = CreditedOpen | CreditedEvent
-_T = TypeVar("_T")
-
-
-class Meta(msgspec.Struct, array_like=True):
-    """What the attributor remembers of itself. Not frozen: the journal's time moves on with nearly every entry."""
-
-    #: The largest receipt time seen.
-    journal_ms: int = 0
-    #: The place of the newest outcome it has written.
-    outcomes_end: Position = Position(0)
-    #: Decisions that came out differently when made again after a crash: an audit failure.
-    differences: int = 0
-    #: Records set aside, since a mistake of ours kept them from being judged.
-    set_aside: int = 0
-
-
-class PersonSeen(msgspec.Struct, frozen=True, array_like=True):
-    """When a device was seen with an identifier. Milliseconds, UTC."""
-
-    first_ms: int
-    last_ms: int
-    #: The device was imported as an existing user's.
-    is_known: bool = False
-
-
-class Owner(msgspec.Struct, frozen=True, array_like=True):
-    """Whose a conversion is, and its newest revision."""
-
-    device: DeviceId
-    newest: Attribution
-
-
-class Binding(msgspec.Struct, frozen=True, array_like=True):
-    """That a server has bound a user to a device, and when. Milliseconds, UTC."""
-
-    device: DeviceId
-    at_ms: int
-
-
-class HeldRow(msgspec.Struct, frozen=True, array_like=True):
-    """An event waiting for its device's first open, as it was journaled."""
-
-    payload: bytes
-    due_ms: int
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {}
-
-
-def _decode(data: bytes, kind: type[_T]) -> _T:
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
-    return decoder.decode(data)  # type: ignore[no-any-return]  # of the kind asked for
-
-
 _credited_decoder: Final = msgspec.msgpack.Decoder(_Credited)
 
 
@@ -138,9 +90,11 @@ class Desk:
         #: What every search asks of its product.
         self._longest_own_ms: dict[ProductId, int] = {}
         self._has_hashed: dict[ProductId, bool] = {}
+        #: What every event with a transaction asks of its product.
+        self._awaits_orders: dict[ProductId, bool] = {}
         self.position = store.position()
         found = self._get(Row(META, 0, _ALL))
-        self.meta = _decode(found, Meta) if found else Meta()
+        self.meta = decode_row(found, Meta) if found else Meta()
         self._next_due: int | None = None
 
     # --- touches
@@ -232,18 +186,23 @@ class Desk:
         name = (product, device)
         if name not in self._devices:
             found = self._get(Row(DEVICE, 0, device_digest(*name)))
-            self._devices[name] = _decode(found, DeviceState) if found else None
+            self._devices[name] = decode_row(found, DeviceState) if found else None
         return self._devices[name]
+
+    def device_under(self, name: bytes) -> DeviceState | None:
+        """The device that is kept under a hash."""
+        found = self._get(Row(DEVICE, 0, name))
+        return decode_row(found, DeviceState) if found else None
 
     def put_device(self, state: DeviceState) -> None:
         """Remember a device."""
         self._devices[state.product, state.device] = state
-        self._put(Row(DEVICE, 0, device_digest(state.product, state.device)), _encode(state))
+        self._put(Row(DEVICE, 0, device_digest(state.product, state.device)), encode_row(state))
 
     def people(self, key: bytes) -> list[tuple[DeviceId, PersonSeen]]:
         """The devices seen with an identifier."""
         return [
-            (DeviceId(row.decode()), _decode(value, PersonSeen))
+            (DeviceId(row.decode()), decode_row(value, PersonSeen))
             for row, value in self._rows(PERSON, 0, key)
         ]
 
@@ -256,27 +215,31 @@ class Desk:
         if not found:
             self.know_by(product, device, *word)
         else:
-            old = _decode(found, PersonSeen)
+            old = decode_row(found, PersonSeen)
             seen = PersonSeen(
                 min(old.first_ms, seen.first_ms),
                 max(old.last_ms, seen.last_ms),
                 old.is_known or seen.is_known,
             )
-        self._put(row, _encode(seen))
+        self._put(row, encode_row(seen))
 
     def know_by(self, product: ProductId, device: DeviceId, kind: str, value: str) -> None:
         """Remember a word that a device is known by, so that it can be found when its person is to be forgotten."""
         row = Row(KNOWN_BY, 0, device_digest(product, device), id_key(product, kind, value))
-        self._put(row, _encode((kind, value)))
+        self._put(row, encode_row((kind, value)))
 
     def known_by(self, product: ProductId, device: DeviceId) -> list[tuple[str, str]]:
         """The words that a device is known by: (kind, value), a user's of kind ``user``."""
         rows = self._rows(KNOWN_BY, 0, device_digest(product, device))
-        return [_decode(value, tuple[str, str]) for _, value in rows]
+        return [decode_row(value, tuple[str, str]) for _, value in rows]
 
     def user_device(self, product: ProductId, user: UserId) -> DeviceId | None:
         """The device that a server bound a user to last."""
-        found = self._get(Row(USER, 0, digest(product, user)))
+        return self.device_bound(digest(product, user))
+
+    def device_bound(self, user: bytes) -> DeviceId | None:
+        """The device that a server bound a user to last, of whom only the hash is known."""
+        found = self._get(Row(USER, 0, user))
         return DeviceId(found.decode()) if found else None
 
     def bind_user(self, product: ProductId, user: UserId, device: DeviceId) -> None:
@@ -286,11 +249,11 @@ class Desk:
     def bindings(self, product: ProductId, user: UserId) -> tuple[Binding, ...]:
         """A customer's bindings, oldest first."""
         found = self._get(Row(CUSTOMER, 0, digest(product, user)))
-        return _decode(found, tuple[Binding, ...]) if found else ()
+        return decode_row(found, tuple[Binding, ...]) if found else ()
 
     def put_bindings(self, product: ProductId, user: UserId, bindings: tuple[Binding, ...]) -> None:
         """Remember a customer's bindings."""
-        self._put(Row(CUSTOMER, 0, digest(product, user)), _encode(bindings))
+        self._put(Row(CUSTOMER, 0, digest(product, user)), encode_row(bindings))
 
     def holder(self, product: ProductId, device: DeviceId) -> UserId | None:
         """The customer that a device was bound to last."""
@@ -368,6 +331,36 @@ class Desk:
         """Let a transaction be told again."""
         self._put(Row(TRANSACTION, 0, digest(product, kind, transaction)), None)
 
+    # --- orders
+
+    def put_order(
+        self, product: ProductId, transaction: str, about: Position, placer: Placer
+    ) -> None:
+        """Remember who placed an order, as the record at a place tells. A put and no look: the first of its rows counts."""
+        self._put(Row(ORDER, 0, digest(product, transaction), _place(about)), encode_row(placer))
+
+    def placer(self, product: ProductId, transaction: str) -> Placer | None:
+        """Who placed an order, as it was told first."""
+        rows = self._rows(ORDER, 0, digest(product, transaction), 1)
+        return decode_row(rows[0][1], Placer) if rows else None
+
+    def forget_order(self, product: ProductId, transaction: str, about: Position) -> None:
+        """Know no more who placed an order by what the record at a place told."""
+        self._put(Row(ORDER, 0, digest(product, transaction), _place(about)), None)
+
+    def awaits_orders(self, product: ProductId) -> bool:
+        """Whether any event of the product has ever waited that a server told by its order alone."""
+        awaits = self._awaits_orders.get(product)
+        if awaits is None:
+            awaits = self._get(Row(META, 0, digest("orders", product))) is not None
+            self._awaits_orders[product] = awaits
+        return awaits
+
+    def set_awaits_orders(self, product: ProductId) -> None:
+        """Remember that an event has waited that a server told by its order alone."""
+        self._awaits_orders[product] = True
+        self._put(Row(META, 0, digest("orders", product)), b"\x01")
+
     # --- what was credited, and what waits
 
     def put_credited(
@@ -391,7 +384,7 @@ class Desk:
 
     def hold(self, waits_for: bytes, position: Position, payload: bytes, due_ms: int) -> None:
         """Let an event wait for what it waits for, until its time is up."""
-        self._put(Row(HELD, 0, waits_for, _place(position)), _encode(HeldRow(payload, due_ms)))
+        self._put(Row(HELD, 0, waits_for, _place(position)), encode_row(HeldRow(payload, due_ms)))
         self._put(Row(DUE, 0, _ALL, _place(due_ms) + _place(position)), waits_for)
         self._next_due = min(self.next_due, due_ms)
 
@@ -399,7 +392,8 @@ class Desk:
         """The events that wait for something, in order."""
         rows = self._rows(HELD, 0, waits_for, limit)
         return [
-            (Position(int.from_bytes(row, "big")), _decode(value, HeldRow)) for row, value in rows
+            (Position(int.from_bytes(row, "big")), decode_row(value, HeldRow))
+            for row, value in rows
         ]
 
     def let_go(self, waits_for: bytes, position: Position, due_ms: int) -> None:
@@ -425,7 +419,7 @@ class Desk:
             position = Position(int.from_bytes(row[8:], "big"))
             value = self._get(Row(HELD, 0, waits_for, _place(position)))
             assert value is not None, "what is due is held"
-            out.append((waits_for, position, _decode(value, HeldRow)))
+            out.append((waits_for, position, decode_row(value, HeldRow)))
         return out
 
     # --- conversions
@@ -433,7 +427,7 @@ class Desk:
     def conversion(self, conversion: ConversionId) -> Owner | None:
         """Whose a conversion is, with its newest revision."""
         found = self._get(Row(CONVERSION, 0, digest(conversion)))
-        return _decode(found, Owner) if found else None
+        return decode_row(found, Owner) if found else None
 
     def put_conversion(self, device: DeviceId, conversion: ConversionId, payload: bytes) -> None:
         """Remember the newest revision of a conversion, as it was said."""
@@ -441,7 +435,7 @@ class Desk:
             device,
             msgspec.Raw(body(payload)),
         )  # an Owner, of which one part is encoded already
-        self._put(Row(CONVERSION, 0, digest(conversion)), _encode(owner))
+        self._put(Row(CONVERSION, 0, digest(conversion)), encode_row(owner))
 
     # --- forgetting
 
@@ -479,11 +473,12 @@ class Desk:
         self._devices.clear()
         self._longest_own_ms.clear()
         self._has_hashed.clear()
+        self._awaits_orders.clear()
         self._next_due = None
 
     def commit(self, position: Position) -> None:
         """Write what changed together with the position, and begin anew."""
-        self._put(Row(META, 0, _ALL), _encode(self.meta))
+        self._put(Row(META, 0, _ALL), encode_row(self.meta))
         self._batch.commit(position)
         self.position = position
         self._devices.clear()

@@ -11,17 +11,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from attribune.attribute import say, waiting
-from attribune.attribute.desk import (
-    ADDRESS,
-    CREDITED,
-    CUSTOMER,
-    FOLLOWER,
-    HOLDER,
-    KNOWN_BY,
-    PERSON,
-    TOUCH_KEY,
-    USER,
-)
 from attribune.attribute.features import platform_os
 from attribune.attribute.keys import (
     PERSON_IDS,
@@ -31,6 +20,17 @@ from attribune.attribute.keys import (
     network,
     touch_id_keys,
     week,
+)
+from attribune.attribute.rows import (
+    ADDRESS,
+    CREDITED,
+    CUSTOMER,
+    FOLLOWER,
+    HOLDER,
+    KNOWN_BY,
+    PERSON,
+    TOUCH_KEY,
+    USER,
 )
 from attribune.attribute.standin import stand_in
 from attribune.attribute.state import DeviceState
@@ -228,6 +228,9 @@ def _tombstone(
 
 def _refuse_held(turn: Turn, event: Event, about: Position) -> None:
     """What waits for the device is not credited any more."""
+    if event.device is None and event.transaction_id:
+        # Once it is scrubbed nothing says whose the order was, so nothing may say so before.
+        turn.desk.forget_order(event.product, event.transaction_id, about)
     say.refuse(turn, nameless(event), about, RefusalReason.FORGOTTEN)
 
 

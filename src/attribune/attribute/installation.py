@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from attribune.attribute.decide import Case, Decision, decide
-from attribune.attribute.desk import PersonSeen
 from attribune.attribute.gather import Search, gather
 from attribune.attribute.hosting import is_hosting
 from attribune.attribute.keys import PERSON_IDS, id_key, network
+from attribune.attribute.rows import PersonSeen
 from attribune.attribute.standin import is_stand_in, stood_in
 from attribune.attribute.state import DeviceState, OpenNote, installation, lasting
 from attribune.attribute.turn import Turn

@@ -13,11 +13,12 @@ from attribune.attribute.crediting import (
     device_of,
     is_customers,
     see,
+    see_event,
 )
-from attribune.attribute.desk import PersonSeen
 from attribune.attribute.installation import Past, Verdict, judge, past
 from attribune.attribute.keys import PERSON_IDS, network
 from attribune.attribute.returns import Return, judge_return
+from attribune.attribute.rows import PersonSeen
 from attribune.attribute.state import (
     DeviceState,
     Dossier,
@@ -27,7 +28,15 @@ from attribune.attribute.state import (
     seen,
 )
 from attribune.attribute.turn import Turn
-from attribune.attribute.waiting import hold, of_device, of_user, release
+from attribune.attribute.waiting import (
+    hold,
+    is_awaited,
+    of_device,
+    of_user,
+    place,
+    release,
+    release_order,
+)
 from attribune.model.activity import (
     Activity,
     Claim,
@@ -74,7 +83,15 @@ def _made(new: DeviceState, old: DeviceState) -> bool:
 
 
 def event(turn: Turn, record: Event, about: Position, payload: bytes | None = None) -> None:
-    """Credit an event to the source in force when it happened, or let it wait for its device's first open."""
+    """Credit an event to the source in force when it happened, or let it wait for its device's first open.
+
+    What has waited for its order to be told is judged behind it.
+    """
+    _event(turn, record, about, payload)
+    release_order(turn, record)
+
+
+def _event(turn: Turn, record: Event, about: Position, payload: bytes | None) -> None:
     device = device_of(turn, record)
     state = turn.desk.device(record.product, device) if device else None
     # An order may be refunded in parts; each is a record of its own.
@@ -90,7 +107,7 @@ def event(turn: Turn, record: Event, about: Position, payload: bytes | None = No
         _install(turn, state, _implied(record), about, by_open=False)
         state = turn.desk.device(record.product, record.device.id)
     if state and state.has_opened:
-        state = see(turn, state, record.occurred_at_ms)
+        state = see_event(turn, state, record)
         credit_event(turn, state, record, about)
     elif state and is_customers(turn, state, record, about):
         credit_event(
@@ -281,7 +298,13 @@ def _is_repeated(turn: Turn, state: DeviceState | None, record: Event, about: Po
     first = turn.desk.transaction(record.product, record.name, record.transaction_id)
     if first is None:
         turn.desk.put_transaction(record.product, record.name, record.transaction_id, record.id)
+        place(turn, record, about)
         return False
+    if is_awaited(turn, record):
+        # The first telling named nobody, and this one says whose the order is.
+        if record.device and state is None:
+            turn.desk.put_device(new_device(record, record.device))
+        place(turn, record, about)
     claims = claimant(turn, state, record, about) if state else None
     say.refuse(
         turn,

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from attribune.attribute import orders
 from attribune.attribute.decide import Decision
 from attribune.attribute.state import DeviceState, Standing
 from attribune.attribute.turn import Turn
 from attribune.model.activity import Activity, Consent, Event, Open, Platform, Sender
 from attribune.model.control import Correct
-from attribune.model.ids import AppId, Position, ProductId, RecordId
+from attribune.model.ids import AppId, DeviceId, Position, ProductId, RecordId
 from attribune.model.outcome import (
     UNDOING,
     Attribution,
@@ -117,10 +118,19 @@ def refuse(
             instead_of=instead_of,
             claimant=claimant.partner if claimant else None,
             app=record.app,
-            device=record.device.id if record.device else None,
+            device=_refused_device(turn, record, reason),
             at_ms=record.occurred_at_ms,
         )
     )
+
+
+def _refused_device(turn: Turn, record: Activity, reason: RefusalReason) -> DeviceId | None:
+    """The device that a refusal names; of an event by an order the one that placed it, so that it goes with its person."""
+    if record.device:
+        return record.device.id
+    if reason is RefusalReason.FORGOTTEN or not isinstance(record, Event):
+        return None
+    return orders.placing_device(turn, record)
 
 
 def refuse_touch(turn: Turn, touch: TouchRecord, reason: RefusalReason) -> None:

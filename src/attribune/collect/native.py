@@ -34,6 +34,9 @@ from attribune.model.touch import Touch, TouchKind, TouchOrigin
 
 #: Partners whom one consent may name.
 PARTNERS_MAX: Final = 64
+#: What is said to who names nobody: an app key names its device; a server key may name one otherwise in an event.
+_BY_APP: Final = "one per installation, made by the SDK"
+_OTHER_WAYS: Final = "or, with a server key, touch_id, user_id or transaction_id"
 
 
 def page_key(body: bytes) -> str | None:
@@ -162,9 +165,9 @@ def _stated_address(fields: Fields) -> str | None:
     return address
 
 
-def _with_device(frame: _Frame, fields: Fields) -> dict[str, Any]:
+def _with_device(frame: _Frame, fields: Fields, how: str = _BY_APP) -> dict[str, Any]:
     if frame.device is None:
-        raise missing(fields.path("device.id"), "one per installation, made by the SDK")
+        raise missing(fields.path("device.id"), how)
     return {**frame.said, "device": frame.device}
 
 
@@ -180,11 +183,14 @@ def _open(fields: Fields, telling: Telling) -> Kept:
 def _event(fields: Fields, telling: Telling) -> Kept:
     frame = _frame(fields, telling)
     said = frame.said
-    touch = _touch_id(fields, telling) if telling.speaker.is_server else None
-    is_named = telling.speaker.is_server and (touch or said["user_id"])
-    if frame.device is not None or not is_named:
-        said = _with_device(frame, fields)
     most = telling.settings.id_characters_max
+    is_server = telling.speaker.is_server
+    touch = _touch_id(fields, telling) if is_server else None
+    transaction = fields.identifier("transaction_id", most)
+    is_named = is_server and (touch or said["user_id"])
+    by_order = is_server and not (frame.device or is_named) and transaction is not None
+    if frame.device is not None or not (is_named or by_order):
+        said = _with_device(frame, fields, _OTHER_WAYS if is_server else _BY_APP)
     name = fields.text("name", most)
     if name is None:
         raise missing(fields.path("name"), "what happened, such as purchase")
@@ -196,11 +202,12 @@ def _event(fields: Fields, telling: Telling) -> Kept:
             telling.speaker.product.currency,
             may_be_negative=telling.speaker.is_server,
         ),
-        "transaction_id": fields.identifier("transaction_id", most),
+        "transaction_id": transaction,
         "params": fields.mapping("params"),
         # Who vouches for the click vouches for the visit.
         "touch_id": touch,
         "implies_open": touch is not None,
+        "by_order": by_order,
     }
     return Kept(Topic.ACTIVITY, Event(**said, extra=frame.extra | fields.rest()))
 

@@ -138,6 +138,8 @@ class Event(_Said, frozen=True, kw_only=True, tag="event", omit_defaults=True):
     implies_open: bool = False
     #: Our id of the click that led to it, from a server key; then no device needs to be named.
     touch_id: TouchId | None = None
+    #: Told by a server by ``transaction_id`` alone: it is of whoever placed that order.
+    by_order: bool = False
 
 
 class Consent(_Said, frozen=True, kw_only=True, tag="consent", omit_defaults=True):

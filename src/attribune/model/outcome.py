@@ -347,7 +347,7 @@ class Noted(_Decided, frozen=True, kw_only=True, tag="noted", omit_defaults=True
 
 
 class Held(_Decided, frozen=True, kw_only=True, tag="held", omit_defaults=True):
-    """An event that waits for its device's first open. What becomes of it is written apart, with the same ``about``."""
+    """An event that waits for its device's first open, or for its order. What becomes of it is written apart, with the same ``about``."""
 
     record: RecordId
     app: AppId

@@ -227,13 +227,15 @@ class Fold:
     ) -> Iterator[Planned]:
         about = outcome_id(outcome)
         event = undone.event if undone else None
+        # What a server told by an order's number may name nobody; who placed the order has a say all the same.
+        device = event.device if event and outcome.device is None else outcome.device
         for copy in range(self._copies(postback, deed, outcome, event)):
             yield Planned(
                 id=delivery_id(about, outcome.revision, deed, postback, copy, event),
                 postback=postback.id,
                 partner=deed.credit.partner if deed.credit else PartnerId(""),
                 product=outcome.product,
-                device=outcome.device,
+                device=device,
                 outcome_id=about,
                 revision=outcome.revision,
                 trigger=deed.trigger,
@@ -314,6 +316,8 @@ def _forget(noted: Noted, page: OutboxPage) -> None:
     """Who is forgotten; partners are not told of them any more."""
     for device in noted.forgets.devices if noted.forgets else ():
         page.forgotten.append((noted.product, device))
+        page.sharing[device_digest(noted.product, device)] = False
+        page.sharing[measured_digest(noted.product, device)] = False
 
 
 def delivery_id(

@@ -299,7 +299,7 @@ def _all(revisions: Sequence[Attribution]) -> Iterator[Candidate | Credit]:
 def _add_waiting(
     shelves: dict[_Key, _Shelf], waiting: dict[Position, Held], reach: _Reach, sources: Sources
 ) -> None:
-    """The events that wait for their device's open: said to wait, and nothing became of them yet."""
+    """The events that wait for their device's open or their order: said to wait, and nothing became of them yet."""
     for position, held in list(waiting.items())[:EVENTS_MAX]:
         if reach.is_truncated and _came_out(held, sources):
             continue

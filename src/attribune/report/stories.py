@@ -167,7 +167,7 @@ class ToldForeign(Struct, frozen=True, kw_only=True):
 
 
 class ToldHeld(Struct, frozen=True, kw_only=True):
-    """An event that waits for its device's open."""
+    """An event that waits for its device's open, or for its order."""
 
     id: str
     name: str
