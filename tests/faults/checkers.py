@@ -59,6 +59,7 @@ _TYPES: Final[dict[type, str]] = {
 _UNTOLD: Final = frozenset(
     {
         "what it takes back was never told",
+        "all of it was taken back before",
         "it was taken back before it was told",
         "it was taken back since, and the partner was told so",
         "it was corrected since, and the partner was told so",
