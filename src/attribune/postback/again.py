@@ -10,8 +10,8 @@ from attribune.model.ids import DeliveryId
 
 TAKEN_BACK: Final = "taken back since"
 CORRECTED: Final = "corrected since"
-#: After which nothing is left of what was told.
-_UNDOING: Final = (Trigger.REVERSAL, Trigger.REJECTED_INSTALL)
+#: After which nothing is left of what was told: what the earlier revision said is no longer so.
+UNDOING: Final = (Trigger.REVERSAL, Trigger.REJECTED_INSTALL)
 
 
 def around(row: OutboxRow, about: Iterable[Related]) -> tuple[list[Related], list[Related]]:
@@ -62,4 +62,4 @@ def _is_taken_back(row: OutboxRow, rows: list[Related]) -> bool:
 
 
 def _undoes(other: Related) -> bool:
-    return other.trigger in _UNDOING
+    return other.trigger in UNDOING

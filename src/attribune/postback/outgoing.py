@@ -20,7 +20,7 @@ from attribune.model.ids import PartnerId, is_forgotten
 from attribune.model.offer import Counts
 from attribune.model.outcome import Attribution, CreditedEvent
 from attribune.ports import Directory, Outbox, Vault
-from attribune.postback.again import around, told_since
+from attribune.postback.again import UNDOING, around, told_since
 from attribune.postback.callbacks import callbacks
 from attribune.postback.elsewhere import of_undone
 from attribune.postback.fold import device_digest, measured_digest, partner_digest
@@ -37,8 +37,6 @@ BODY_CHARACTERS_MAX: Final = 16_384
 #: What one partner decides is not asked with another's authorization.
 _MOVED: Final = "the partner took it and was to say what it decided, but the postback leads elsewhere by now; ask the partner, or send it again"
 _NOT_MEASURED: Final = "the person does not want to be measured"
-#: By a later revision: what the earlier one said is no longer so.
-_UNDOING: Final = (Trigger.REVERSAL, Trigger.REJECTED_INSTALL)
 #: What a partner is told by, whose clicks say where.
 _NO_ADDRESS: Final = "no click carries an address for what is taken back; tell the partner by hand"
 #: What is said of somebody's whose network does not let others be told.
@@ -105,14 +103,15 @@ class Outgoings:
         about = self._outbox.about(spoken.postback.id, {row.planned.subject for row in rows})
         choices = [_choices(row, spoken.postback) for row in rows]
         measured = [_measured(row, spoken.data) for row in rows]
-        unmeasured = self._outbox.not_sharing([one for one in measured if one is not None])
-        silent = self._outbox.not_sharing([one for about_row in choices for one in about_row])
+        asked = [one for about_row in choices for one in about_row]
+        asked += [one for one in measured if one is not None]
+        silent = self._outbox.not_sharing(asked)
         outcomes = self._looking.outcomes([row.planned.place for row in rows])
         found: list[Outgoing | Settled] = []
         for row, about_row, is_measured in zip(rows, choices, measured, strict=True):
             one = row.planned
             why = _pointless(row, about.get(one.subject, ()), spoken.postback)
-            if why is None and is_measured in unmeasured:
+            if why is None and is_measured in silent:
                 why = DeliveryState.GAVE_UP, _NOT_MEASURED
             if why is not None:
                 found.append(settled(row, now_ms, *why))
@@ -246,7 +245,7 @@ def _pointless(
             return DeliveryState.GAVE_UP, why
         return None
     is_taken_back = any(
-        other.trigger in _UNDOING and other.outcome_id == one.outcome_id for other in later
+        other.trigger in UNDOING and other.outcome_id == one.outcome_id for other in later
     )
     if is_taken_back and not row.tries:
         return DeliveryState.WITHDRAWN, "it was taken back before it was told"
