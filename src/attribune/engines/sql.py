@@ -6,7 +6,7 @@ they are complete up to commit in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -66,6 +66,33 @@ def _in_words_of(dialect: sa.Dialect, statement: sa.TextClause) -> _Words:
     if tuple(order) == names:
         return _Words(str(compiled), None, None)
     return _Words(str(compiled), None, itemgetter(*(names.index(name) for name in order)))
+
+
+class Among:
+    """A question about many keys: the statements for it, and the rows of values that these take.
+
+    SQL's lists are limited, and a statement that is known costs less than one of another length: there are a few lengths, and a list
+    that is shorter is filled up with its last key.
+    """
+
+    _SIZES: Final = (1, 16, 128, 500)
+
+    def __init__(self, query: str) -> None:
+        """Take a query in whose text ``:keys`` stands for the keys, behind all other values."""
+        self._statements = {
+            size: sa.text(query.replace(":keys", ", ".join(f":key{n}" for n in range(size))))
+            for size in self._SIZES
+        }
+
+    def of(
+        self, keys: Collection[Any], *before: Any
+    ) -> Iterator[tuple[sa.TextClause, tuple[Any, ...]]]:
+        """The question about some keys, as ``SqlView.found`` asks it; ``before`` are the values that stand before them."""
+        listed = list(keys)
+        for start in range(0, len(listed), self._SIZES[-1]):
+            some = listed[start : start + self._SIZES[-1]]
+            size = next(size for size in self._SIZES if len(some) <= size)
+            yield self._statements[size], (*before, *some, *some[-1:] * (size - len(some)))
 
 
 class SqlView:
@@ -153,15 +180,23 @@ class SqlView:
         """
         if not self._is_made and not self._look():
             return []
-        found: list[Any] = []
         try:
             with self._engine.connect() as connection:
-                for statement, row in asked:
-                    text, [values] = self._in_words(connection, statement, [row])
-                    found += connection.exec_driver_sql(text, values).all()
-                return found
+                return self.found_by(connection, asked)
         except SQLAlchemyError as fault:
             raise self.said(fault) from fault
+
+    def found_by(
+        self,
+        connection: sa.Connection,
+        asked: Iterable[tuple[sa.TextClause, tuple[Any, ...]]],
+    ) -> list[Any]:
+        """What queries give through a connection, as ``found`` asks them."""
+        found: list[Any] = []
+        for statement, row in asked:
+            text, [values] = self._in_words(connection, statement, [row])
+            found += connection.exec_driver_sql(text, values).all()
+        return found
 
     def position(self) -> Position:
         """Up to which entry the view is complete."""

@@ -10,13 +10,11 @@ import msgspec
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from attribune.engines.sql import SqlView, View, position_table
+from attribune.engines.sql import Among, SqlView, View, position_table
 from attribune.model.book import Entry, Line, LineState
 from attribune.model.ids import Position
 from attribune.ports import BookWrites, KeptLine, LinesWanted
 
-#: Keys that one question asks for, each a statement of its own; SQL's lists are limited, and shorter ones are filled up.
-_CHUNKS: Final = (1, 16, 500)
 _STATES: Final = tuple(LineState)
 _NUMBER: Final[dict[LineState, int]] = {state: n for n, state in enumerate(_STATES)}
 # In statements written as text 2 is the state of what is approved.
@@ -62,13 +60,7 @@ _entries: Final = sa.table(
 )
 
 # Prepared once: building a statement costs more than running it.
-_STATES_OF: Final = {
-    size: sa.text(
-        "SELECT name, payload FROM states WHERE kind = :kind AND name IN"  # noqa: S608 - names of values alone
-        f" ({', '.join(f':name{n}' for n in range(size))})"
-    )
-    for size in _CHUNKS
-}
+_STATES_OF: Final = Among("SELECT name, payload FROM states WHERE kind = :kind AND name IN (:keys)")
 _PUT: Final = sa.text(
     "INSERT INTO states (kind, name, payload) VALUES (:kind, :name, :payload)"
     " ON CONFLICT (kind, name) DO UPDATE SET payload = excluded.payload"
@@ -129,7 +121,7 @@ class SqlBook(SqlView):
 
     def states(self, kind: int, keys: Collection[str]) -> dict[str, bytes]:
         """What is remembered under these keys, as far as it is."""
-        rows = self.found(_asked(kind, list(keys)))
+        rows = self.found(_STATES_OF.of(keys, kind))
         return {name: bytes(payload) for name, payload in rows}
 
     def due(self, state: LineState, until_ms: int, limit: int) -> list[Line]:
@@ -200,14 +192,6 @@ class SqlBook(SqlView):
             self.many(connection, _COUNT, [(*name, amount) for name, amount in moved.items()])
         else:  # some stood already, and nobody says which: the balances are added up anew
             self.many(connection, _COUNT_ANEW, list(moved))
-
-
-def _asked(kind: int, keys: list[str]) -> Iterator[tuple[sa.TextClause, tuple[Any, ...]]]:
-    """The questions for what is remembered under keys."""
-    for start in range(0, len(keys), _CHUNKS[-1]):
-        names = keys[start : start + _CHUNKS[-1]]
-        size = next(size for size in _CHUNKS if len(names) <= size)
-        yield _STATES_OF[size], (kind, *names, *names[-1:] * (size - len(names)))
 
 
 def _writes(writes: BookWrites) -> Iterator[tuple[sa.TextClause, list[tuple[Any, ...]]]]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import sqlalchemy as sa
 from msgspec.structs import astuple
 
-from attribune.engines.sql import SqlView, View, position_table
+from attribune.engines.sql import Among, SqlView, View, position_table
 from attribune.model.delivery import (
     HOLDING_DECLINES,
     Again,
@@ -29,8 +28,6 @@ from attribune.model.delivery import (
 )
 from attribune.model.ids import ConversionId, DeliveryId, Position, PostbackId, forgotten
 
-#: Values of one list in a statement; SQL's are limited.
-_CHUNK: Final = 500
 _STATES: Final = tuple(DeliveryState)
 _NUMBER: Final[dict[DeliveryState, int]] = {state: n for n, state in enumerate(_STATES)}
 _WAITING: Final = _NUMBER[DeliveryState.WAITING]
@@ -127,33 +124,28 @@ DUE_IN_ORDER: Final = sa.text(
 )
 
 
-def _among(query: str) -> sa.TextClause:
-    """A question about many keys, ``:wanted``."""
-    return sa.text(query).bindparams(sa.bindparam("wanted", expanding=True))
-
-
 # Prepared once: building a statement costs more than running it.
-_ABOUT: Final = _among(
+_ABOUT: Final = Among(
     "SELECT d.subject, d.id, d.outcome_id, d.trigger, d.copy, d.state, d.tries FROM deliveries d"
-    " WHERE d.subject IN :wanted AND d.postback = :postback AND EXISTS (SELECT 1 FROM deliveries b"
+    " WHERE d.postback = :postback AND d.subject IN (:keys) AND EXISTS (SELECT 1 FROM deliveries b"
     " WHERE b.subject = d.subject AND b.postback = d.postback AND b.number <> d.number) ORDER BY d.number"
 )
-_CONVERSIONS: Final = _among("SELECT id, at_ms FROM conversions WHERE id IN :wanted")
+_CONVERSIONS: Final = Among("SELECT id, at_ms FROM conversions WHERE id IN (:keys)")
 _BEARING: Final = sa.text(
     "SELECT place FROM transaction_events WHERE digest = :digest ORDER BY place LIMIT :limit"
 )
-_NOT_SHARING: Final = _among("SELECT digest FROM not_sharing WHERE digest IN :wanted")
-_STATES_OF: Final = _among("SELECT id, state, tries FROM deliveries WHERE id IN :wanted")
-_ATTEMPTS: Final = _among(
-    "SELECT * FROM attempts WHERE delivery IN :wanted ORDER BY delivery, number"
+_NOT_SHARING: Final = Among("SELECT digest FROM not_sharing WHERE digest IN (:keys)")
+_STATES_OF: Final = Among("SELECT id, state, tries FROM deliveries WHERE id IN (:keys)")
+_ATTEMPTS: Final = Among(
+    "SELECT * FROM attempts WHERE delivery IN (:keys) ORDER BY delivery, number"
 )
-_OF_THE_FORGOTTEN: Final = _among(
-    "SELECT id FROM deliveries WHERE id IN :wanted AND device LIKE 'forgotten:%'"
+_OF_THE_FORGOTTEN: Final = Among(
+    "SELECT id FROM deliveries WHERE device LIKE 'forgotten:%' AND id IN (:keys)"
 )
 _plan: Final = sa.text(
-    "INSERT INTO deliveries (id, postback, partner, product, device, outcome_id, revision, trigger, subject, copy, place, undoes,"
-    " at_ms, state, tries, due_at_ms, since_ms) VALUES (:id, :postback, :partner, :product, :device, :outcome_id, :revision, :trigger,"
-    " :subject, :copy, :place, :undoes, :at_ms, 0, 0, :at_ms, :at_ms) ON CONFLICT (id) DO NOTHING"
+    "INSERT INTO deliveries (id, postback, partner, product, outcome_id, revision, trigger, subject, place, at_ms, device, copy, undoes,"
+    " state, tries, due_at_ms, since_ms) VALUES (:id, :postback, :partner, :product, :outcome_id, :revision, :trigger, :subject, :place,"
+    " :at_ms, :device, :copy, :undoes, 0, 0, :at_ms, :at_ms) ON CONFLICT (id) DO NOTHING"
 )
 _attempt: Final = sa.text(
     "INSERT INTO attempts (delivery, number, at_ms, took_ms, status, error, answer, state, reason) VALUES (:delivery, :number,"
@@ -199,8 +191,6 @@ _silence: Final = sa.text(
 )
 _speak: Final = sa.text("DELETE FROM not_sharing WHERE digest = :digest")
 
-K = TypeVar("K")
-
 
 class SqlOutbox(SqlView):
     """The outbox under a database URL or in a SQLite file. Raises as ``SqlView`` does."""
@@ -214,7 +204,7 @@ class SqlOutbox(SqlView):
             for statement, rows in _writes(page):
                 self.many(connection, statement, rows)
             tried = [one.delivery for one in page.came if isinstance(one, Attempt)]
-            late = self._of_the_forgotten(connection, tried)
+            late = [tuple(row) for row in self.found_by(connection, _OF_THE_FORGOTTEN.of(tried))]
             self.many(connection, _forget_sent, late)
             self.many(connection, _forget_came, late)
 
@@ -252,7 +242,7 @@ class SqlOutbox(SqlView):
     def about(self, postback: PostbackId, subjects: Collection[str]) -> dict[str, list[Related]]:
         """Every row of a postback about some subjects, in order; nothing of a subject that has but one."""
         found: dict[str, list[Related]] = {}
-        rows = self._found(subjects, _ABOUT, {"postback": postback})
+        rows = self.found(_ABOUT.of(subjects, postback))
         for subject, id_, outcome_id, trigger, copy, state, tries in rows:
             row = Related(id_, outcome_id, _TRIGGERS[trigger], copy, _STATES[state], tries)
             found.setdefault(subject, []).append(row)
@@ -260,7 +250,7 @@ class SqlOutbox(SqlView):
 
     def conversions(self, wanted: Collection[ConversionId]) -> dict[ConversionId, int]:
         """When conversions happened that are known. Milliseconds, UTC."""
-        return {ConversionId(id_): at_ms for id_, at_ms in self._found(wanted, _CONVERSIONS)}
+        return {ConversionId(id_): at_ms for id_, at_ms in self.found(_CONVERSIONS.of(wanted))}
 
     def bearing(self, transaction: bytes, limit: int) -> list[Position]:
         """Where the newest outcomes of up to ``limit`` events that bear a transaction (by digest) stand, in the journal's order."""
@@ -269,11 +259,11 @@ class SqlOutbox(SqlView):
 
     def not_sharing(self, wanted: Collection[bytes]) -> set[bytes]:
         """Those of some devices (by digest) whose people do not let partners be told."""
-        return {bytes(digest) for (digest,) in self._found(wanted, _NOT_SHARING)}
+        return {bytes(digest) for (digest,) in self.found(_NOT_SHARING.of(wanted))}
 
     def states(self, wanted: Collection[DeliveryId]) -> dict[DeliveryId, tuple[DeliveryState, int]]:
         """The state of some deliveries and how often each was tried, of those that are known."""
-        found = self._found(wanted, _STATES_OF)
+        found = self.found(_STATES_OF.of(wanted))
         return {DeliveryId(id_): (_STATES[state], tries) for id_, state, tries in found}
 
     def log(self, wanted: LogQuestion) -> list[Logged]:
@@ -283,7 +273,7 @@ class SqlOutbox(SqlView):
         rows = self.rows(query)
         attempts: dict[str, list[Attempt]] = {row.id: [] for row in rows}
         postbacks = {row.id: row.postback for row in rows}
-        for one in self._found(list(attempts), _ATTEMPTS):
+        for one in self.found(_ATTEMPTS.of(attempts)):
             attempts[one.delivery].append(_read_attempt(one, postbacks[one.delivery]))
         return [Logged(number=row.number, row=_row(row), attempts=attempts[row.id]) for row in rows]
 
@@ -295,30 +285,6 @@ class SqlOutbox(SqlView):
         for postback, state, count in self.rows(query):
             counts.setdefault(PostbackId(postback), {})[_STATES[state]] = count
         return counts
-
-    def _of_the_forgotten(
-        self, connection: sa.Connection, ids: list[DeliveryId]
-    ) -> list[tuple[str]]:
-        """Those of some deliveries whose person is forgotten."""
-        return [
-            (id_,)
-            for some in _chunks(ids)
-            for (id_,) in connection.execute(_OF_THE_FORGOTTEN, {"wanted": some})
-        ]
-
-    def _found(
-        self,
-        wanted: Collection[Any],
-        query: sa.TextClause,
-        values: Mapping[str, Any] = MappingProxyType({}),
-    ) -> Iterator[Any]:
-        """What a query finds of many keys, some at a time."""
-        for some in _chunks(list(wanted)):
-            yield from self.rows(query, {**values, "wanted": some})
-
-
-def _chunks(keys: list[K]) -> Iterator[list[K]]:
-    return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))
 
 
 def _conditions(wanted: LogQuestion) -> Iterator[sa.ColumnElement[bool]]:
@@ -393,34 +359,15 @@ _STEPS: Final[dict[type, tuple[sa.TextClause, Callable[[Any], tuple[Any, ...]]]]
 
 def _row(found: Any) -> OutboxRow:
     """A row of the table, whose columns stand in the order in which the steps made them; by name each costs more than all else."""
-    _, id_, postback, partner, product, device, outcome_id, revision, *rest = found
-    trigger, subject, copy, place, undoes, at_ms, state, tries, due_at_ms, *rest = rest
-    since_ms, reason, poll_url, method, url, body, declines = rest
-    return OutboxRow(
-        planned=Planned(
-            id=id_,
-            postback=postback,
-            partner=partner,
-            product=product,
-            device=device,
-            outcome_id=outcome_id,
-            revision=revision,
-            trigger=_TRIGGERS[trigger],
-            subject=subject,
-            copy=copy,
-            place=place,
-            undoes=undoes,
-            at_ms=at_ms,
-        ),
-        state=_STATES[state],
-        tries=tries,
-        due_at_ms=due_at_ms,
-        since_ms=since_ms,
-        reason=reason,
-        poll_url=poll_url,
-        request=None if url is None else SentRequest(method=method, url=url, body=body),
-        declines=declines,
-    )
+    _, id_, postback, partner, product, device, outcome_id, revision, trigger, *rest = found
+    subject, copy, place, undoes, at_ms, state, tries, due_at_ms, since_ms, *rest = rest
+    reason, poll_url, method, url, body, declines = rest
+    what = outcome_id, revision, _TRIGGERS[trigger], subject
+    when = place, at_ms, device, copy, undoes
+    planned = Planned(id_, postback, partner, product, *what, *when)
+    request = None if url is None else SentRequest(method=method, url=url, body=body)
+    sent = poll_url, request, declines
+    return OutboxRow(planned, _STATES[state], tries, due_at_ms, since_ms, reason, *sent)
 
 
 def _read_attempt(found: Any, postback: str) -> Attempt:

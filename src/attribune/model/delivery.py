@@ -113,30 +113,31 @@ class Again(NamedTuple):
     at_ms: int
 
 
-class Planned(Struct, frozen=True, kw_only=True):
-    """One thing to tell by one postback, as the plan makes it of an outcome."""
+class Planned(Struct, frozen=True):
+    """One thing to tell by one postback, as the plan makes it of an outcome; the outbox keeps the fields in this order."""
 
     id: DeliveryId
     postback: PostbackId
     partner: PartnerId
     product: ProductId
-    #: None of an event whose device nobody knows.
-    device: DeviceId | None = None
     outcome_id: str
     revision: int
     trigger: Trigger
     #: What it is about in the partner's eyes: a refund is about the event that it undoes.
     subject: str
-    #: Which callback address of the click, from 0.
-    copy: int = 0
-    #: Where the outcome stands, and that of the event that it undoes.
+    #: Where the outcome stands.
     place: Position
-    undoes: Position | None = None
     #: The journal's time at the decision. Milliseconds, UTC.
     at_ms: int
+    #: None of an event whose device nobody knows.
+    device: DeviceId | None = None
+    #: Which callback address of the click, from 0.
+    copy: int = 0
+    #: Where the event stands that the outcome undoes.
+    undoes: Position | None = None
 
 
-class OutboxRow(Struct, frozen=True, kw_only=True):
+class OutboxRow(Struct, frozen=True):
     """A delivery as it stands in the outbox."""
 
     planned: Planned
