@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -299,36 +298,6 @@ def test_a_page_and_its_position_are_all_or_nothing(tmp_path: Path, monkeypatch)
     outbox.close()
 
 
-def test_what_is_known_of_transactions_outlives_the_step_that_keeps_more_of_them(tmp_path: Path):
-    path = tmp_path / "outbox.db"
-    SqlOutbox(path).close()
-    with closing(sqlite3.connect(path)) as before, before:
-        before.execute("DROP TABLE transaction_events")
-        before.execute("ALTER TABLE deliveries DROP COLUMN declines")
-        before.execute("CREATE TABLE transactions (digest BLOB PRIMARY KEY, place BIGINT NOT NULL)")
-        before.execute("INSERT INTO transactions VALUES (?, 4)", (b"t1",))
-        before.execute("UPDATE alembic_version SET version_num = '0001'")
-    outbox = SqlOutbox(path)
-    assert outbox.bearing(b"t1", 9) == [4]
-    outbox.fold(OutboxPage(transactions={(b"t1", "e1"): Position(6)}), Position(6))
-    assert outbox.bearing(b"t1", 9) == [4, 6]
-    outbox.close()
-
-
-def test_what_waited_before_nos_were_counted_was_declined_never(tmp_path: Path):
-    path = tmp_path / "outbox.db"
-    outbox = SqlOutbox(path)
-    outbox.fold(OutboxPage(planned=[planned("a")]), Position(2))
-    outbox.close()
-    with closing(sqlite3.connect(path)) as before, before:
-        before.execute("ALTER TABLE deliveries DROP COLUMN declines")
-        before.execute("UPDATE alembic_version SET version_num = '0002'")
-    outbox = SqlOutbox(path)
-    (row,) = outbox.due(MINE, 10_000, 9, in_order=True)
-    assert (row.planned.id, row.declines, row.request) == ("a", 0, None)
-    outbox.close()
-
-
 def test_tables_are_as_the_migrations_make_them(tmp_path: Path):
     outbox = SqlOutbox(tmp_path / "outbox.db")
     migrated = sa.inspect(outbox._engine)
@@ -352,4 +321,32 @@ def test_who_is_due_is_found_without_reading_who_waits(tmp_path: Path, in_order)
     assert not any("SCAN" in step or "TEMP B-TREE" in step for step in steps), steps
     assert sum("deliveries_subject" in step for step in steps) == 1
     assert sum("deliveries_device" in step for step in steps) == int(in_order)
+    outbox.close()
+
+
+def steps_of(outbox: SqlOutbox, ask: Callable[[], object]) -> list[str]:
+    """How SQLite finds what is asked."""
+    asked: list[tuple[str, Any]] = []
+
+    def hear(_c: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        asked.append((statement, values))
+
+    with outbox._engine.connect() as connection:
+        sa.event.listen(outbox._engine, "before_cursor_execute", hear)
+        ask()
+        sa.event.remove(outbox._engine, "before_cursor_execute", hear)
+        return [
+            row[3]
+            for statement, values in asked
+            if statement.startswith("SELECT")
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+
+
+def test_what_is_told_of_an_outcome_is_found_by_two_indexes(tmp_path: Path):
+    outbox = SqlOutbox(tmp_path / "outbox.db")
+    steps = steps_of(outbox, lambda: outbox.log(LogQuestion(outcome_ids=("a", "b"))))
+    assert not any("SCAN" in step for step in steps), steps
+    assert any("deliveries_subject (subject=?" in step for step in steps), steps
+    assert any("deliveries_outcome (outcome_id=?" in step for step in steps), steps
     outbox.close()

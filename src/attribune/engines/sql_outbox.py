@@ -64,22 +64,24 @@ _deliveries: Final = sa.Table(
     sa.Index("deliveries_id", "id", unique=True),
     sa.Index("deliveries_due", "postback", "state", "due_at_ms", "number"),
     sa.Index("deliveries_subject", "subject", "postback"),
-    sa.Index("deliveries_outcome", "outcome_id"),
     sa.Index("deliveries_partner", "partner", "number"),
 )
-#: Those that wait by device, for postbacks that tell in order; few rows stand in it.
-_by_device: Final = sa.Index(
-    "deliveries_device",
-    _deliveries.c.postback,
-    _deliveries.c.device,
-    _deliveries.c.number,
-    sqlite_where=_deliveries.c.state == _WAITING,
-    postgresql_where=_deliveries.c.state == _WAITING,
-)
+
+
+def _partial(name: str, where: sa.ColumnElement[bool], *columns: str) -> None:
+    """An index of a few rows."""
+    found = (_deliveries.c[column] for column in columns)
+    sa.Index(f"deliveries_{name}", *found, sqlite_where=where, postgresql_where=where)
+
+
+#: Those that wait by device, for postbacks that tell in order.
+_partial("device", _deliveries.c.state == _WAITING, "postback", "device", "number")
+#: What is no subject of its own: a refund, which is about what it undoes.
+_partial("outcome", _deliveries.c.outcome_id != _deliveries.c.subject, "outcome_id")
 sa.Table(
     "attempts",
     _tables,
-    sa.Column("delivery", sa.Text, primary_key=True),
+    sa.Column("delivery", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
     sa.Column("took_ms", sa.Integer, nullable=False),
@@ -148,8 +150,8 @@ _plan: Final = sa.text(
     " :at_ms, :device, :copy, :undoes, 0, 0, :at_ms, :at_ms) ON CONFLICT (id) DO NOTHING"
 )
 _attempt: Final = sa.text(
-    "INSERT INTO attempts (delivery, number, at_ms, took_ms, status, error, answer, state, reason) VALUES (:delivery, :number,"
-    " :at_ms, :took_ms, :status, :error, :answer, :state, :reason) ON CONFLICT (delivery, number) DO NOTHING"
+    "INSERT INTO attempts (number, at_ms, took_ms, status, error, answer, state, reason, delivery) SELECT :number, :at_ms, :took_ms,"
+    " :status, :error, :answer, :state, :reason, d.number FROM deliveries d WHERE d.id = :delivery ON CONFLICT (delivery, number) DO NOTHING"
 )
 _tried: Final = sa.text(
     "UPDATE deliveries SET since_ms = CASE WHEN tries = 0 THEN :at_ms ELSE since_ms END, state = :state, tries = :number, due_at_ms = :due_at_ms, reason = :reason, poll_url = :poll_url,"
@@ -163,14 +165,14 @@ _forget: Final = sa.text(
 )
 _forget_answers: Final = sa.text(
     "UPDATE attempts SET answer = '', error = NULL"
-    " WHERE delivery IN (SELECT id FROM deliveries WHERE product = :product AND device = :hash)"
+    " WHERE delivery IN (SELECT number FROM deliveries WHERE product = :product AND device = :hash)"
 )
 #: What came of a request that was under way when its person was forgotten.
 _forget_sent: Final = sa.text(
     "UPDATE deliveries SET poll_url = NULL, method = '', url = '', body = '' WHERE id = :delivery AND url <> ''"
 )
 _forget_came: Final = sa.text(
-    "UPDATE attempts SET answer = '', error = NULL WHERE delivery = :delivery"
+    "UPDATE attempts SET answer = '', error = NULL WHERE delivery = (SELECT number FROM deliveries WHERE id = :delivery)"
 )
 _settled: Final = sa.text(
     "UPDATE deliveries SET state = :state, due_at_ms = 0, reason = :reason WHERE id = :delivery"
@@ -271,11 +273,14 @@ class SqlOutbox(SqlView):
         query = sa.select(_deliveries).where(*_conditions(wanted))
         query = query.order_by(_deliveries.c.number.desc()).limit(wanted.rows_max)
         rows = self.rows(query)
-        attempts: dict[str, list[Attempt]] = {row.id: [] for row in rows}
-        postbacks = {row.id: row.postback for row in rows}
+        attempts: dict[int, list[Attempt]] = {row.number: [] for row in rows}
+        of = {row.number: row for row in rows}
         for one in self.found(_ATTEMPTS.of(attempts)):
-            attempts[one.delivery].append(_read_attempt(one, postbacks[one.delivery]))
-        return [Logged(number=row.number, row=_row(row), attempts=attempts[row.id]) for row in rows]
+            attempts[one.delivery].append(_read_attempt(one, of[one.delivery]))
+        return [
+            Logged(number=number, row=_row(row), attempts=attempts[number])
+            for number, row in of.items()
+        ]
 
     def counts(self) -> dict[PostbackId, dict[DeliveryState, int]]:
         """How many deliveries of each postback are in each state."""
@@ -296,7 +301,9 @@ def _conditions(wanted: LogQuestion) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.state is not None:
         yield c.state == _NUMBER[wanted.state]
     if wanted.outcome_ids:
-        yield c.outcome_id.in_(wanted.outcome_ids)
+        # Two questions, since each has an index.
+        is_own = c.subject.in_(wanted.outcome_ids) & (c.outcome_id == c.subject)
+        yield is_own | (c.outcome_id.in_(wanted.outcome_ids) & (c.outcome_id != c.subject))
     if wanted.ids:
         yield c.id.in_(wanted.ids)
     if wanted.before is not None:
@@ -334,7 +341,7 @@ def _runs(came: Iterable[Delivery | Again]) -> Iterator[list[Any]]:
 def _of_attempt(one: Attempt) -> tuple[Any, ...]:
     state = _NUMBER[one.state]
     said = one.status, one.error, one.answer
-    return one.delivery, one.number, one.at_ms, one.took_ms, *said, state, one.reason
+    return one.number, one.at_ms, one.took_ms, *said, state, one.reason, one.delivery
 
 
 def _of_tried(one: Attempt) -> tuple[Any, ...]:
@@ -370,10 +377,10 @@ def _row(found: Any) -> OutboxRow:
     return OutboxRow(planned, _STATES[state], tries, due_at_ms, since_ms, reason, *sent)
 
 
-def _read_attempt(found: Any, postback: str) -> Attempt:
+def _read_attempt(found: Any, row: Any) -> Attempt:
     return Attempt(
-        delivery=DeliveryId(found.delivery),
-        postback=PostbackId(postback),
+        delivery=DeliveryId(row.id),
+        postback=PostbackId(row.postback),
         number=found.number,
         at_ms=found.at_ms,
         took_ms=found.took_ms,

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import aiohttp
 from yarl import URL
@@ -79,6 +79,50 @@ def _text(answer: Answer) -> str:
     return answer.body.decode(errors="replace")
 
 
+class _Patience:
+    """Ends what takes too long, by one timer for all that is under way: one for each costs a tenth of what sending does."""
+
+    def __init__(self, wait_s: float) -> None:
+        """Take how long each may take."""
+        self._wait_s = wait_s
+        #: What is under way and until when, the first to end in front: all may take as long.
+        self._until_s: dict[asyncio.Task[Any], float] = {}
+        self._ended: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, task: asyncio.Task[Any], now_s: float) -> None:
+        """Cancel a task unless it is done in time."""
+        self._until_s[task] = now_s + self._wait_s
+        if self._timer is None:
+            self._look()
+
+    def has_ended(self, task: asyncio.Task[Any]) -> bool:
+        """Whether it was cancelled here and by nobody else; then it goes on as if it was not."""
+        return task in self._ended and not task.uncancel()
+
+    def done(self, task: asyncio.Task[Any]) -> None:
+        """It is done, however it ended."""
+        del self._until_s[task]
+        self._ended.discard(task)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        """End what is overdue, and look again when the next may be."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        for task, until_s in self._until_s.items():
+            if until_s > loop.time():
+                self._timer = loop.call_at(until_s, self._look)
+                return
+            if task not in self._ended:
+                self._ended.add(task)
+                task.cancel()
+
+
 class Deliverer:
     """Sends requests. An async context; many may be under way at once.
 
@@ -90,6 +134,7 @@ class Deliverer:
         """Take the hosts that may lead anywhere, and how long a partner may take."""
         self._allowed = allowed
         self._wait_s = wait_s
+        self._patience = _Patience(wait_s)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -97,7 +142,7 @@ class Deliverer:
         resolver = PublicResolver(self._allowed)
         # No cache of names: each connection asks anew, and what it is told is checked.
         connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=0)
-        timeout = aiohttp.ClientTimeout(total=self._wait_s, sock_connect=CONNECT_WAIT_S)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WAIT_S)
         self._session = aiohttp.ClientSession(
             headers=_HEADERS,
             connector=connector,
@@ -110,20 +155,29 @@ class Deliverer:
 
     async def __aexit__(self, *_: object) -> None:
         """Let go of the connections."""
+        self._patience.close()
         if self._session is not None:
             await self._session.close()
 
     async def send(self, request: Request) -> Answer:
-        """Send once. Never raises for what the partner or the network does."""
-        began = _now_s()
+        """Send once, in a task. Never raises for what the partner or the network does."""
+        task, began_s = asyncio.current_task(), _now_s()
+        assert task is not None, "called in a task"
+        self._patience.begin(task, began_s)
         try:
             status, body, retry_after_s = await self._exchange(request)
+        except asyncio.CancelledError:
+            if not self._patience.has_ended(task):
+                raise
+            return Answer(None, b"", _why(TimeoutError(), self._wait_s), _ms_since(began_s))
         except (aiohttp.ClientError, OSError, ValueError) as fault:
             refused = _refusal(fault)
             error = str(refused) if refused else _why(fault, self._wait_s)
             is_final = refused is not None or isinstance(fault, aiohttp.InvalidURL)
-            return Answer(None, b"", error, _ms_since(began), is_final)
-        return Answer(status, body, None, _ms_since(began), retry_after_s=retry_after_s)
+            return Answer(None, b"", error, _ms_since(began_s), is_final)
+        finally:
+            self._patience.done(task)
+        return Answer(status, body, None, _ms_since(began_s), False, retry_after_s)  # noqa: FBT003 - by place is faster
 
     async def _exchange(self, request: Request) -> tuple[int, bytes, int | None]:
         assert self._session is not None, "entered as a context"
@@ -187,5 +241,5 @@ def _now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _ms_since(began: float) -> int:
-    return round((_now_s() - began) * 1000)
+def _ms_since(began_s: float) -> int:
+    return round((_now_s() - began_s) * 1000)

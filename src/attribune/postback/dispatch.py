@@ -42,8 +42,9 @@ log = structlog.get_logger("postbacker")
 _EXPIRE_MAX: Final = 1000
 #: How long a postback of which nothing is due is not asked for, unless something of it comes.
 _QUIET_MS: Final = 1000
-#: How long answers are gathered, once one has come.
+#: How long answers are gathered, once one has come; and at most, while all who send have enough to send.
 _GATHER_S: Final = 0.01
+_GATHER_S_MAX: Final = 0.05
 #: How long is waited when nothing can be written.
 _TRY_AGAIN_S: Final = 1.0
 #: Threads that look up names: a name that hangs holds one.
@@ -280,8 +281,16 @@ class Dispatcher:
         except TimeoutError:
             return
         # What comes within a moment is journaled and read back together.
-        await asyncio.sleep(_GATHER_S)
+        gathered_s = 0.0
+        while not gathered_s or (gathered_s < _GATHER_S_MAX and self._has_enough()):
+            await asyncio.sleep(_GATHER_S)
+            gathered_s += _GATHER_S
         self._wake.clear()
+
+    def _has_enough(self) -> bool:
+        """Whether some send, and all of these have enough ready."""
+        sending = [lane for lane in self._lanes.values() if lane.is_sending]
+        return bool(sending) and all(lane.is_busy for lane in sending)
 
     async def _refresh(self) -> None:
         """A lane for each postback, made anew when its configuration has changed."""

@@ -23,8 +23,13 @@ from attribune.postback.verdict import Presence, attempt
 
 DELIVERY_HEADER: Final = "attribune-delivery"
 SIGNATURE_HEADER: Final = "attribune-signature"
-#: Requests made ready for each that may be under way, so that none who sends waits for the disk.
-_READY_FACTOR: Final = 4
+#: For how long requests are made ready, so that none who sends waits for the disk, by how many were answered lately. A slow partner's
+#: wait in the outbox, where they can still be withdrawn.
+_READY_S: Final = 0.2
+#: Most that are ready for each that may be under way.
+_READY_FACTOR: Final = 16
+#: The part of them that is left when more are made.
+_LOW: Final = 0.25
 
 
 def signature(secret: str, at_ms: int, request: Request) -> str:
@@ -59,6 +64,9 @@ class Lane:
         self._deliverer = deliverer(frozenset(spoken.postback.allowed_hosts))
         self._queue: deque[Outgoing] = deque()
         self._sending: dict[asyncio.Task[None], DeliveryId] = {}
+        #: How many are to be ready; how many were answered since when that was said. Seconds of the loop.
+        self._ready = spoken.postback.concurrency
+        self._answered, self._since_s = 0, 0.0
         #: A mistake of ours in sending; whoever runs the lane raises it.
         self.mistake: BaseException | None = None
         #: From when on the next request may go out, by the rate.
@@ -85,14 +93,26 @@ class Lane:
         postback = self.spoken.postback
         if postback.is_paused:
             return 0
-        most = postback.concurrency * (1 + _READY_FACTOR)
-        wanted = most - len(self._queue) - len(self._sending)
+        self._ready = self._pace()
+        wanted = postback.concurrency + self._ready - len(self._queue) - len(self._sending)
         return self.breaker.room(self._now_ms(), max(0, wanted))
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether anything is under way."""
+        return bool(self._sending)
 
     @property
     def is_busy(self) -> bool:
         """Whether enough is ready that no more need be fetched."""
-        return len(self._queue) > self.spoken.postback.concurrency
+        return len(self._queue) > self._ready * _LOW
+
+    def _pace(self) -> int:
+        """How many will be answered in a while, going by those that were since this was asked last."""
+        now_s, most = self._now_s(), self.spoken.postback.concurrency
+        soon = self._answered / max(now_s - self._since_s, 0.001) * _READY_S
+        self._answered, self._since_s = 0, now_s
+        return max(most, min(round(soon), most * _READY_FACTOR))
 
     def offer(self, outgoing: list[Outgoing]) -> None:
         """Send these, as soon as there is room."""
@@ -107,32 +127,34 @@ class Lane:
 
     def push(self) -> float | None:
         """Send what may be sent now; in how many seconds more may, when the rate holds it back."""
-        while self._queue and len(self._sending) < self.spoken.postback.concurrency:
-            wait_s = self._free_at_s - self._now_s()
-            if wait_s > 0:
-                return wait_s
-            if not self.breaker.room(self._now_ms(), 1):
+        concurrency, loop = self.spoken.postback.concurrency, asyncio.get_running_loop()
+        while self._queue and len(self._sending) < concurrency:
+            now_s = loop.time()
+            if self._free_at_s > now_s:
+                return self._free_at_s - now_s
+            if not self.breaker.room(round(now_s * 1000), 1):
                 return None
             self.breaker.began()
-            self._keep_pace()
+            self._keep_pace(now_s)
             outgoing = self._queue.popleft()
-            task = asyncio.get_running_loop().create_task(self._send(outgoing))
+            task = loop.create_task(self._send(outgoing))
             self._sending[task] = outgoing.row.planned.id
             task.add_done_callback(self._ended)
         return None
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._sending[task]
+        self._answered += 1
         if not task.cancelled() and task.exception() is not None:
             self.mistake = task.exception()
             return
         # At once: the next request does not wait for the disk. A rate's wait is the dispatcher's to keep.
         self.push()
 
-    def _keep_pace(self) -> None:
+    def _keep_pace(self, now_s: float) -> None:
         rate = self.spoken.postback.per_second
         if rate:
-            self._free_at_s = max(self._free_at_s, self._now_s()) + 1 / rate
+            self._free_at_s = max(self._free_at_s, now_s) + 1 / rate
 
     async def _send(self, outgoing: Outgoing) -> None:
         request = outgoing.request
@@ -140,7 +162,8 @@ class Lane:
         sent_at_ms = self._clock.now_ms()
         if self.spoken.signing_secret is not None:
             headers[SIGNATURE_HEADER] = signature(self.spoken.signing_secret, sent_at_ms, request)
-        answer = await self._deliverer.send(request._replace(headers=headers))
+        going = Request(request.method, request.url, headers, request.body)
+        answer = await self._deliverer.send(going)
         chance = int.from_bytes(self._chance.token(2), "big")
         came_at_ms = self._clock.now_ms()
         data = self.spoken.data

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from attribune.model.errors import Invalid
 from attribune.postback.dialects import BRANCH_LINK, SPEECH, Dialect, Speech
 from attribune.postback.functions import Function, Value, said, step
@@ -29,15 +31,6 @@ class _Choice(NamedTuple):
     steps: tuple[tuple[Function, str], ...]
     shape: Shape
 
-    def value(self, values: Mapping[str, Value | None]) -> str | None:
-        """What is said, or None when there is nothing."""
-        value = values.get(self.name)
-        if value is None or value == "":
-            return None
-        for function, argument in self.steps:
-            value = function.apply(value, argument)
-        return said(value, self.shape)
-
 
 class Slot(NamedTuple):
     """A place for a value: the first of its choices that has one."""
@@ -47,15 +40,18 @@ class Slot(NamedTuple):
 
     def value(self, values: Mapping[str, Value | None]) -> str | None:
         """What is said, or None when no choice has a value."""
-        for choice in self.choices:
-            found = choice.value(values)
-            if found is not None:
-                return found
+        for name, steps, shape in self.choices:
+            value = values.get(name)
+            if value is None or value == "":
+                continue
+            for function, argument in steps:
+                value = function.apply(value, argument)
+            return value if shape is Shape.TEXT and type(value) is str else said(value, shape)
         return None
 
 
-class Filled(NamedTuple):
-    """A template with its values in it."""
+class Filled(Struct, frozen=True, gc=False):
+    """A template with its values in it. Made for each field of each request, and by place."""
 
     text: str
     #: The macros that had no value, as written; nothing stands in their place.

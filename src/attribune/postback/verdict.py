@@ -44,7 +44,7 @@ def attempt(
     if not row.tries:  # it may have waited long for its turn, and is tried from now on
         row = replace(row, since_ms=sent_at_ms)
     came = judge(answer, data.success)
-    outgoing = outgoing._replace(row=row)
+    outgoing = Outgoing(row, outgoing.request, outgoing.shown, outgoing.is_poll)
     state, reason, next_at_ms, ask = _state(outgoing, answer, came, data, now_ms, chance)
     body = answer.body[: 4 * ANSWER_CHARACTERS_MAX].decode(errors="replace")
     made = Attempt(
