@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from posthouse import NOW_MS
 
 from attribune.model.delivery import DeliveryState, OutboxRow, Planned, Related, Trigger
 from attribune.model.ids import DeliveryId, PartnerId, Position, PostbackId, ProductId
-from attribune.postback.again import told_since, why_not
+from attribune.postback.again import around, why_not
+from attribune.postback.again import told_since as told_since_by
 
 DELIVERED, GAVE_UP = DeliveryState.DELIVERED, DeliveryState.GAVE_UP
 WAITING, WITHDRAWN = DeliveryState.WAITING, DeliveryState.WITHDRAWN
@@ -23,6 +26,10 @@ def row(trigger: Trigger, copy: int = 0) -> OutboxRow:
 
 def other(trigger: Trigger, state: DeliveryState, copy: int = 0, name: str = "other") -> Related:
     return Related(DeliveryId(name), "r1", trigger, copy, state, 1)
+
+
+def told_since(one: OutboxRow, about: Sequence[Related]) -> str | None:
+    return told_since_by(one, around(one, about)[1])
 
 
 IT = Related(DeliveryId("it"), "e1", Trigger.EVENT, 0, GAVE_UP, 1)

@@ -180,23 +180,15 @@ class SqlView:
         """
         if not self._is_made and not self._look():
             return []
+        found: list[Any] = []
         try:
             with self._engine.connect() as connection:
-                return self.found_by(connection, asked)
+                for statement, row in asked:
+                    text, [values] = self._in_words(connection, statement, [row])
+                    found += connection.exec_driver_sql(text, values).all()
+                return found
         except SQLAlchemyError as fault:
             raise self.said(fault) from fault
-
-    def found_by(
-        self,
-        connection: sa.Connection,
-        asked: Iterable[tuple[sa.TextClause, tuple[Any, ...]]],
-    ) -> list[Any]:
-        """What queries give through a connection, as ``found`` asks them."""
-        found: list[Any] = []
-        for statement, row in asked:
-            text, [values] = self._in_words(connection, statement, [row])
-            found += connection.exec_driver_sql(text, values).all()
-        return found
 
     def position(self) -> Position:
         """Up to which entry the view is complete."""

@@ -141,21 +141,31 @@ _STATES_OF: Final = Among("SELECT id, state, tries FROM deliveries WHERE id IN (
 _ATTEMPTS: Final = Among(
     "SELECT * FROM attempts WHERE delivery IN (:keys) ORDER BY delivery, number"
 )
-_OF_THE_FORGOTTEN: Final = Among(
-    "SELECT id FROM deliveries WHERE device LIKE 'forgotten:%' AND id IN (:keys)"
-)
 _plan: Final = sa.text(
     "INSERT INTO deliveries (id, postback, partner, product, outcome_id, revision, trigger, subject, place, at_ms, device, copy, undoes,"
     " state, tries, due_at_ms, since_ms) VALUES (:id, :postback, :partner, :product, :outcome_id, :revision, :trigger, :subject, :place,"
     " :at_ms, :device, :copy, :undoes, 0, 0, :at_ms, :at_ms) ON CONFLICT (id) DO NOTHING"
 )
+# What came of a request that was under way when its person was forgotten is kept without its words.
+_IS_FORGOTTEN: Final = "device >= 'forgotten:' AND device < 'forgotten;'"
 _attempt: Final = sa.text(
-    "INSERT INTO attempts (number, at_ms, took_ms, status, error, answer, state, reason, delivery) SELECT :number, :at_ms, :took_ms,"
-    " :status, :error, :answer, :state, :reason, d.number FROM deliveries d WHERE d.id = :delivery ON CONFLICT (delivery, number) DO NOTHING"
+    "INSERT INTO attempts (number, at_ms, took_ms, status, error, answer, state, reason, delivery)"  # noqa: S608 - our own words
+    f" SELECT :number, :at_ms, :took_ms, :status, CASE WHEN {_IS_FORGOTTEN} THEN NULL ELSE :error END,"
+    f" CASE WHEN {_IS_FORGOTTEN} THEN '' ELSE :answer END, :state, :reason, d.number FROM deliveries d WHERE d.id = :delivery"
+    " ON CONFLICT (delivery, number) DO NOTHING"
 )
+
+
+def _sent(column: str) -> str:
+    """A column of what was sent last: emptied where somebody was forgotten, NULL where nothing was sent."""
+    newest = f"coalesce(:{column}, {column})"
+    return f"{column} = CASE WHEN {_IS_FORGOTTEN} THEN substr({newest}, 1, 0) ELSE {newest} END"
+
+
 _tried: Final = sa.text(
-    "UPDATE deliveries SET since_ms = CASE WHEN tries = 0 THEN :at_ms ELSE since_ms END, state = :state, tries = :number, due_at_ms = :due_at_ms, reason = :reason, poll_url = :poll_url,"
-    " declines = :declines, method = coalesce(:method, method), url = coalesce(:url, url), body = coalesce(:body, body) WHERE id = :delivery"
+    "UPDATE deliveries SET since_ms = CASE WHEN tries = 0 THEN :at_ms ELSE since_ms END, state = :state, tries = :number,"  # noqa: S608
+    f" due_at_ms = :due_at_ms, reason = :reason, poll_url = CASE WHEN {_IS_FORGOTTEN} THEN NULL ELSE :poll_url END,"
+    f" declines = :declines, {_sent('method')}, {_sent('url')}, {_sent('body')} WHERE id = :delivery"
 )
 #: By the words that its device is named by from then on.
 _forget: Final = sa.text(
@@ -166,13 +176,6 @@ _forget: Final = sa.text(
 _forget_answers: Final = sa.text(
     "UPDATE attempts SET answer = '', error = NULL"
     " WHERE delivery IN (SELECT number FROM deliveries WHERE product = :product AND device = :hash)"
-)
-#: What came of a request that was under way when its person was forgotten.
-_forget_sent: Final = sa.text(
-    "UPDATE deliveries SET poll_url = NULL, method = '', url = '', body = '' WHERE id = :delivery AND url <> ''"
-)
-_forget_came: Final = sa.text(
-    "UPDATE attempts SET answer = '', error = NULL WHERE delivery = (SELECT number FROM deliveries WHERE id = :delivery)"
 )
 _settled: Final = sa.text(
     "UPDATE deliveries SET state = :state, due_at_ms = 0, reason = :reason WHERE id = :delivery"
@@ -205,10 +208,6 @@ class SqlOutbox(SqlView):
         with self.writing(position) as connection:
             for statement, rows in _writes(page):
                 self.many(connection, statement, rows)
-            tried = [one.delivery for one in page.came if isinstance(one, Attempt)]
-            late = [tuple(row) for row in self.found_by(connection, _OF_THE_FORGOTTEN.of(tried))]
-            self.many(connection, _forget_sent, late)
-            self.many(connection, _forget_came, late)
 
     def due(
         self, postback: PostbackId, now_ms: int, limit: int, *, in_order: bool

@@ -70,7 +70,7 @@ def device_digest(product: ProductId, device: DeviceId) -> bytes:
 
 def is_forgotten(device: DeviceId) -> bool:
     """Whether only a hash is left of a device's id, since its person was forgotten."""
-    return _FORGOTTEN.fullmatch(device) is not None
+    return device.startswith("forgotten:") and _FORGOTTEN.fullmatch(device) is not None
 
 
 def forgotten(product: ProductId, device: DeviceId) -> DeviceId:

@@ -43,9 +43,9 @@ def why_not(row: OutboxRow, about: Iterable[Related], going: Collection[Delivery
     return CORRECTED if is_behind else None
 
 
-def told_since(row: OutboxRow, about: Iterable[Related]) -> str | None:
-    """What the partner has been told of the same since; only of what is sent again, since else the earlier goes first."""
-    told = [other for other in around(row, about)[1] if other.state is DeliveryState.DELIVERED]
+def told_since(row: OutboxRow, later: Iterable[Related]) -> str | None:
+    """What the partner has been told of the same since, by rows that were planned later; only of what is sent again, since else the earlier goes first."""
+    told = [other for other in later if other.state is DeliveryState.DELIVERED]
     if not told:
         return None
     is_back = row.planned.trigger not in TAKING_BACK and any(map(_undoes, told))

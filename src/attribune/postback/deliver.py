@@ -185,14 +185,17 @@ class Deliverer:
         host = url.host or ""
         if _is_address(host):  # these are not resolved
             check(host, host, self._allowed)
-        async with self._session.request(
+        answer = await self._session.request(
             request.method,
             url,
             data=request.body or None,
             headers=request.headers,
             allow_redirects=False,
-        ) as answer:
+        )
+        try:
             return answer.status, await _read(answer), _retry_after_s(answer)
+        finally:
+            answer.release()
 
 
 MakeDeliverer = Callable[[AbstractSet[str]], Deliverer]

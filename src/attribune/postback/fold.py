@@ -131,7 +131,10 @@ class Fold:
             _forget(record, page)
         elif isinstance(record, Attribution | CreditedEvent):
             key = own_transaction(record)
+            before = len(page.planned)
             page.planned.extend(self._planned(place, record, self._undone(record, key, page)))
+            if len(page.planned) > before:
+                self._looking.remember(place, record)
             _remember(place, record, key, page)
         elif isinstance(record, ForeignCredited) and self._postbacks.tells_of(counts_of(record)):
             self._foreign(place, record, page)

@@ -32,6 +32,8 @@ _WITHIN_MS: Final = 10_000
 #: Places looked at on both sides of where a touch should stand, at first; twice as many each time.
 _AROUND: Final = 64
 _READ_MAX: Final = 2000
+#: Outcomes that are remembered until they are told: most are told as soon as they are decided.
+_FRESH_MAX: Final = 10_000
 
 
 def transaction_digest(product: ProductId, transaction: str) -> bytes:
@@ -58,6 +60,14 @@ class Looking:
         self._outbox = outbox
         self._read_touch = read_touch
         self._touch = lru_cache(maxsize=_TOUCHES_MAX)(self._find_touch)
+        #: Those that were decided last, the oldest in front.
+        self._fresh: dict[Position, Attribution | CreditedEvent] = {}
+
+    def remember(self, place: Position, outcome: Attribution | CreditedEvent) -> None:
+        """Keep an outcome of ours that stands at a place until ``outcomes`` asks for it."""
+        self._fresh[place] = outcome
+        if len(self._fresh) > _FRESH_MAX:
+            del self._fresh[next(iter(self._fresh))]
 
     def outcome(self, place: Position) -> Attribution | CreditedEvent | None:
         """The outcome at a place. Raises JournalDamaged, JournalUnavailable."""
@@ -79,12 +89,12 @@ class Looking:
 
         Places that are told together mostly stand together: one walk gives them. What it does not reach is got by itself.
         """
-        if not places:
-            return {}
-        wanted = set(places)
-        entries = self._walked(wanted)
-        found = {place: self._outcome(entry) for place, entry in entries.items()}
-        found.update((place, self.outcome(place)) for place in wanted - found.keys())
+        found = {place: self._fresh.pop(place, None) for place in places}
+        wanted = {place for place, record in found.items() if record is None}
+        if wanted:
+            entries = self._walked(wanted)
+            found.update((place, self._outcome(entry)) for place, entry in entries.items())
+            found.update((place, self.outcome(place)) for place in wanted - entries.keys())
         return {place: record for place, record in found.items() if record is not None}
 
     def _walked(self, wanted: set[Position]) -> dict[Position, Entry]:

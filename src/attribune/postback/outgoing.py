@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -39,6 +39,8 @@ _MOVED: Final = "the partner took it and was to say what it decided, but the pos
 _NOT_MEASURED: Final = "the person does not want to be measured"
 #: What a partner is told by, whose clicks say where.
 _NO_ADDRESS: Final = "no click carries an address for what is taken back; tell the partner by hand"
+#: What stands around a row whose subject has no other.
+_ALONE: Final[tuple[Sequence[Related], Sequence[Related]]] = (), ()
 #: What is said of somebody's whose network does not let others be told.
 _RESTRICTED: Final = "restricted"
 
@@ -110,14 +112,15 @@ class Outgoings:
         found: list[Outgoing | Settled] = []
         for row, about_row, is_measured in zip(rows, choices, measured, strict=True):
             one = row.planned
-            why = _pointless(row, about.get(one.subject, ()), spoken.postback)
+            others = about.get(one.subject)
+            earlier, later = around(row, others) if others else _ALONE
+            why = _pointless(row, earlier, later, spoken.postback)
             if why is None and is_measured in silent:
                 why = DeliveryState.GAVE_UP, _NOT_MEASURED
             if why is not None:
                 found.append(settled(row, now_ms, *why))
                 continue
             outcome = outcomes.get(one.place)
-            earlier, _ = around(row, about.get(one.subject, ()))
             shares = silent.isdisjoint(about_row)
             made = self._request(row, outcome, spoken, earlier, shares=shares)
             if isinstance(made, _Pointless):
@@ -221,20 +224,21 @@ def settled(row: OutboxRow, now_ms: int, state: DeliveryState, reason: str) -> S
 
 
 def _pointless(
-    row: OutboxRow, about: Iterable[Related], postback: Postback
+    row: OutboxRow, earlier: Sequence[Related], later: Sequence[Related], postback: Postback
 ) -> tuple[DeliveryState, str] | None:
-    """Why nothing is sent for a row whatever it says: what it says was taken back, or takes back what was never said."""
+    """Why nothing is sent for a row whatever it says: what it says was taken back, or takes back what was never said.
+
+    ``earlier`` and ``later`` are the rows of the same subject around it.
+    """
     one = row.planned
     if postback.is_ended:
         return DeliveryState.GAVE_UP, "the postback was ended"
     if one.device is not None and is_forgotten(one.device):
         state = DeliveryState.GAVE_UP if row.tries else DeliveryState.WITHDRAWN
         return state, "the person was forgotten"
-    about = list(about)
-    since = told_since(row, about)
+    since = told_since(row, later) if later else None
     if since is not None:
         return DeliveryState.GAVE_UP, f"it was {since}, and the partner was told so"
-    earlier, later = around(row, about)
     if one.trigger in TAKING_BACK:
         if earlier and not any(map(_was_told, earlier)):
             return DeliveryState.WITHDRAWN, "what it takes back was never told"
@@ -279,13 +283,11 @@ def _deed(
     one = row.planned
     if postback.partner is None:
         return deed_for_all(outcome, looked.taken, is_undoing=looked.undone is not None)
-    found = (
-        deed
-        for planned in deeds(outcome, looked.undone, looked.taken)
-        for deed in (planned, as_rejected(planned, outcome))
-        if deed and _is_alike(deed.trigger, one.trigger) and _whose(deed) == one.partner
-    )
-    return next(found)
+    for deed in deeds(outcome, looked.undone, looked.taken):
+        for heard in (deed, as_rejected(deed, outcome)):
+            if heard and _is_alike(heard.trigger, one.trigger) and _whose(heard) == one.partner:
+                return heard
+    raise AssertionError("a row is planned of one of its outcome's deeds")
 
 
 def _is_alike(one: Trigger, other: Trigger) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus, urlsplit
@@ -108,6 +108,17 @@ class _Way(NamedTuple):
     form: tuple[_Field, ...]
     json: tuple[_Field, ...]
     basic: tuple[Template, Template] | None
+
+    def filled(self) -> Iterator[tuple[str, tuple[_Field, ...], Callable[[str], str]]]:
+        """Where fields stand: what it is called, the fields, and how a value is written there."""
+        if self.query:
+            yield "query", self.query, _in_query
+        if self.headers:
+            yield "headers", self.headers, _in_header
+        if self.form:
+            yield "form", self.form, quote_plus
+        if self.json:
+            yield "json", self.json, str
 
     @property
     def macros(self) -> frozenset[str]:
@@ -357,13 +368,8 @@ def _rendered(way: _Way, values: Mapping[str, Value | None]) -> Request | Skippe
     if path.absent:
         return Skipped(f"{path.absent[0]} has no value, and it stands in the address")
     parts: dict[str, list[tuple[str, str]]] = {}
-    for what, fields, mark in (
-        ("query", way.query, _in_query),
-        ("headers", way.headers, _in_header),
-        ("form", way.form, quote_plus),
-        ("json", way.json, str),
-    ):
-        pairs, reason = _pairs(fields, values, mark) if fields else ([], None)
+    for what, fields, mark in way.filled():
+        pairs, reason = _pairs(fields, values, mark)
         if reason:
             return Skipped(reason)
         parts[what] = pairs
@@ -372,13 +378,15 @@ def _rendered(way: _Way, values: Mapping[str, Value | None]) -> Request | Skippe
         for names in way.data.one_of:
             if sent.isdisjoint(names):
                 return Skipped(f"none of {', '.join(names)} has a value")
-    query = "&".join(f"{name}={value}" for name, value in parts["query"])
-    url = way.origin + path.text + (f"?{query}" if query else "")
+    query = "&".join([f"{name}={value}" for name, value in parts.get("query", ())])
+    url = f"{way.origin}{path.text}?{query}" if query else way.origin + path.text
     if len(url) > URL_CHARACTERS_MAX:
         return Skipped(
             f"the address would have {len(url)} characters; at most {URL_CHARACTERS_MAX} are sent"
         )
-    headers = dict(parts["headers"]) | _authorization(way, values)
+    headers = dict(parts.get("headers", ()))
+    if way.basic is not None:
+        headers["authorization"] = _authorization(way.basic, values)
     body, kind = _body(way, parts)
     if kind:
         headers["content-type"] = kind
@@ -410,11 +418,9 @@ def _body(way: _Way, parts: Mapping[str, list[tuple[str, str]]]) -> tuple[bytes,
     return b"", None
 
 
-def _authorization(way: _Way, values: Mapping[str, Value | None]) -> dict[str, str]:
-    if way.basic is None:
-        return {}
-    user, password = (template.fill(values).text for template in way.basic)
-    return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+def _authorization(basic: tuple[Template, Template], values: Mapping[str, Value | None]) -> str:
+    user, password = (template.fill(values).text for template in basic)
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _named_in_query(field: _Field) -> _Field:
