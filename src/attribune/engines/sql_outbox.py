@@ -61,6 +61,14 @@ _deliveries: Final = sa.Table(
     sa.Column("url", sa.Text),
     sa.Column("body", sa.Text),
     sa.Column("declines", sa.Integer, nullable=False, server_default="0"),
+    # The last attempt; those before it stand in ``attempts``.
+    sa.Column("last_at_ms", sa.BigInteger),
+    sa.Column("last_took_ms", sa.Integer),
+    sa.Column("last_status", sa.SmallInteger),
+    sa.Column("last_error", sa.Text),
+    sa.Column("last_answer", sa.Text),
+    sa.Column("last_state", sa.SmallInteger),
+    sa.Column("last_reason", sa.Text),
     sa.Index("deliveries_id", "id", unique=True),
     sa.Index("deliveries_due", "postback", "state", "due_at_ms", "number"),
     sa.Index("deliveries_subject", "subject", "postback"),
@@ -81,7 +89,7 @@ _partial("outcome", _deliveries.c.outcome_id != _deliveries.c.subject, "outcome_
 sa.Table(
     "attempts",
     _tables,
-    sa.Column("delivery", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("delivery", sa.Text, primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
     sa.Column("took_ms", sa.Integer, nullable=False),
@@ -109,15 +117,18 @@ _VIEW: Final = View("outbox", position_table("outbox_position", _tables))
 
 # In statements written as text 0 is the state of what waits.
 assert _WAITING == 0
+#: What ``_row`` reads.
+_ROW: Final = tuple(column for column in _deliveries.c if not column.name.startswith("last_"))
+_NAMES: Final = ", ".join(f"d.{column.name}" for column in _ROW)
 #: Rows that are due and have nothing to wait for; in order, nothing of their device either that was not declined too often.
 DUE: Final = sa.text(
-    "SELECT d.* FROM deliveries d WHERE d.postback = :postback AND d.state = 0 AND d.due_at_ms <= :now_ms"
+    f"SELECT {_NAMES} FROM deliveries d WHERE d.postback = :postback AND d.state = 0 AND d.due_at_ms <= :now_ms"  # noqa: S608 - our own names
     " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.subject = d.subject AND b.postback = d.postback"
     " AND b.copy = d.copy AND b.state = 0 AND b.number < d.number)"
     " ORDER BY d.due_at_ms, d.number LIMIT :limit"
 )
 DUE_IN_ORDER: Final = sa.text(
-    "SELECT d.* FROM deliveries d WHERE d.postback = :postback AND d.state = 0 AND d.due_at_ms <= :now_ms"
+    f"SELECT {_NAMES} FROM deliveries d WHERE d.postback = :postback AND d.state = 0 AND d.due_at_ms <= :now_ms"  # noqa: S608 - our own names
     " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.subject = d.subject AND b.postback = d.postback"
     " AND b.copy = d.copy AND b.state = 0 AND b.number < d.number)"
     " AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.postback = d.postback AND b.device = d.device"
@@ -148,11 +159,10 @@ _plan: Final = sa.text(
 )
 # What came of a request that was under way when its person was forgotten is kept without its words.
 _IS_FORGOTTEN: Final = "device >= 'forgotten:' AND device < 'forgotten;'"
-_attempt: Final = sa.text(
-    "INSERT INTO attempts (number, at_ms, took_ms, status, error, answer, state, reason, delivery)"  # noqa: S608 - our own words
-    f" SELECT :number, :at_ms, :took_ms, :status, CASE WHEN {_IS_FORGOTTEN} THEN NULL ELSE :error END,"
-    f" CASE WHEN {_IS_FORGOTTEN} THEN '' ELSE :answer END, :state, :reason, d.number FROM deliveries d WHERE d.id = :delivery"
-    " ON CONFLICT (delivery, number) DO NOTHING"
+_earlier: Final = sa.text(
+    "INSERT INTO attempts (delivery, number, at_ms, took_ms, status, error, answer, state, reason)"
+    " SELECT id, tries, last_at_ms, last_took_ms, last_status, last_error, last_answer, last_state, last_reason FROM deliveries"
+    " WHERE id = :delivery AND tries <> :number AND last_at_ms IS NOT NULL ON CONFLICT (delivery, number) DO NOTHING"
 )
 
 
@@ -165,17 +175,19 @@ def _sent(column: str) -> str:
 _tried: Final = sa.text(
     "UPDATE deliveries SET since_ms = CASE WHEN tries = 0 THEN :at_ms ELSE since_ms END, state = :state, tries = :number,"  # noqa: S608
     f" due_at_ms = :due_at_ms, reason = :reason, poll_url = CASE WHEN {_IS_FORGOTTEN} THEN NULL ELSE :poll_url END,"
-    f" declines = :declines, {_sent('method')}, {_sent('url')}, {_sent('body')} WHERE id = :delivery"
+    f" declines = :declines, {_sent('method')}, {_sent('url')}, {_sent('body')}, last_at_ms = :at_ms,"
+    f" last_took_ms = :took_ms, last_status = :status, last_error = CASE WHEN {_IS_FORGOTTEN} THEN NULL ELSE :error END,"
+    f" last_answer = CASE WHEN {_IS_FORGOTTEN} THEN '' ELSE :answer END, last_state = :state, last_reason = :reason WHERE id = :delivery"
 )
 #: By the words that its device is named by from then on.
 _forget: Final = sa.text(
     "UPDATE deliveries SET device = :hash, poll_url = NULL, due_at_ms = 0, method = CASE WHEN url IS NULL THEN NULL ELSE '' END,"
-    " url = CASE WHEN url IS NULL THEN NULL ELSE '' END, body = CASE WHEN url IS NULL THEN NULL ELSE '' END"
-    " WHERE product = :product AND device = :device"
+    " url = CASE WHEN url IS NULL THEN NULL ELSE '' END, body = CASE WHEN url IS NULL THEN NULL ELSE '' END,"
+    " last_answer = CASE WHEN last_answer IS NULL THEN NULL ELSE '' END, last_error = NULL WHERE product = :product AND device = :device"
 )
 _forget_answers: Final = sa.text(
     "UPDATE attempts SET answer = '', error = NULL"
-    " WHERE delivery IN (SELECT number FROM deliveries WHERE product = :product AND device = :hash)"
+    " WHERE delivery IN (SELECT id FROM deliveries WHERE product = :product AND device = :hash)"
 )
 _settled: Final = sa.text(
     "UPDATE deliveries SET state = :state, due_at_ms = 0, reason = :reason WHERE id = :delivery"
@@ -233,7 +245,7 @@ class SqlOutbox(SqlView):
         """Up to ``limit`` rows that wait and are tried since a moment or longer, due or not, the oldest first."""
         c = _deliveries.c
         query = (
-            sa.select(_deliveries)
+            sa.select(*_ROW)
             .where(c.postback == postback, c.state == _WAITING, c.since_ms <= until_ms)
             .order_by(c.number)
             .limit(limit)
@@ -272,14 +284,19 @@ class SqlOutbox(SqlView):
         query = sa.select(_deliveries).where(*_conditions(wanted))
         query = query.order_by(_deliveries.c.number.desc()).limit(wanted.rows_max)
         rows = self.rows(query)
-        attempts: dict[int, list[Attempt]] = {row.number: [] for row in rows}
-        of = {row.number: row for row in rows}
-        for one in self.found(_ATTEMPTS.of(attempts)):
-            attempts[one.delivery].append(_read_attempt(one, of[one.delivery]))
-        return [
-            Logged(number=number, row=_row(row), attempts=attempts[number])
-            for number, row in of.items()
-        ]
+        earlier: dict[str, list[Any]] = {
+            row.id: [] for row in rows if row.tries > 1 or row.last_at_ms is None
+        }
+        for found in self.found(_ATTEMPTS.of(earlier)):
+            earlier[found.delivery].append(tuple(found)[1:])
+        logged = []
+        for row in rows:
+            told = earlier.get(row.id, [])
+            if row.last_at_ms is not None:
+                told.append((row.tries, *row[len(_ROW) :]))
+            attempts = [_read_attempt(row, one) for one in told]
+            logged.append(Logged(number=row.number, row=_row(row[: len(_ROW)]), attempts=attempts))
+        return logged
 
     def counts(self) -> dict[PostbackId, dict[DeliveryState, int]]:
         """How many deliveries of each postback are in each state."""
@@ -312,9 +329,10 @@ def _conditions(wanted: LogQuestion) -> Iterator[sa.ColumnElement[bool]]:
 def _writes(page: OutboxPage) -> Iterator[tuple[sa.TextClause, list[tuple[Any, ...]]]]:
     """What is executed, in this order: a row is planned before anything comes of it."""
     yield _plan, list(map(astuple, page.planned))
-    yield _attempt, [_of_attempt(one) for one in page.came if isinstance(one, Attempt)]
     for run in _runs(page.came):
         statement, values = _STEPS[type(run[0])]
+        if statement is _tried:
+            yield _earlier, [(one.delivery, one.number) for one in run if one.number > 1]
         yield statement, list(map(values, run))
     hashes = [(forgotten(*who), *who) for who in page.forgotten]
     yield _forget, hashes
@@ -326,29 +344,25 @@ def _writes(page: OutboxPage) -> Iterator[tuple[sa.TextClause, list[tuple[Any, .
 
 
 def _runs(came: Iterable[Delivery | Again]) -> Iterator[list[Any]]:
-    """What came, in its order, in runs of one kind, so that each run is one call."""
+    """What came, in its order, in runs of one kind and none of them twice of one delivery, so that each run is one call."""
     run: list[Any] = []
+    ids: set[DeliveryId] = set()
     for one in came:
-        if run and type(run[0]) is not type(one):
+        if run and (type(run[0]) is not type(one) or one.delivery in ids):
             yield run
-            run = []
+            run, ids = [], set()
         run.append(one)
+        ids.add(one.delivery)
     if run:
         yield run
-
-
-def _of_attempt(one: Attempt) -> tuple[Any, ...]:
-    state = _NUMBER[one.state]
-    said = one.status, one.error, one.answer
-    return one.number, one.at_ms, one.took_ms, *said, state, one.reason, one.delivery
 
 
 def _of_tried(one: Attempt) -> tuple[Any, ...]:
     request = one.request
     sent = (request.method, request.url, request.body) if request else (None, None, None)
-    state = _NUMBER[one.state]
     came = one.next_at_ms or 0, one.reason, one.poll_url, one.declines
-    return one.at_ms, state, one.number, *came, *sent, one.delivery
+    said = one.took_ms, one.status, one.error, one.answer
+    return one.at_ms, _NUMBER[one.state], one.number, *came, *sent, *said, one.delivery
 
 
 def _of_settled(one: Settled) -> tuple[Any, ...]:
@@ -376,16 +390,18 @@ def _row(found: Any) -> OutboxRow:
     return OutboxRow(planned, _STATES[state], tries, due_at_ms, since_ms, reason, *sent)
 
 
-def _read_attempt(found: Any, row: Any) -> Attempt:
+def _read_attempt(row: Any, told: tuple[Any, ...]) -> Attempt:
+    """An attempt of a row, from the columns behind its delivery in ``attempts``."""
+    number, at_ms, took_ms, status, error, answer, state, reason = told
     return Attempt(
         delivery=DeliveryId(row.id),
         postback=PostbackId(row.postback),
-        number=found.number,
-        at_ms=found.at_ms,
-        took_ms=found.took_ms,
-        status=found.status,
-        error=found.error,
-        answer=found.answer,
-        state=_STATES[found.state],
-        reason=found.reason,
+        number=number,
+        at_ms=at_ms,
+        took_ms=took_ms,
+        status=status,
+        error=error,
+        answer=answer,
+        state=_STATES[state],
+        reason=reason,
     )
