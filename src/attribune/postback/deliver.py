@@ -161,7 +161,8 @@ class Deliverer:
 
     async def send(self, request: Request) -> Answer:
         """Send once, in a task. Never raises for what the partner or the network does."""
-        task, began_s = asyncio.current_task(), _now_s()
+        loop = asyncio.get_running_loop()
+        task, began_s = asyncio.current_task(loop), loop.time()
         assert task is not None, "called in a task"
         self._patience.begin(task, began_s)
         try:
@@ -169,15 +170,15 @@ class Deliverer:
         except asyncio.CancelledError:
             if not self._patience.has_ended(task):
                 raise
-            return Answer(None, b"", _why(TimeoutError(), self._wait_s), _ms_since(began_s))
+            return Answer(None, b"", _why(TimeoutError(), self._wait_s), _ms_since(began_s, loop))
         except (aiohttp.ClientError, OSError, ValueError) as fault:
             refused = _refusal(fault)
             error = str(refused) if refused else _why(fault, self._wait_s)
             is_final = refused is not None or isinstance(fault, aiohttp.InvalidURL)
-            return Answer(None, b"", error, _ms_since(began_s), is_final)
+            return Answer(None, b"", error, _ms_since(began_s, loop), is_final)
         finally:
             self._patience.done(task)
-        return Answer(status, body, None, _ms_since(began_s), False, retry_after_s)  # noqa: FBT003 - by place is faster
+        return Answer(status, body, None, _ms_since(began_s, loop), False, retry_after_s)  # noqa: FBT003 - by place is faster
 
     async def _exchange(self, request: Request) -> tuple[int, bytes, int | None]:
         assert self._session is not None, "entered as a context"
@@ -240,9 +241,5 @@ def _refusal(fault: BaseException | None) -> AddressRefused | None:
     return fault
 
 
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def _ms_since(began_s: float) -> int:
-    return round((_now_s() - began_s) * 1000)
+def _ms_since(began_s: float, loop: asyncio.AbstractEventLoop) -> int:
+    return round((loop.time() - began_s) * 1000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from attribune.model.activity import Consent, ForeignKind
@@ -90,9 +90,10 @@ class Postbacks:
         """Look again."""
         self._found = None
 
-    def of(self, partner: PartnerId | None, counts: Counts = Counts.OWN) -> list[Postback]:
+    def of(self, partner: PartnerId | None, counts: Counts = Counts.OWN) -> Sequence[Postback]:
         """Those that tell of a partner's outcomes alone, by whose decisions; None gives those that tell of everybody's."""
-        return list(self._by_counts().get(counts, {}).get(partner, ()))
+        found = self._by_counts().get(counts)
+        return found.get(partner, ()) if found else ()
 
     def tells_of(self, counts: Counts) -> bool:
         """Whether any postback tells of such decisions."""

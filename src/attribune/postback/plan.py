@@ -188,13 +188,13 @@ def _values(
 ) -> dict[str, Value | None]:
     credit = deed.credit
     values: dict[str, Value | None] = {
-        "trigger": deed.trigger.value,
+        "trigger": deed.trigger,
         "revision": outcome.revision,
-        "source": Source.ATTRIBUTED.value if credit else outcome.source.value,
+        "source": Source.ATTRIBUTED if credit else outcome.source,
         "product": outcome.product,
         "app": outcome.app,
         "store_id": looked.store_id,
-        "platform": outcome.platform.value,
+        "platform": outcome.platform,
         "record_id": outcome.record,
         "conversion_id": outcome.conversion,
         "country": outcome.country,
@@ -222,7 +222,7 @@ def _values(
 
 def _of_kind(outcome: Attribution | CreditedEvent, looked: Looked) -> dict[str, Value | None]:
     if isinstance(outcome, Attribution):
-        return {"kind": outcome.kind.value, "conversion_at": outcome.at_ms}
+        return {"kind": outcome.kind, "conversion_at": outcome.at_ms}
     money = outcome.revenue
     undone = looked.undone
     values: dict[str, Value | None] = {
@@ -257,9 +257,9 @@ def _of_credit(credit: Credit) -> dict[str, Value | None]:
     return {
         "partner": credit.partner,
         "touch_id": credit.touch,
-        "touch_kind": credit.kind.value,
+        "touch_kind": credit.kind,
         "touch_at": credit.touch_at_ms,
-        "method": credit.method.value,
+        "method": credit.method,
         "link": credit.link,
         "campaign": credit.campaign,
         "campaign_id": credit.campaign_id,
