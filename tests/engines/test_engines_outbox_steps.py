@@ -85,30 +85,35 @@ def test_what_waited_before_nos_were_counted_was_declined_never(tmp_path: Path):
     outbox.close()
 
 
-def test_every_attempt_outlives_the_step_to_its_delivery_s_number(tmp_path: Path):
+def test_every_attempt_outlives_the_step_that_keeps_the_last_with_its_delivery(tmp_path: Path):
     path = tmp_path / "outbox.db"
-    told = {"state": 1, "tries": 2}
-    made(
-        path,
-        "0003",
-        delivery(3, "z", **told),
-        delivery(8, "a", **told),
-        *(tried(name, n, f"{name}{n}", n - 1) for name in "az" for n in (1, 2)),
-    )
+    before = [tried("z", 1, "z1", 0), tried("a", 1, "a1", 0), tried("a", 2, "a2", 0)]
+    made(path, "0003", delivery(3, "z", tries=1), delivery(8, "a", tries=2), *before)
     outbox = SqlOutbox(path)
-    newest, oldest = outbox.log(LogQuestion())
-    assert (newest.row.planned.id, oldest.row.planned.id) == ("a", "z")
-    waiting, delivered = DeliveryState.WAITING, DeliveryState.DELIVERED
-    for one in (newest, oldest):
-        name = one.row.planned.id
-        seen = [
+
+    def seen() -> list[tuple[str, int, int, str, DeliveryState]]:
+        return [
             (told.delivery, told.number, told.at_ms, told.answer, told.state)
+            for one in outbox.log(LogQuestion())
             for told in one.attempts
         ]
-        assert seen == [
-            (name, 1, 2001, f"{name}1", waiting),
-            (name, 2, 2002, f"{name}2", delivered),
-        ]
+
+    waiting, delivered = DeliveryState.WAITING, DeliveryState.DELIVERED
+    old = [("a", 1, 2001, "a1", waiting), ("a", 2, 2002, "a2", waiting)]
+    assert seen() == [*old, ("z", 1, 2001, "z1", waiting)]
+    # Two of one delivery in one page, and one more behind what stood before.
+    came = [
+        Attempt(
+            delivery=DeliveryId(name), postback=MINE, number=number, at_ms=3000 + number, took_ms=1, status=200,
+            answer=f"{name}{number}", state=delivered,
+        )
+        for name, number in (("a", 3), ("a", 4), ("z", 2))
+    ]  # fmt: skip
+    outbox.fold(OutboxPage(came=came), Position(9))
+    outbox.fold(OutboxPage(came=came), Position(9))
+    new = [("a", 3, 3003, "a3", delivered), ("a", 4, 3004, "a4", delivered)]
+    told = [("z", 1, 2001, "z1", waiting), ("z", 2, 3002, "z2", delivered)]
+    assert seen() == [*old, *new, *told]
     outbox.close()
 
 

@@ -68,6 +68,27 @@ def sent(
     return asyncio.run(journey()), heard
 
 
+class Silence:
+    """A server that answers nothing but ``/fine``."""
+
+    url = ""
+
+    async def __aenter__(self) -> None:
+        async def hear(request: web.Request) -> web.Response:
+            await asyncio.sleep(0 if request.path == "/fine" else 30)
+            return web.Response()
+
+        app = web.Application()
+        app.router.add_route("*", "/{rest:.*}", hear)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+
 async def fine(_: web.Request) -> web.Response:
     return web.Response(text="success=true;")
 
@@ -99,6 +120,52 @@ def test_a_partner_that_hangs_is_left() -> None:
     answer, _ = sent(hang)
     assert (answer.status, answer.error) == (None, "no answer within 0.5 s")
     assert judge(answer, Success()) is Came.FAILED
+
+
+def test_each_of_many_is_left_after_its_own_time_and_who_is_in_time_is_not() -> None:
+    """One timer ends them all, and is there again for who comes later."""
+    hangs = Silence()
+
+    async def journey() -> list[tuple[str | None, float]]:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+
+        async def one(after_s: float, path: str) -> tuple[str | None, float]:
+            await asyncio.sleep(after_s)
+            answer = await deliverer.send(got(f"{hangs.url}{path}"))
+            return answer.error, loop.time() - begun - after_s
+
+        async with hangs, Deliverer(HERE, wait_s=0.3) as deliverer:
+            several = (one(0, "/"), one(0, "/"), one(0.1, "/"), one(0.1, "/fine"), one(0.5, "/"))
+            return await asyncio.gather(*several)
+
+    late, again, later, fine_, last = asyncio.run(journey())
+    for error, took_s in (late, again, later, last):
+        assert error == "no answer within 0.3 s"
+        assert 0.28 <= took_s < 0.45
+    assert (fine_[0], fine_[1] < 0.2) == (None, True)
+
+
+def test_who_is_told_to_stop_stops_and_says_no_answer() -> None:
+    hangs = Silence()
+
+    async def journey() -> None:
+        async with hangs, Deliverer(HERE, wait_s=0.2) as deliverer:
+            task = asyncio.create_task(deliverer.send(got(f"{hangs.url}/")))
+            await asyncio.sleep(0.05)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            # Told to in the moment at which its time is over too.
+            both = asyncio.create_task(deliverer.send(got(f"{hangs.url}/")))
+            await asyncio.sleep(0.1)
+            deliverer._patience._until_s[both] = 0
+            deliverer._patience._look()
+            both.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await both
+
+    asyncio.run(journey())
 
 
 def test_a_body_that_never_ends_is_cut() -> None:

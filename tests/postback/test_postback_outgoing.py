@@ -23,6 +23,7 @@ from attribune.model.ids import (
 from attribune.model.money import Money
 from attribune.model.outcome import Cause, Forgets, Noted, Source
 from attribune.model.position import Entry, Topic
+from attribune.postback import looking
 from attribune.postback.folders import find_shipped
 from attribune.postback.looking import Looking
 from attribune.postback.outgoing import Outgoing, Outgoings, spoken
@@ -269,3 +270,37 @@ def test_what_was_sent_before_is_not_kept_twice() -> None:
     (again,) = makes.of([row], spoken(one, house.vault), NOW_MS)
     assert isinstance(again, Outgoing)
     assert again.shown is None
+
+
+def test_what_was_decided_just_now_is_not_read_again_and_is_found_all_the_same_later() -> None:
+    house = PostHouse(postback(URL))
+    looking, read = house.role._outgoings._looking, []
+    reads, gets = house.journal.read, house.journal.get
+
+    def counted(*given: Any) -> Any:
+        read.append(given)
+        return reads(*given)
+
+    def got(*given: Any) -> Any:
+        read.append(given)
+        return gets(*given)
+
+    (place,) = house.decide(install())
+    house.fold()
+    house.journal.__dict__.update(read=counted, get=got)
+    fresh = looking.outcomes([place])
+    assert (read, fresh[place].device) == ([], "d1")
+    again = looking.outcomes([place])
+    assert read
+    assert again == fresh
+
+
+def test_no_more_is_remembered_than_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "_FRESH_MAX", 2)
+    house = PostHouse(postback(URL))
+    places = house.decide(install("d1"), install("d2"), install("d3"))
+    house.fold()
+    finds = house.role._outgoings._looking
+    assert list(finds._fresh) == places[1:]
+    assert [one.device for one in finds.outcomes(places).values()] == ["d1", "d2", "d3"]
+    assert not finds._fresh

@@ -293,6 +293,8 @@ class SqlOutbox(SqlView):
         for row in rows:
             told = earlier.get(row.id, [])
             if row.last_at_ms is not None:
+                # One that was folded again may stand in both.
+                told = [one for one in told if one[0] != row.tries]
                 told.append((row.tries, *row[len(_ROW) :]))
             attempts = [_read_attempt(row, one) for one in told]
             logged.append(Logged(number=row.number, row=_row(row[: len(_ROW)]), attempts=attempts))

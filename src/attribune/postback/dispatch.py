@@ -135,10 +135,11 @@ class Desk:
         return self._clock.now_ms() < self._quiet_until_ms.get(postback, 0)
 
     def release(self, postback: PostbackId, ids: Iterable[DeliveryId]) -> None:
-        """What was handed out for a postback and not sent."""
+        """What was handed out for a postback and not sent; it is due again."""
         held = self._held_of(postback)
         for id_ in ids:
             held.pop(id_, None)
+            self._quiet_until_ms.pop(postback, None)
 
     def fetch(self, spoken_: Spoken, room: int) -> list[Outgoing]:
         """Requests for the rows of a postback that are due; what comes of the others is journaled."""
@@ -263,7 +264,7 @@ class Dispatcher:
         if lane.mistake is not None:
             raise lane.mistake
         postback = lane.spoken.postback
-        if lane.breaker.is_open:
+        if lane.breaker.is_open or lane.is_stale:
             back = lane.take_back()
             await loop.run_in_executor(desk, self._desk.release, postback.id, back)
         room = 0 if lane.is_busy else lane.room()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from attribune.model.activity import Consent, ForeignKind
 from attribune.model.codec import Record, decode
@@ -12,6 +12,7 @@ from attribune.model.delivery import (
     TAKING_BACK,
     Again,
     Attempt,
+    Delivery,
     OutboxPage,
     Planned,
     Settled,
@@ -120,28 +121,42 @@ class Fold:
         self._outbox = outbox
         self._looking = looking
         self._postbacks = Postbacks(directory)
+        #: What takes each kind of record; others change nothing.
+        self._takers: dict[type, Callable[[Position, Any, OutboxPage], None]] = {
+            Change: self._change,
+            Attempt: self._came,
+            Settled: self._came,
+            Noted: self._noted,
+            Attribution: self._own,
+            CreditedEvent: self._own,
+            ForeignCredited: self._foreign,
+        }
 
     def add(self, place: Position, record: Record, page: OutboxPage) -> None:
         """Take one entry's record into a page. Raises JournalDamaged."""
-        if isinstance(record, Change):
-            self._change(record, page)
-        elif isinstance(record, Attempt | Settled):
-            page.came.append(record)
-        elif isinstance(record, Noted):
-            self._consent(record, page)
-            _forget(record, page)
-        elif isinstance(record, Attribution | CreditedEvent):
-            key = own_transaction(record)
-            before = len(page.planned)
-            page.planned.extend(self._planned(place, record, self._undone(record, key, page)))
-            if len(page.planned) > before:
-                self._looking.remember(place, record)
-            _remember(place, record, key, page)
-        elif isinstance(record, ForeignCredited) and self._postbacks.tells_of(counts_of(record)):
-            self._foreign(place, record, page)
+        take = self._takers.get(type(record))
+        if take is not None:
+            take(place, record, page)
+
+    def _came(self, _: Position, record: Delivery, page: OutboxPage) -> None:
+        page.came.append(record)
+
+    def _noted(self, _: Position, record: Noted, page: OutboxPage) -> None:
+        self._consent(record, page)
+        _forget(record, page)
+
+    def _own(self, place: Position, record: Attribution | CreditedEvent, page: OutboxPage) -> None:
+        key = own_transaction(record)
+        before = len(page.planned)
+        page.planned.extend(self._planned(place, record, self._undone(record, key, page)))
+        if len(page.planned) > before:
+            self._looking.remember(place, record)
+        _remember(place, record, key, page)
 
     def _foreign(self, place: Position, record: ForeignCredited, page: OutboxPage) -> None:
         """What another measurement partner decided, for the postbacks that count it and for no other."""
+        if not self._postbacks.tells_of(counts_of(record)):
+            return
         outcome = self._looking.foreign(record)
         if outcome is None:
             return
@@ -154,7 +169,7 @@ class Fold:
         if isinstance(outcome, CreditedEvent):
             _remember(place, outcome, key, page)
 
-    def _change(self, change: Change, page: OutboxPage) -> None:
+    def _change(self, _: Position, change: Change, page: OutboxPage) -> None:
         if isinstance(change.record, Postback):
             self._postbacks.changed()
         elif isinstance(change.record, Redelivery):

@@ -26,6 +26,8 @@ SIGNATURE_HEADER: Final = "attribune-signature"
 #: For how long requests are made ready, so that none who sends waits for the disk, by how many were answered lately. A slow partner's
 #: wait in the outbox, where they can still be withdrawn.
 _READY_S: Final = 0.2
+#: How old what is ready may grow: then it is made ready anew, since a person may have withdrawn a consent, or what it says been taken back.
+STALE_S: Final = 2.0
 #: Most that are ready for each that may be under way.
 _READY_FACTOR: Final = 16
 #: The part of them that is left when more are made.
@@ -63,12 +65,14 @@ class Lane:
         self._finished = finished
         self._deliverer = deliverer(frozenset(spoken.postback.allowed_hosts))
         self._queue: deque[Outgoing] = deque()
-        self._sending: dict[asyncio.Task[None], DeliveryId] = {}
+        self._sending: dict[DeliveryId, asyncio.Task[None]] = {}
         #: How many are to be ready; how many were answered since when that was said. Seconds of the loop.
         self._ready = spoken.postback.concurrency
         self._answered, self._since_s = 0, 0.0
+        #: When something was made ready last.
+        self._offered_s = 0.0
         #: A mistake of ours in sending; whoever runs the lane raises it.
-        self.mistake: BaseException | None = None
+        self.mistake: Exception | None = None
         #: From when on the next request may go out, by the rate.
         self._free_at_s = 0.0
 
@@ -80,8 +84,9 @@ class Lane:
         """Let requests that are under way end, for a while, and cut the rest; what was not sent, or was cut."""
         unsent = self.take_back()
         if self._sending:
-            _, late = await asyncio.wait(self._sending, timeout=drain_s)
-            unsent += [self._sending[task] for task in late]
+            under_way = dict(self._sending)
+            _, late = await asyncio.wait(under_way.values(), timeout=drain_s)
+            unsent += [id_ for id_, task in under_way.items() if task in late]
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -107,6 +112,11 @@ class Lane:
         """Whether enough is ready that no more need be fetched."""
         return len(self._queue) > self._ready * _LOW
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether what is ready has been so for too long."""
+        return bool(self._queue) and self._now_s() - self._offered_s > STALE_S
+
     def _pace(self) -> int:
         """How many will be answered in a while, going by those that were since this was asked last."""
         now_s, most = self._now_s(), self.spoken.postback.concurrency
@@ -117,10 +127,11 @@ class Lane:
     def offer(self, outgoing: list[Outgoing]) -> None:
         """Send these, as soon as there is room."""
         self._queue.extend(outgoing)
+        self._offered_s = self._now_s()
         self.push()
 
     def take_back(self) -> list[DeliveryId]:
-        """What is ready and need not be sent now: the breaker has opened."""
+        """What is ready and need not be sent now: the breaker has opened, or it has grown old."""
         back = [one.row.planned.id for one in self._queue]
         self._queue.clear()
         return back
@@ -137,19 +148,21 @@ class Lane:
             self.breaker.began()
             self._keep_pace(now_s)
             outgoing = self._queue.popleft()
-            task = loop.create_task(self._send(outgoing))
-            self._sending[task] = outgoing.row.planned.id
-            task.add_done_callback(self._ended)
+            self._sending[outgoing.row.planned.id] = loop.create_task(self._go(outgoing))
         return None
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._sending[task]
-        self._answered += 1
-        if not task.cancelled() and task.exception() is not None:
-            self.mistake = task.exception()
-            return
-        # At once: the next request does not wait for the disk. A rate's wait is the dispatcher's to keep.
-        self.push()
+    async def _go(self, outgoing: Outgoing) -> None:
+        """Send, and let the next go: a task's own end costs less than somebody who is told of it."""
+        try:
+            await self._send(outgoing)
+        except Exception as mistake:  # noqa: BLE001 - whoever runs the lane raises it
+            self.mistake = mistake
+        finally:
+            del self._sending[outgoing.row.planned.id]
+            self._answered += 1
+        if self.mistake is None:
+            # At once: the next request does not wait for the disk. A rate's wait is the dispatcher's to keep.
+            self.push()
 
     def _keep_pace(self, now_s: float) -> None:
         rate = self.spoken.postback.per_second

@@ -364,9 +364,10 @@ def _address(text: str, settings: Mapping[str, str]) -> tuple[str, str, list[tup
 
 
 def _rendered(way: _Way, values: Mapping[str, Value | None]) -> Request | Skipped:
-    path = way.path.fill(values, _in_path)
-    if path.absent:
-        return Skipped(f"{path.absent[0]} has no value, and it stands in the address")
+    path = way.path.say(values, _in_path)
+    if path is None:
+        absent = way.path.fill(values).absent
+        return Skipped(f"{absent[0]} has no value, and it stands in the address")
     parts: dict[str, list[tuple[str, str]]] = {}
     for what, fields, mark in way.filled():
         pairs, reason = _pairs(fields, values, mark)
@@ -379,7 +380,7 @@ def _rendered(way: _Way, values: Mapping[str, Value | None]) -> Request | Skippe
             if sent.isdisjoint(names):
                 return Skipped(f"none of {', '.join(names)} has a value")
     query = "&".join([f"{name}={value}" for name, value in parts.get("query", ())])
-    url = f"{way.origin}{path.text}?{query}" if query else way.origin + path.text
+    url = f"{way.origin}{path}?{query}" if query else way.origin + path
     if len(url) > URL_CHARACTERS_MAX:
         return Skipped(
             f"the address would have {len(url)} characters; at most {URL_CHARACTERS_MAX} are sent"
@@ -399,13 +400,17 @@ def _pairs(
     """(name, text) of what is sent, and why nothing may be sent at all."""
     pairs = []
     for name, template, absent, most in fields:
-        filled = template.fill(values, mark)
-        if filled.absent and absent is Absent.SKIP:
-            return [], f"{filled.absent[0]} has no value, and {name} needs one"
+        text = template.say(values, mark)
+        if text is None:
+            filled = template.fill(values, mark)
+            if absent is Absent.SKIP:
+                return [], f"{filled.absent[0]} has no value, and {name} needs one"
+            if absent is Absent.DROP:
+                continue
+            text = filled.text
         if most is not None and (size := len(template.fill(values).text)) > most:
             return [], f"{name} would have {size} characters, and the partner takes {most}"
-        if not filled.absent or absent is Absent.EMPTY:
-            pairs.append((name, filled.text))
+        pairs.append((name, text))
     return pairs, None
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from msgspec import Struct
-
 from attribune.model.errors import Invalid
 from attribune.postback.dialects import BRANCH_LINK, SPEECH, Dialect, Speech
 from attribune.postback.functions import Function, Value, said, step
@@ -50,8 +48,8 @@ class Slot(NamedTuple):
         return None
 
 
-class Filled(Struct, frozen=True, gc=False):
-    """A template with its values in it. Made for each field of each request, and by place."""
+class Filled(NamedTuple):
+    """A template with its values in it."""
 
     text: str
     #: The macros that had no value, as written; nothing stands in their place.
@@ -63,15 +61,19 @@ class Template(NamedTuple):
 
     parts: tuple[str | Slot, ...]
 
-    def fill(self, values: Mapping[str, Value | None], quote: Quote = str) -> Filled:
-        """Put values in. What was written in the template stays as it is; only values are quoted."""
+    def say(self, values: Mapping[str, Value | None], quote: Quote = str) -> str | None:
+        """What ``fill`` puts together, None when a value is absent; of most templates, which are one value, sooner."""
         if len(self.parts) == 1:
-            # Most templates are one value, or none at all.
             alone = self.parts[0]
             if isinstance(alone, str):
-                return Filled(alone, ())
+                return alone
             value = alone.value(values)
-            return Filled("", (alone.written,)) if value is None else Filled(quote(value), ())
+            return None if value is None else quote(value)
+        filled = self.fill(values, quote)
+        return None if filled.absent else filled.text
+
+    def fill(self, values: Mapping[str, Value | None], quote: Quote = str) -> Filled:
+        """Put values in. What was written in the template stays as it is; only values are quoted."""
         text: list[str] = []
         absent: list[str] = []
         for part in self.parts:
