@@ -17,6 +17,7 @@ from attribune.ledger.desk import KNOWN, TRANSACTION, Desk
 from attribune.ledger.differing import day
 from attribune.ledger.known import Known, Transaction
 from attribune.ledger.reconcile import Claim, Ours, Owed, plain
+from attribune.ledger.told import key_of
 from attribune.ledger.when import day_of
 from attribune.model.book import outcome_key
 from attribune.model.codec import decode
@@ -289,14 +290,6 @@ def owed_of(known: Known | None, partner: str) -> Owed:
         if booked.partner == partner and not booked.level:
             owed[booked.currency] = owed.get(booked.currency, 0) + booked.amount_minor
     return owed
-
-
-def key_of(outcome: Outcome) -> str:
-    """What the book knows an outcome by."""
-    if isinstance(outcome, Attribution):
-        return outcome_key(outcome.product, "conversion", outcome.conversion)
-    kind = "event" if isinstance(outcome, CreditedEvent) else "foreign"
-    return outcome_key(outcome.product, kind, outcome.record)
 
 
 def event_of(outcome: Outcome) -> str:

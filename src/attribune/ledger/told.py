@@ -10,6 +10,7 @@ from msgspec import Struct
 from attribune.ledger.when import day_of
 from attribune.model.activity import ForeignKind, ForeignSource, Vendor
 from attribune.model.book import outcome_key
+from attribune.model.fact import FOREIGN_KINDS, Fact, FactKind
 from attribune.model.ids import device_digest, digest
 from attribune.model.offer import Counts
 from attribune.model.outcome import UNDOING, Attribution, CreditedEvent, ForeignCredited
@@ -59,20 +60,36 @@ class Told(Struct, frozen=True, gc=False, array_like=True):
     touch_at_ms: int | None = None
 
 
+def key_of(outcome: Attribution | CreditedEvent | ForeignCredited) -> str:
+    """What the book knows an outcome by."""
+    if isinstance(outcome, Attribution):
+        return outcome_key(outcome.product, "conversion", outcome.conversion)
+    if isinstance(outcome, CreditedEvent):
+        return outcome_key(outcome.product, "event", outcome.record)
+    return outcome_key(outcome.product, "foreign", outcome.record)
+
+
+def key_of_fact(fact: Fact) -> str:
+    """What the book knows the outcome by that a fact was made of."""
+    if fact.kind in FOREIGN_KINDS:
+        return outcome_key(fact.product, "foreign", fact.record or "")
+    if fact.kind is FactKind.EVENT:
+        return outcome_key(fact.product, "event", fact.record or "")
+    return outcome_key(fact.product, "conversion", fact.conversion or "")
+
+
 def told(outcome: Attribution | CreditedEvent, timezone: str) -> Told:
     """Read an outcome; only the primary credit earns."""
     revenue = quantity = transaction_id = None
     if is_event := isinstance(outcome, CreditedEvent):
         name, revenue, quantity = outcome.name, outcome.revenue, outcome.quantity
         transaction_id, is_own_only = outcome.transaction_id, outcome.by_app
-        key = outcome_key(outcome.product, "event", outcome.record)
     else:
         name, is_own_only = outcome.kind, False
-        key = outcome_key(outcome.product, "conversion", outcome.conversion)
     credit, cause = outcome.credit, outcome.cause
     # By place: one is made of every outcome, and names would take longer than all else here.
     return Told(
-        key,
+        key_of(outcome),
         outcome.revision,
         name,
         is_event,
@@ -106,7 +123,7 @@ def told_elsewhere(outcome: ForeignCredited, timezone: str) -> Told:
     revenue = None if is_taken_back else outcome.revenue
     is_named = is_of_install or outcome.kind is ForeignKind.INSTALL
     return Told(
-        key=outcome_key(outcome.product, "foreign", outcome.record),
+        key=key_of(outcome),
         revision=1,
         name=name or "",
         is_event=is_event,

@@ -20,8 +20,9 @@ from attribune.ledger.desk import KNOWN, TRANSACTION, Desk
 from attribune.ledger.known import Known, Transaction, Undoing
 from attribune.ledger.offers import Terms, terms
 from attribune.ledger.reconcile import Ours
+from attribune.ledger.told import key_of_fact
 from attribune.ledger.when import day_of
-from attribune.model.book import LineKind, outcome_key
+from attribune.model.book import LineKind
 from attribune.model.control import Scope
 from attribune.model.delivery import DeliveryState, Logged, LogQuestion, Trigger
 from attribune.model.errors import Invalid
@@ -237,7 +238,7 @@ def _called(house: House, partner: str, known: dict[str, Known]) -> dict[str, Fa
     )
     found: dict[str, Fact] = {}
     for fact in _standing(house, wanted):
-        key = _key(fact)
+        key = key_of_fact(fact)
         if key in known:
             found[key] = fact
             if len(found) == len(known):
@@ -253,14 +254,6 @@ def _standing(house: House, wanted: Selection) -> Iterator[Fact]:
         after = page.next
         if after is None:
             return
-
-
-def _key(fact: Fact) -> str:
-    if fact.kind in FOREIGN_KINDS:
-        return outcome_key(fact.product, "foreign", fact.record or "")
-    if fact.kind is FactKind.EVENT:
-        return outcome_key(fact.product, "event", fact.record or "")
-    return outcome_key(fact.product, "conversion", fact.conversion or "")
 
 
 def _outcome_id(fact: Fact) -> str:
