@@ -247,6 +247,21 @@ def test_a_test_sends_for_real_and_the_partners_words_decide(capsys, tmp_path, r
     assert "\x1b" not in shown, "an answer cannot steer the terminal"
 
 
+@pytest.mark.parametrize(
+    ("partner", "given", "missing"),
+    [
+        ("tune", ("network=example.go2cloud.org",), "offer_id"),
+        ("generic-get", (), "url"),
+        ("impact", ("account_sid=x",), "auth_token"),
+    ],
+)
+def test_a_test_sends_nothing_with_settings_that_nobody_gave(
+    capsys, partner, given, missing
+) -> None:
+    words = [word for one in given for word in ("--set", one)]
+    assert said(capsys, "test", partner, *words, code=4)["error"]["param"] == missing
+
+
 @pytest.mark.enable_socket
 def test_a_test_goes_nowhere_that_was_not_allowed(capsys, tmp_path, receiver) -> None:
     folder = mine(tmp_path, receiver, "known-1")

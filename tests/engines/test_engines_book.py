@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger import test_ledger_properties as properties
 from ledger.books import Books
+from query_plans import steps_of
 
 from attribune.engines.sql_book import SqlBook
 from attribune.model.book import (
@@ -247,3 +248,11 @@ def test_twin_and_engine_make_the_same_book(tmp_path_factory, deeds: list[Any]) 
     assert engine.balances() == twin.book.balances()
     assert other.problems() == []
     engine.close()
+
+
+def test_an_outcomes_lines_are_found_by_it_however_many_its_partner_has(tmp_path: Path):
+    book = SqlBook(tmp_path / "book.db")
+    wanted = LinesWanted(partner="p", outcome="o1")
+    (step, *_) = steps_of(book._engine, lambda: book.lines(wanted, 0, 9))
+    assert "lines_outcome (outcome=?" in step
+    book.close()

@@ -163,6 +163,21 @@ def test_secondary_credit_counts_only_when_asked_for(facts):
     assert table(ask(facts, both, by=("partner",)), "events") == {"acme": 1, "zeta": 1}
 
 
+def test_events_that_are_left_out_do_not_count_and_those_without_a_name_do(facts):
+    names = ("buy", "refund", "chargeback", None)
+    facts.insert(
+        [
+            fact(n, FactKind.EVENT, event=name, amount_minor=10**n, currency="EUR")
+            for n, name in enumerate(names)
+        ]
+    )
+    gross = Measure(
+        name="m", kinds=(FactKind.EVENT,), value="amount", without_events=("refund", "chargeback")
+    )
+    (total,) = ask(facts, gross)
+    assert total.values["m"] == {"EUR": 1001}
+
+
 def test_different_devices_are_counted_once_and_not_when_taken_away(facts):
     facts.insert(
         [
@@ -348,6 +363,7 @@ measures = st.builds(
     value=st.sampled_from(["rows", "amount", "cost", "devices"]),
     with_secondary=st.booleans(),
     sources=st.sampled_from([(), ("attributed",), ("organic", "")]),
+    without_events=st.sampled_from([(), ("refund", "chargeback"), ("buy",)]),
 )
 dimensions = st.sampled_from(
     [

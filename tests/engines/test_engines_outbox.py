@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from query_plans import steps_of
 
 from attribune.engines import sql_outbox
 from attribune.engines.sql_outbox import SqlOutbox
@@ -324,29 +324,35 @@ def test_who_is_due_is_found_without_reading_who_waits(tmp_path: Path, in_order)
     outbox.close()
 
 
-def steps_of(outbox: SqlOutbox, ask: Callable[[], object]) -> list[str]:
-    """How SQLite finds what is asked."""
-    asked: list[tuple[str, Any]] = []
-
-    def hear(_c: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        asked.append((statement, values))
-
-    with outbox._engine.connect() as connection:
-        sa.event.listen(outbox._engine, "before_cursor_execute", hear)
-        ask()
-        sa.event.remove(outbox._engine, "before_cursor_execute", hear)
-        return [
-            row[3]
-            for statement, values in asked
-            if statement.startswith("SELECT")
-            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
-        ]
-
-
 def test_what_is_told_of_an_outcome_is_found_by_two_indexes(tmp_path: Path):
     outbox = SqlOutbox(tmp_path / "outbox.db")
-    steps = steps_of(outbox, lambda: outbox.log(LogQuestion(outcome_ids=("a", "b"))))
+    steps = steps_of(outbox._engine, lambda: outbox.log(LogQuestion(outcome_ids=("a", "b"))))
     assert not any("SCAN" in step for step in steps), steps
     assert any("deliveries_subject (subject=?" in step for step in steps), steps
     assert any("deliveries_outcome (outcome_id=?" in step for step in steps), steps
+    outbox.close()
+
+
+def test_of_who_is_forgotten_no_word_stays_in_the_files(tmp_path: Path):
+    """Not in the log either, which is written home seldom; and when somebody read meanwhile, soon after."""
+    path = tmp_path / "outbox.db"
+    outbox, reader = SqlOutbox(path), SqlOutbox(path, is_reader=True)
+
+    def words() -> int:
+        return sum(one.read_bytes().count(b"click-of-d1") for one in tmp_path.iterdir())
+
+    sent = SentRequest(method="GET", url="https://acme.example/?c=click-of-d1")
+    came = [attempt("a", 1, DeliveryState.DELIVERED, request=sent, answer="click-of-d1")]
+    outbox.fold(OutboxPage(planned=[planned("a")], came=came), Position(2))
+    assert words() > 0
+    gone = OutboxPage(forgotten=[(ProductId("game"), DeviceId("d1"))])
+    with reader._engine.connect() as reading:
+        reading.exec_driver_sql("SELECT count(*) FROM deliveries").all()
+        outbox.fold(gone, Position(3))
+        assert words() > 0, "who reads sees what stood when it began"
+    outbox.fold(OutboxPage(), Position(4))
+    assert words() == 0
+    [told] = outbox.log(LogQuestion())
+    assert (told.row.request, told.attempts[0].answer) == (SentRequest(method="", url=""), "")
+    reader.close()
     outbox.close()

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 from posthouse import NOW_MS
 
 from attribune.model.delivery import DeliveryState, OutboxRow, Planned, Related, Trigger
-from attribune.model.ids import DeliveryId, PartnerId, Position, PostbackId, ProductId
+from attribune.model.ids import (
+    DeliveryId,
+    DeviceId,
+    PartnerId,
+    Position,
+    PostbackId,
+    ProductId,
+)
 from attribune.postback.again import around, why_not
 from attribune.postback.again import told_since as told_since_by
 
@@ -57,6 +65,15 @@ def test_what_is_corrected_is_told_before_its_correction_or_not_at_all(by: Trigg
     assert said(DELIVERED, "it", "other") is said(GAVE_UP, "it", "other") is None
     assert said(WAITING, "it") is said(WITHDRAWN, "it") is None, "it goes out after, or never"
     assert why_not(row(Trigger.EVENT), [IT, other(by, DELIVERED, copy=1)], ["it"]) is None
+
+
+def test_of_who_was_forgotten_nothing_is_told_again() -> None:
+    one = row(Trigger.EVENT)
+    gone = DeviceId(f"forgotten:{'0' * 32}")
+    forgotten = replace(one, planned=replace(one.planned, device=gone))
+    assert why_not(forgotten, (), ["it"]) == "the person was forgotten"
+    named = replace(one, planned=replace(one.planned, device=DeviceId("d1")))
+    assert why_not(named, (), ["it"]) is None
 
 
 def test_of_refunds_the_later_stands() -> None:

@@ -251,7 +251,11 @@ def log(
     outcome: Annotated[
         str | None, typer.Option(help="Only of this conversion, or of the event with this id.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most rows.")] = 100,
+    before: Annotated[
+        int | None,
+        typer.Option(help="Only what is older: the `next` that the page before ended with."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most rows, up to 1000.")] = 100,
     json_: Json = False,
 ) -> None:
     """Show what partners were told, the newest first: each request, each answer, and why one was not told."""
@@ -260,6 +264,7 @@ def log(
         "postback": postback,
         "state": state,
         "outcome": outcome,
+        "before": before,
         "limit": limit,
     }
     with connect(data) as house:
@@ -268,7 +273,10 @@ def log(
         return show.as_json(answer)
     columns = ("delivery", "partner", "trigger", "outcome", "state", "tries", "last answer", "why")
     rows = ([show.plain(str(cell)) for cell in _logged(row)] for row in answer["rows"])
-    return show.table(columns, rows, empty="Nothing was told yet.")
+    show.table(columns, rows, empty="Nothing was told yet.")
+    if answer["next"] is not None:
+        show.line(f"Older ones: the same with --before {answer['next']}")
+    return None
 
 
 @commands.command(

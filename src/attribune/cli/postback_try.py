@@ -13,6 +13,7 @@ from attribune.cli.client import connect
 from attribune.cli.exit_codes import FAILED
 from attribune.cli.options import Json, MaybeData
 from attribune.cli.pairs import pairs
+from attribune.model.delivery import Trigger
 from attribune.model.errors import Invalid
 
 if TYPE_CHECKING:
@@ -204,7 +205,9 @@ def _told(folder: PartnerFolder) -> dict[str, Any]:
 
 
 def _triggers(folder: PartnerFolder) -> list[str]:
-    return [trigger for request in folder.data.requests for trigger in request.triggers]
+    """What a postback may be added for; a part of a reversal goes with the reversal."""
+    told = (trigger for request in folder.data.requests for trigger in request.triggers)
+    return [trigger for trigger in told if trigger is not Trigger.PARTIAL_REVERSAL]
 
 
 def _needed(folder: PartnerFolder) -> list[str]:

@@ -14,6 +14,7 @@ from attribune.cli.client import Client, connect
 from attribune.cli.options import Data, Json
 from attribune.ledger.partner_list import FILE_BYTES_MAX, read
 from attribune.ledger.reconcile import Match, Reconciled, once
+from attribune.ledger.when import month_number
 from attribune.model.book import LineKind
 from attribune.model.errors import Invalid
 
@@ -46,19 +47,30 @@ def reconcile(
     json_: Json = False,
 ) -> None:
     """Compare a partner's own list with the book: matched, missing here or there, other amounts, and why."""
+    if period is not None:
+        month_number(period)
     try:
         with file.open("rb") as opened:
             claims = read(opened.read(FILE_BYTES_MAX + 1))
     except OSError as fault:
         raise Invalid(f"{file} cannot be read: {fault}", param="file") from fault
-    with connect(data) as house:
+    with connect(data) as house, show.progress(is_quiet=json_) as bar:
+        task = bar.add_task("comparing", total=len(claims))
         rows: list[dict[str, Any]] = []
         for begin in range(0, len(claims), _CHUNK):
             some = [msgspec.to_builtins(one) for one in claims[begin : begin + _CHUNK]]
             body = {"partner": partner, "claims": some}
             rows += house.call("POST", "/api/reconcile", body)["rows"]
+            bar.advance(task, len(some))
         rows = msgspec.to_builtins(once(msgspec.convert(rows, list[Reconciled])))
-        rows += _missing_there(house, partner, period, {o for row in rows for o in row["outcomes"]})
+        claimed = {outcome for row in rows for outcome in row["outcomes"]}
+        missing = _missing_there(house, partner, period, claimed)
+        task = bar.add_task("looking for what they miss", total=len(missing))
+        for begin in range(0, len(missing), _CHUNK):
+            outcomes = missing[begin : begin + _CHUNK]
+            body = {"partner": partner, "outcomes": outcomes}
+            rows += house.call("POST", "/api/reconcile/unclaimed", body)["rows"]
+            bar.advance(task, len(outcomes))
     counts = Counter(row["match"] for row in rows)
     counted = {match.value: counts[match.value] for match in Match}
     if json_:
@@ -71,10 +83,8 @@ def reconcile(
     )
 
 
-def _missing_there(
-    house: Client, partner: str, period: str | None, claimed: set[str]
-) -> list[dict[str, Any]]:
-    """What we owe for outcomes that the list does not have, in the order of time."""
+def _missing_there(house: Client, partner: str, period: str | None, claimed: set[str]) -> list[str]:
+    """The outcomes that we owe something for and the list does not have, in the order of time."""
     owed: dict[tuple[str, str], int] = {}
     at_ms: dict[str, int] = {}
     after: int | None = None
@@ -90,12 +100,7 @@ def _missing_there(
         after = page["next"]
         if after is None:
             break
-    missing = sorted({o for (o, _), amount in owed.items() if amount}, key=lambda o: (at_ms[o], o))
-    rows: list[dict[str, Any]] = []
-    for begin in range(0, len(missing), _CHUNK):
-        body = {"partner": partner, "outcomes": missing[begin : begin + _CHUNK]}
-        rows += house.call("POST", "/api/reconcile/unclaimed", body)["rows"]
-    return rows
+    return sorted({o for (o, _), amount in owed.items() if amount}, key=lambda o: (at_ms[o], o))
 
 
 def _is_of(line: dict[str, Any], period: str | None) -> bool:

@@ -358,6 +358,9 @@ class _Query:
             counted.append("is_primary")
         if measure.sources:
             counted.append(f"source IN {self._add('Array(String)', list(measure.sources))}")
+        if measure.without_events:
+            names = self._add("Array(String)", list(measure.without_events))
+            counted.append(f"ifNull(event, '') NOT IN {names}")
         when = " AND ".join(counted)
         match measure.value:
             case "amount":

@@ -181,6 +181,7 @@ def _value(measure: Measure, facts: Iterable[Fact]) -> int | dict[str, int]:
         if fact.kind in measure.kinds
         and (measure.with_secondary or fact.is_primary)
         and (not measure.sources or fact.source in measure.sources)
+        and fact.event not in measure.without_events
     ]
     match measure.value:
         case "rows":

@@ -195,6 +195,27 @@ class SqlView:
         rows = self.rows(self._stands)
         return Position(rows[0][0]) if rows else START
 
+    def write_home(self) -> bool:
+        """SQLite: bring the log home and empty it, so that what was overwritten is read nowhere any more.
+
+        Waits for nobody; False when somebody read meanwhile, and it is to be tried again. Raises StoreUnavailable.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return True
+        try:
+            connection = self._engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute("PRAGMA busy_timeout = 0")
+                is_busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+                cursor.close()
+            finally:
+                connection.close()
+        except SQLAlchemyError as fault:
+            raise self.said(fault) from fault
+        return not is_busy
+
     def close(self) -> None:
         """Let go of files and connections."""
         self._engine.dispose()

@@ -151,10 +151,20 @@ class SqlBook(SqlView):
     def lines(self, wanted: LinesWanted, after: int, limit: int) -> list[KeptLine]:
         """Up to ``limit`` lines behind a number, in the order of booking."""
         c = _lines.c
-        asked = ((c[name], value) for name, value in wanted._asdict().items())
+        # An outcome has a few lines, a partner may have millions: by a value that is worked out no index is chosen.
+        conditions = [
+            (
+                sa.func.coalesce(c[name], sa.null())
+                if wanted.outcome and name != "outcome"
+                else c[name]
+            )
+            == value
+            for name, value in wanted._asdict().items()
+            if value
+        ]
         query = (
             sa.select(c.number, c.statement, c.state, c.due_ms, c.month, c.payload)
-            .where(c.number > after, *(column == value for column, value in asked if value))
+            .where(c.number > after, *conditions)
             .order_by(c.number)
             .limit(limit)
         )

@@ -214,12 +214,17 @@ class SqlOutbox(SqlView):
 
     def __init__(self, url_or_path: str | Path, *, is_reader: bool = False) -> None:
         super().__init__(_VIEW, url_or_path, is_reader=is_reader)
+        #: Whether the log may hold words of somebody who was forgotten.
+        self._holds_words = False
 
     def fold(self, page: OutboxPage, position: Position) -> None:
         """Take in what some entries change and move the position, all or nothing; what stands already is left."""
         with self.writing(position) as connection:
             for statement, rows in _writes(page):
                 self.many(connection, statement, rows)
+        self._holds_words = self._holds_words or bool(page.forgotten)
+        if self._holds_words:
+            self._holds_words = not self.write_home()
 
     def due(
         self, postback: PostbackId, now_ms: int, limit: int, *, in_order: bool

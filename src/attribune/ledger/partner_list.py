@@ -37,7 +37,10 @@ COLUMNS: Final = {
 def read(text: bytes) -> list[Claim]:
     """A partner's list; rows that say the same but for the amount add up, as the book's lines do. Raises Invalid, naming the line."""
     if len(text) > FILE_BYTES_MAX:
-        raise Invalid(f"a list has at most {FILE_BYTES_MAX} bytes", param="file")
+        raise Invalid(
+            f"a list has at most {FILE_BYTES_MAX >> 20} MiB; give one list for each month, with --period",
+            param="file",
+        )
     try:
         lines = io.StringIO(text.decode("utf-8-sig"), newline="")
     except UnicodeDecodeError as fault:
@@ -67,7 +70,10 @@ def _added_up(claims: Iterable[Claim]) -> list[Claim]:
 def _limited(rows: Iterable[dict[str, str]]) -> Iterable[dict[str, str]]:
     for number, row in enumerate(rows):
         if number >= ROWS_MAX:
-            raise Invalid(f"a list has at most {ROWS_MAX} rows; split it", param="file")
+            raise Invalid(
+                f"a list has at most {ROWS_MAX} rows; give one list for each month, with --period",
+                param="file",
+            )
         yield row
 
 

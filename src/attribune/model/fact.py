@@ -119,6 +119,8 @@ class Measure(Struct, frozen=True, kw_only=True):
     with_secondary: bool = False
     #: Only rows of these sources (``attributed`` …); empty is any.
     sources: tuple[str, ...] = ()
+    #: No rows of these events.
+    without_events: tuple[str, ...] = ()
 
 
 class Question(Struct, frozen=True, kw_only=True):

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from attribune.model.delivery import TAKING_BACK, DeliveryState, OutboxRow, Related, Trigger
-from attribune.model.ids import DeliveryId
+from attribune.model.ids import DeliveryId, is_forgotten
 
 TAKEN_BACK: Final = "taken back since"
 CORRECTED: Final = "corrected since"
+FORGOTTEN: Final = "the person was forgotten"
 #: After which nothing is left of what was told: what the earlier revision said is no longer so.
 UNDOING: Final = (Trigger.REVERSAL, Trigger.REJECTED_INSTALL)
 
@@ -34,6 +35,8 @@ def why_not(row: OutboxRow, about: Iterable[Related], going: Collection[Delivery
     after it; a refund of a part is one, since it may say how much is left.
     """
     rows = list(about)
+    if row.planned.device is not None and is_forgotten(row.planned.device):
+        return FORGOTTEN
     if _is_taken_back(row, rows):
         return TAKEN_BACK
     is_behind = any(

@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from attribune.postback.addresses import AddressRefused, PublicResolver, check
+from attribune.postback.hosts import spelled
 from attribune.postback.partner import Success
 from attribune.postback.render import Request
 
@@ -174,7 +175,9 @@ class Deliverer:
         except (aiohttp.ClientError, OSError, ValueError) as fault:
             refused = _refusal(fault)
             error = str(refused) if refused else _why(fault, self._wait_s)
-            is_final = refused is not None or isinstance(fault, aiohttp.InvalidURL)
+            # What a name leads to may be a moment's mistake; an address is what it is, however it is spelled.
+            is_address = refused is not None and spelled(URL(request.url).host or "") is not None
+            is_final = is_address or isinstance(fault, aiohttp.InvalidURL)
             return Answer(None, b"", error, _ms_since(began_s, loop), is_final)
         finally:
             self._patience.done(task)

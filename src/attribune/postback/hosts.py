@@ -48,6 +48,9 @@ def why_not(host: str, allowed: Collection[str]) -> str | None:
     """Why no request goes to a host that is an address; None when one may, and of a name, of which only its look-up tells."""
     address = spelled(host)
     if address is None:
+        is_here = host == "localhost" or host.endswith(".localhost")  # RFC 6761 section 6.3
+        if is_here and host not in allowed:
+            return f"{host} is this machine itself; if that is meant, give --allow-host {host}"
         return None
     is_odd = address != host and ":" not in host
     said = f"{host} is {address}, which" if is_odd else f"{host}"

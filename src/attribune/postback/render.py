@@ -34,6 +34,8 @@ _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 #: What no quoting changes.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]*\Z")
+#: A piece of a path that is . or .., also for a server that decodes it before it looks for pieces.
+_CLIMBS: Final = re.compile(r"(?:/|%2F|%5C|\\)\.{1,2}(?:/|%2F|%5C|\\|\Z)")
 _MACRO_OF_HOST: Final = re.compile(r"\{setting\.([a-z0-9_]+)\}")
 
 
@@ -364,10 +366,9 @@ def _address(text: str, settings: Mapping[str, str]) -> tuple[str, str, list[tup
 
 
 def _rendered(way: _Way, values: Mapping[str, Value | None]) -> Request | Skipped:
-    path = way.path.say(values, _in_path)
-    if path is None:
-        absent = way.path.fill(values).absent
-        return Skipped(f"{absent[0]} has no value, and it stands in the address")
+    path = _path(way.path, values)
+    if isinstance(path, Skipped):
+        return path
     parts: dict[str, list[tuple[str, str]]] = {}
     for what, fields, mark in way.filled():
         pairs, reason = _pairs(fields, values, mark)
@@ -392,6 +393,16 @@ def _rendered(way: _Way, values: Mapping[str, Value | None]) -> Request | Skippe
     if kind:
         headers["content-type"] = kind
     return Request(way.data.method, url, headers, body)
+
+
+def _path(template: Template, values: Mapping[str, Value | None]) -> str | Skipped:
+    path = template.say(values, _quoted)
+    if path is None:
+        absent = template.fill(values).absent
+        return Skipped(f"{absent[0]} has no value, and it stands in the address")
+    if _CLIMBS.search(path):
+        return Skipped("a value would make the path lead elsewhere, by . or .. in it")
+    return path
 
 
 def _pairs(
@@ -431,11 +442,6 @@ def _authorization(basic: tuple[Template, Template], values: Mapping[str, Value 
 def _named_in_query(field: _Field) -> _Field:
     """A parameter whose name is as it stands in a query; those of an address are so already."""
     return field._replace(name=quote(field.name, safe="~$[]"))
-
-
-def _in_path(value: str) -> str:
-    """As one piece of a path: a value can neither add a piece nor climb."""
-    return _quoted(value) if value not in {".", ".."} else value.replace(".", "%2E")
 
 
 def _in_query(value: str) -> str:

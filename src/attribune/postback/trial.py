@@ -7,14 +7,19 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from attribune.model.errors import Invalid
 from attribune.postback import folders
 from attribune.postback.deliver import Answer, Deliverer, judge
 from attribune.postback.folders import Case, PartnerFolder
+from attribune.postback.lane import DELIVERY_HEADER
 from attribune.postback.render import Request, Skipped
 
 #: As much of an answer as a person reads.
 _SHOWN_CHARACTERS: Final = 2000
+#: The delivery id of what is tried; no real one looks so.
+_ID: Final = "test"
 
 
 def sent(
@@ -24,8 +29,11 @@ def sent(
     events: Mapping[str, str],
     allowed: AbstractSet[str],
 ) -> dict[str, Any]:
-    """Send a case; the request with secrets hidden, the answer, and what came of it. Raises Invalid when nothing would be sent."""
-    request = folders.made(folder, case, {**case.settings, **settings}, events)
+    """Send a case; the request with secrets hidden, the answer, and what came of it. Raises Invalid when nothing would be sent.
+
+    The case's own settings are of an example: what is sent for real takes only those that are given.
+    """
+    request = folders.made(folder, case, settings, events)
     if isinstance(request, Skipped):
         raise Invalid(f"nothing is sent in the case {case.name!r}: {request.reason}", param="case")
     answer = asyncio.run(_send(request, allowed))
@@ -35,10 +43,13 @@ def sent(
         "error": answer.error,
         "took_ms": answer.took_ms,
     }
-    shown = folders.shown(folder, case, settings, events)
+    shown = folders.shown(folder, replace(case, settings={}), settings, events)
     return {**shown, "answer": said, "came": judge(answer, folder.data.success).value}
 
 
 async def _send(request: Request, allowed: AbstractSet[str]) -> Answer:
+    going = Request(
+        request.method, request.url, {**request.headers, DELIVERY_HEADER: _ID}, request.body
+    )
     async with Deliverer(allowed) as deliverer:
-        return await deliverer.send(request)
+        return await deliverer.send(going)

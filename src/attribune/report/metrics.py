@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from attribune.model.errors import Invalid
 from attribune.model.fact import FactKind, Measure
-from attribune.model.outcome import Source
+from attribune.model.outcome import UNDOING, Source
 
 
 class Ratio(Struct, frozen=True, kw_only=True):
@@ -94,8 +94,10 @@ _TABLE: Final = (
     _rows("events", "Events in the app, by their primary credit.", FactKind.EVENT),
     Metric(
         name="revenue",
-        help="Revenue of events, gross as reported, by currency and primary credit.",
-        formula=Measure(name="revenue", kinds=(FactKind.EVENT,), value="amount"),
+        help="Revenue of events, gross as reported, by currency and primary credit. A refund or chargeback is no revenue, and takes none off.",
+        formula=Measure(
+            name="revenue", kinds=(FactKind.EVENT,), value="amount", without_events=UNDOING
+        ),
     ),
     Metric(
         name="cost",

@@ -16,7 +16,7 @@ from attribune.model.control import Redelivery
 from attribune.model.delivery import DeliveryState, LogQuestion, OutboxRow
 from attribune.model.errors import Invalid, NotFound
 from attribune.model.ids import DeliveryId, PostbackId
-from attribune.postback.again import why_not
+from attribune.postback.again import FORGOTTEN, why_not
 from attribune.registry import find, postbacks
 from attribune.registry.made import Made
 from attribune.registry.requests import Request as Body
@@ -38,7 +38,7 @@ class AgainAnswer(Struct, frozen=True, kw_only=True):
     """What is sent again."""
 
     deliveries: list[str]
-    #: How many that a postback gave up are not, by why: since then they were taken back, or corrected.
+    #: How many that a postback gave up are not, by why: since then they were taken back, or corrected, or the person was forgotten.
     skipped: dict[str, int]
 
 
@@ -111,8 +111,13 @@ def _given(house: Here, names: tuple[str, ...]) -> list[DeliveryId]:
             f"there is no delivery {first!r}; see `attribune postback log`", param="deliveries"
         )
     for row, why in _judged(house, rows, ids):
+        one = row.planned
+        if why == FORGOTTEN:
+            raise Invalid(
+                f"delivery {one.id} is not sent again: {why}, and what was told is kept no more",
+                param="deliveries",
+            )
         if why is not None:
-            one = row.planned
             raise Invalid(
                 f"what delivery {one.id} tells was {why}, so the partner would be told what is no longer so; "
                 f"see `attribune postback log --postback {one.postback}`",
