@@ -208,7 +208,8 @@ def _sum_words(metric: Metric) -> str:
     }[measure.value]
     kinds = " and ".join(kind.value for kind in measure.kinds)
     of = f" that are {' or '.join(measure.sources)}" if measure.sources else ""
-    return f"{what} {kinds} rows{of}"
+    without = f" without {' and '.join(measure.without_events)}" if measure.without_events else ""
+    return f"{what} {kinds} rows{of}{without}"
 
 
 def _ratio_words(ratio: Ratio) -> str:
