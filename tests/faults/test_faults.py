@@ -16,7 +16,7 @@ from faults.world import World
 
 _RUN = Path(__file__).with_name("run.py")
 #: Worlds that are lived until a planted bug must have been found.
-_FOUND_WITHIN = 60
+_FOUND_WITHIN = 200
 
 
 @pytest.fixture(autouse=True)
