@@ -17,6 +17,7 @@ from attribune.model.ids import DeliveryId, PartnerId, Position, PostbackId, Pro
 from attribune.postback import dispatch, lane
 from attribune.postback.deliver import Answer, Deliverer
 from attribune.postback.dispatch import Dispatcher
+from attribune.postback.gate import Gate
 from attribune.postback.lane import Lane
 from attribune.postback.outgoing import Outgoing, spoken
 from attribune.postback.render import Request
@@ -54,7 +55,7 @@ def lived(journey: Callable[[Lane, list[Attempt]], Awaitable[Any]], concurrency:
         finished: list[Attempt] = []
         ready = spoken(postback("http://acme.example/", concurrency=concurrency), cast("Any", None))
         one = Lane(
-            ready, finished.append, None, clock=MemoryClock(), chance=SystemChance(),
+            ready, finished.append, Gate(), None, clock=MemoryClock(), chance=SystemChance(),
             deliverer=Partner,
         )  # fmt: skip
         await one.open()
@@ -124,7 +125,7 @@ def test_who_withdraws_while_a_request_waits_ready_is_heeded(
     monkeypatch.setattr(lane, "STALE_S", 0.1)
     a_minute = lambda one, now_s: setattr(one, "_free_at_s", now_s + 60)  # noqa: E731
     monkeypatch.setattr(
-        Lane, "_keep_pace", a_minute
+        Gate, "_keep_pace", a_minute
     )  # the slowest rate is too quick for a busy machine
     house = PostHouse(postback(receiver.url, per_second=1))
     house.decide(install("first"), install("d1"))
@@ -149,7 +150,7 @@ def test_answers_are_gathered_for_longer_while_all_have_enough_to_send(
         one._lanes = {
             PostbackId(str(n)): cast(
                 "Lane",
-                SimpleNamespace(is_sending=is_sending, is_busy=is_busy, push=lambda: None),
+                SimpleNamespace(is_sending=is_sending, is_busy=is_busy),
             )
             for n, (is_sending, is_busy) in enumerate(lanes)
         }
@@ -163,3 +164,25 @@ def test_answers_are_gathered_for_longer_while_all_have_enough_to_send(
     assert dispatch._GATHER_S_MAX == 0.05
     took = min(asyncio.run(journey()) for _ in range(5))
     assert least_s * 0.9 <= took < most_s
+
+
+def test_who_was_given_something_longest_ago_is_served_first() -> None:
+    async def journey() -> list[float]:
+        one = Dispatcher(*cast("Any", [None] * 4), wait_s=5, drain_s=1)
+        one._lanes = {
+            PostbackId(str(n)): cast("Lane", SimpleNamespace(offered_s=n)) for n in (3, 0, 2)
+        }
+        served: list[float] = []
+
+        async def refresh() -> None:
+            return
+
+        async def serve(lane: Lane, *_: Any) -> None:
+            served.append(lane.offered_s)
+
+        for name, part in (("_read", lambda came: None), ("_refresh", refresh), ("_serve", serve)):
+            setattr(one, name, part)
+        await one._turn(asyncio.get_running_loop(), cast("Any", None))
+        return served
+
+    assert asyncio.run(journey()) == [0, 2, 3]

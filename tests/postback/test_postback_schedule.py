@@ -7,7 +7,7 @@ import pytest
 from attribune.model.policy import DAY_MS, HOUR_MS
 from attribune.model.status import BreakerState
 from attribune.postback.breaker import DOUBT_MS, OPEN_MS, OPEN_MS_MAX, Breaker
-from attribune.postback.schedule import declined_wait_ms, poll_wait_ms, wait_ms
+from attribune.postback.schedule import poll_wait_ms, wait_ms
 
 MOST = 65_535
 
@@ -37,23 +37,6 @@ def test_three_days_take_fewer_than_two_hundred_tries() -> None:
     assert tries < 200
 
 
-def test_who_says_no_is_asked_after_a_minute_and_then_less_and_less_often() -> None:
-    minute = 60_000
-    assert [declined_wait_ms(n, MOST) for n in range(1, 5)] == [minute, 2 * minute, 4 * minute, 8 * minute]  # fmt: skip
-    assert [declined_wait_ms(n, 0) for n in range(1, 3)] == [minute // 2, minute]
-    assert declined_wait_ms(10, MOST) == declined_wait_ms(10_000, MOST) == 6 * HOUR_MS
-    assert declined_wait_ms(1, 0, 9 * HOUR_MS) == HOUR_MS
-
-
-@pytest.mark.parametrize(("chance", "most"), [(0, 33), (MOST // 2, 24), (MOST, 21)])
-def test_three_days_of_no_cost_few_tries(chance: int, most: int) -> None:
-    spent = tries = 0
-    while spent < 3 * DAY_MS:
-        tries += 1
-        spent += declined_wait_ms(tries, chance)
-    assert tries <= most
-
-
 def test_questions_come_more_seldom() -> None:
     assert [poll_wait_ms(n) for n in range(3)] == [5000, 10_000, 20_000]
     assert poll_wait_ms(1000) == HOUR_MS
@@ -78,11 +61,11 @@ def test_it_opens_at_the_fifth_failure_in_a_row() -> None:
 def test_an_answer_between_failures_closes_it_and_begins_the_count_anew() -> None:
     one = Breaker()
     failing(one, 4)
-    one.succeeded()
+    one.close()
     failing(one, 4)
     assert not one.is_open
     failing(one, 1)
-    one.succeeded()
+    one.close()
     assert (one.is_open, one.room(0, 7)) == (False, 7)
 
 
@@ -109,7 +92,7 @@ def test_it_says_whether_the_partner_answers() -> None:
     one.failed(2000 + OPEN_MS)
     assert one.state is BreakerState.OPEN
     one.began()
-    one.succeeded()
+    one.close()
     assert one.state is BreakerState.CLOSED
 
 
@@ -128,43 +111,44 @@ def test_it_never_stays_open_longer_than_five_minutes_and_forgets_when_it_closes
         assert one.room(now_ms, 7) == 1
         one.began()
         one.failed(now_ms)
-    one.succeeded()
+    one.close()
     failing(one, 5, now_ms)
     assert one.room(now_ms + OPEN_MS, 7) == 1
 
 
 def doubting(breaker: Breaker, times: int, from_ms: int, every_ms: int) -> int:
     for n in range(times):
-        breaker.doubted(from_ms + n * every_ms)
+        breaker.failed(from_ms + n * every_ms)
     return from_ms + (times - 1) * every_ms
 
 
-def test_a_partner_that_turns_all_away_for_a_while_is_left_alone() -> None:
-    one = Breaker()
+def test_a_postback_that_is_turned_away_for_a_while_is_held() -> None:
+    one = Breaker(DOUBT_MS)
     at_ms = doubting(one, 4, 0, DOUBT_MS)
     assert not one.is_open, "not before the fifth"
-    one.doubted(at_ms)
+    one.failed(at_ms)
     assert one.is_open
-    one = Breaker()
-    at_ms = doubting(one, 500, 0, DOUBT_MS // 500)
+    one = Breaker(DOUBT_MS)
+    doubting(one, 500, 0, DOUBT_MS // 500)
     assert not one.is_open, "nor before a minute"
-    one.doubted(DOUBT_MS)
+    one.failed(DOUBT_MS)
     assert (one.state, one.room(DOUBT_MS + OPEN_MS - 1, 7)) == (BreakerState.OPEN, 0)
     assert one.room(DOUBT_MS + OPEN_MS, 7) == 1
 
 
 def test_single_requests_that_are_turned_away_hold_nothing_back() -> None:
-    one = Breaker()
+    one = Breaker(DOUBT_MS)
     for n in range(200):
         doubting(one, 4, n * DOUBT_MS, DOUBT_MS // 5)
-        one.succeeded()
+        one.close()
     assert not one.is_open
     for n in range(500):
         one.unsaid()
-        assert one.room(n * DOUBT_MS, 7) == 7, "what was turned away before says nothing"
+        one.doubted(n * DOUBT_MS)
+        assert one.room(n * DOUBT_MS, 7) == 7, "what says nothing holds nothing back"
 
 
-def test_who_turns_away_the_one_that_tries_is_left_alone_for_longer() -> None:
+def test_what_finds_out_nothing_new_lets_the_next_try_later() -> None:
     one = Breaker()
     failing(one, 5, 1000)
     now_ms = 1000 + OPEN_MS
@@ -181,6 +165,7 @@ def test_what_was_turned_away_before_gives_its_turn_to_another() -> None:
     assert one.room(now_ms, 7) == 0
     one.unsaid()
     assert (one.state, one.room(now_ms, 7)) == (BreakerState.OPEN, 1)
+    assert one.room(now_ms, 0) == 0, "who wants none has room for none"
     one.began()
-    one.succeeded()
+    one.close()
     assert one.room(now_ms, 7) == 7

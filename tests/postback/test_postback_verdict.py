@@ -133,10 +133,10 @@ def test_a_verdict_on_the_request_itself_is_final(answer: Answer, reason: str) -
         (200, Presence.THERE),
     ],
 )
-def test_any_other_no_is_asked_again_at_a_low_cost(status: int, presence: Presence) -> None:
+def test_any_other_no_is_asked_again_as_what_failed_is(status: int, presence: Presence) -> None:
     answer = answered(status, "success=false; err_msg=Invalid Trans. ID")
     made, seen = tried(outgoing(), answer, TUNE, chance=65_535)
-    assert (made.state, made.next_at_ms, made.declines) == ("waiting", NOW_MS + 60_000, 1)
+    assert (made.state, made.next_at_ms, made.declines) == ("waiting", NOW_MS + 2000, 1)
     said = (
         "the partner answered 200 and refused it"
         if status == 200
@@ -144,7 +144,7 @@ def test_any_other_no_is_asked_again_at_a_low_cost(status: int, presence: Presen
     )
     assert (made.reason, seen) == (said, presence)
     again, seen = tried(outgoing(tries=9, declines=3), answer, TUNE, chance=65_535)
-    assert (again.next_at_ms, again.declines) == (NOW_MS + 8 * 60_000, 4)
+    assert (again.next_at_ms, again.declines) == (NOW_MS + 2000 * 2**9, 4)
     assert seen is (Presence.UNSAID if presence is Presence.DOUBTFUL else Presence.THERE)
     failed, _ = tried(outgoing(tries=9, declines=3), answered(503), TUNE)
     assert failed.declines == 0, "in a row"
@@ -205,7 +205,7 @@ def test_a_question_that_fails_is_asked_again_and_the_request_is_not_sent_again(
 @pytest.mark.parametrize("status", [302, 404])
 def test_a_question_that_is_declined_is_asked_again_as_a_question(status: int) -> None:
     made, _ = tried(outgoing(tries=1, is_poll=True), answered(status), IMPACT, chance=65_535)
-    assert (made.state, made.poll_url, made.next_at_ms) == ("waiting", ASK, NOW_MS + 60_000)
+    assert (made.state, made.poll_url, made.next_at_ms) == ("waiting", ASK, NOW_MS + 4000)
 
 
 def test_who_never_decides_has_taken_it() -> None:

@@ -23,6 +23,20 @@ postback_try.register(commands)
 
 
 PostbackId = Annotated[str, typer.Argument(help="Id of the postback.", metavar="POSTBACK")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Requests under way at a time at the partner, by all its postbacks together: the lowest that one says, or 8; 0 says none.",
+    ),
+]
+PerSecond = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Most requests a second to the partner, by all its postbacks together: the lowest that one says; 0 says none.",
+    ),
+]
 
 
 @commands.command(
@@ -74,8 +88,8 @@ def add(
     in_order: Annotated[
         bool, typer.Option("--in-order", help="One device's postbacks go out one after the other.")
     ] = False,
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at a time.")] = 8,
-    per_second: Annotated[int | None, typer.Option(min=1, help="Most requests a second.")] = None,
+    concurrency: Concurrency = None,
+    per_second: PerSecond = None,
     json_: Json = False,
 ) -> None:
     """Begin to tell a partner, by a template, of what it brings from now on."""
@@ -99,8 +113,8 @@ def add(
         "callback_hosts": callback_host or [],
         "sign": sign,
         "in_order": in_order,
-        "concurrency": concurrency,
-        "per_second": per_second,
+        "concurrency": concurrency or None,
+        "per_second": per_second or None,
     }
     with connect(data) as house:
         answer = house.call("POST", "/api/postbacks", words)
@@ -146,13 +160,8 @@ def edit(
             "--in-order/--any-order", help="One device's postbacks go out one after the other."
         ),
     ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Requests under way at a time.")
-    ] = None,
-    per_second: Annotated[
-        int | None,
-        typer.Option(min=0, help="Most requests a second; 0 is as many as the partner takes."),
-    ] = None,
+    concurrency: Concurrency = None,
+    per_second: PerSecond = None,
     json_: Json = False,
 ) -> None:
     """Change where and how a partner is told; what waits goes out by that, and what was told stays told."""

@@ -265,9 +265,9 @@ class Postback(Struct, frozen=True, kw_only=True, tag="postback", omit_defaults=
     sealed_signing_secret: str | None = None
     #: A device's deliveries go out one after the other, in order.
     in_order: bool = False
-    #: Requests under way at a time.
-    concurrency: int = 8
-    #: Requests a second; None is as many as the partner takes.
+    #: Requests under way at a time at the partner, those of all its postbacks together; None is what others say, or 8.
+    concurrency: int | None = None
+    #: Requests a second, of all of them together; None is what others say, or as many as the partner takes.
     per_second: int | None = None
     is_paused: bool = False
     #: When it went on after it was paused: how long deliveries are tried counts from there. Milliseconds, UTC.

@@ -158,7 +158,7 @@ class OutboxRow(Struct, frozen=True):
 
 
 #: Where one device's deliveries go out in order, one that was declined so often is overtaken: about half an hour after the first no.
-HOLDING_DECLINES: Final = 6
+HOLDING_DECLINES: Final = 11
 
 #: What the outbox says of a forgotten person's deliveries in the place of what was sent.
 EMPTIED: Final = SentRequest(method="", url="")

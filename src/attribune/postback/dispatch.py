@@ -27,12 +27,12 @@ from attribune.model.delivery import (
     Settled,
 )
 from attribune.model.errors import Invalid, JournalUnavailable, StoreUnavailable, VaultLocked
-from attribune.model.ids import DeliveryId, Position, PostbackId
+from attribune.model.ids import DeliveryId, PartnerId, Position, PostbackId
 from attribune.model.position import Topic
 from attribune.model.status import BreakerState
 from attribune.ports import Clock, Directory, Journal, Outbox, Vault
-from attribune.postback.breaker import Breaker
-from attribune.postback.lane import Lane
+from attribune.postback.gate import Gate
+from attribune.postback.lane import WORST, Lane
 from attribune.postback.outgoing import Outgoing, Outgoings, Spoken, settled, spoken
 from attribune.postback.schedule import GIVE_UP_MS
 
@@ -58,13 +58,6 @@ _COUNTERS: Final[Mapping[DeliveryState, str]] = {
     DeliveryState.GAVE_UP: "given_up",
     DeliveryState.WITHDRAWN: "withdrawn",
 }
-
-_WORST: Final = (BreakerState.OPEN, BreakerState.PROBING, BreakerState.CLOSED)
-
-
-def _leads(postback: Postback) -> tuple[object, ...]:
-    """What decides where a postback's requests go, and by whose name."""
-    return postback.settings, postback.sealed, postback.allowed_hosts, postback.callback_hosts
 
 
 def _since(row: OutboxRow, resumed_at_ms: int) -> OutboxRow:
@@ -174,19 +167,19 @@ class Desk:
 
 
 class Dispatcher:
-    """Keeps a lane for each postback and moves rows from the outbox to partners until told to stop."""
+    """Keeps a gate for each partner and a lane for each postback, and moves rows from the outbox to partners until told to stop."""
 
     def __init__(
         self,
         desk: Desk,
         directory: Directory,
         vault: Vault,
-        lane: Callable[[Spoken, Callable[[Attempt], None], Breaker | None], Lane],
+        lane: Callable[[Spoken, Callable[[Attempt], None], Gate, Lane | None], Lane],
         *,
         wait_s: float,
         drain_s: float,
     ) -> None:
-        """Take the parts; ``lane`` makes one of a postback, who hears of its attempts, and where its breaker stands.
+        """Take the parts; ``lane`` makes one of a postback, who hears of its attempts, its partner's gate, and the lane before it.
 
         ``wait_s`` is how often is looked for what is due, ``drain_s`` how long requests may end at a stop.
         """
@@ -197,6 +190,8 @@ class Dispatcher:
         self._wait_s = wait_s
         self._drain_s = drain_s
         self._lanes: dict[PostbackId, Lane] = {}
+        #: By partner; the operator's own systems are as many as there are postbacks to them.
+        self._gates: dict[PartnerId | PostbackId, Gate] = {}
         #: Lanes of configurations that have changed, ending what is under way.
         self._closing: set[asyncio.Task[None]] = set()
         self._finished: list[Delivery] = []
@@ -207,11 +202,11 @@ class Dispatcher:
     def breakers(self) -> dict[PostbackId, BreakerState]:
         """Whether the partner of each postback that has not ended is asked, the worst first. Asked from any thread."""
         found = [
-            (id_, lane.breaker.state)
+            (id_, lane.breaker)
             for id_, lane in list(self._lanes.items())
-            if not lane.spoken.postback.is_ended
+            if not lane.postback.is_ended
         ]
-        found.sort(key=lambda one: (_WORST.index(one[1]), one[0]))
+        found.sort(key=lambda one: (WORST.index(one[1]), one[0]))
         return dict(found[:_BREAKERS_MAX])
 
     async def run(self, is_stopping: Callable[[], bool]) -> None:
@@ -234,12 +229,13 @@ class Dispatcher:
         try:
             await loop.run_in_executor(desk, self._read, came)
             await self._refresh()
-            for lane in list(self._lanes.values()):
+            # Who was given something longest ago is first: behind an open breaker one of a partner's lanes may try, each in its turn.
+            for lane in sorted(self._lanes.values(), key=lambda one: one.offered_s):
                 await self._serve(lane, loop, desk)
         except (JournalUnavailable, StoreUnavailable) as fault:
             log.warning("cannot_tell", reason=fault.message)
             for lane in self._lanes.values():  # nothing more goes out of which no entry can be made
-                id_, back = lane.spoken.postback.id, lane.take_back()
+                id_, back = lane.postback.id, lane.take_back()
                 await loop.run_in_executor(desk, self._desk.release, id_, back)
             await asyncio.sleep(_TRY_AGAIN_S)
 
@@ -263,20 +259,20 @@ class Dispatcher:
     ) -> None:
         if lane.mistake is not None:
             raise lane.mistake
-        postback = lane.spoken.postback
-        if lane.breaker.is_open or lane.is_stale:
+        postback = lane.postback
+        if lane.is_held or lane.is_stale:
             back = lane.take_back()
             await loop.run_in_executor(desk, self._desk.release, postback.id, back)
         room = 0 if lane.is_busy else lane.room()
-        if not room or (self._desk.is_quiet(postback.id) and not lane.breaker.is_open):
+        if not room or (self._desk.is_quiet(postback.id) and not lane.is_held):
             return
-        if lane.breaker.is_open:
+        if lane.is_held:
             await loop.run_in_executor(desk, self._desk.give_up, postback)
         lane.offer(await loop.run_in_executor(desk, self._desk.fetch, lane.spoken, room))
 
     async def _pause(self) -> None:
         """Until something has come, a rate allows more, or it is time to look again."""
-        waits = [wait for lane in self._lanes.values() if (wait := lane.push()) is not None]
+        waits = [wait for gate in self._gates.values() if (wait := gate.push()) is not None]
         try:
             await asyncio.wait_for(self._wake.wait(), min([self._wait_s, *waits]))
         except TimeoutError:
@@ -297,7 +293,7 @@ class Dispatcher:
         """A lane for each postback, made anew when its configuration has changed."""
         for postback in self._directory.every_postback():
             lane = self._lanes.get(postback.id)
-            if lane is not None and lane.spoken.postback is postback:
+            if lane is not None and lane.postback is postback:
                 continue
             if postback.id in self.faults and self.faults[postback.id][0] is postback:
                 continue
@@ -310,7 +306,7 @@ class Dispatcher:
 
         async def end() -> None:
             unsent = await lane.close(self._drain_s)
-            self._desk.release(lane.spoken.postback.id, unsent)
+            self._desk.release(lane.postback.id, unsent)
 
         task = asyncio.get_running_loop().create_task(end())
         self._closing.add(task)
@@ -326,10 +322,8 @@ class Dispatcher:
             )
             self.faults[postback.id] = postback, fault.message
             return
-        # Where it leads elsewhere by now, what failed there says nothing.
-        is_same = before is not None and _leads(before.spoken.postback) == _leads(postback)
-        breaker = before.breaker if before is not None and is_same else None
-        lane = self._lane(ready, self._came, breaker)
+        gate = self._gates.setdefault(postback.partner or postback.id, Gate())
+        lane = self._lane(ready, self._came, gate, before)
         await lane.open()
         self._lanes[postback.id] = lane
 

@@ -1,6 +1,7 @@
-"""One postback's way out: how many requests are under way, how fast, and whether its partner answers at all.
+"""One postback's way out: what is ready, what is under way, and whether all of it is turned away.
 
-Each postback has its own, so that a partner that fails or hangs delays nobody else.
+When it may send is its partner's gate to say, which it shares with that partner's other postbacks and with nobody else's, so that a
+partner that fails or hangs delays nobody else.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from attribune.model.control import Postback
 from attribune.model.delivery import Attempt
 from attribune.model.ids import DeliveryId
+from attribune.model.status import BreakerState
 from attribune.ports import Chance, Clock
-from attribune.postback.breaker import Breaker
+from attribune.postback.breaker import DOUBT_MS, Breaker
 from attribune.postback.deliver import MakeDeliverer
+from attribune.postback.gate import Gate
 from attribune.postback.outgoing import Outgoing, Spoken
 from attribune.postback.render import Request
 from attribune.postback.verdict import Presence, attempt
@@ -32,6 +36,13 @@ STALE_S: Final = 2.0
 _READY_FACTOR: Final = 16
 #: The part of them that is left when more are made.
 _LOW: Final = 0.25
+#: States of a breaker, the worst first.
+WORST: Final = (BreakerState.OPEN, BreakerState.PROBING, BreakerState.CLOSED)
+
+
+def _leads(postback: Postback) -> tuple[object, ...]:
+    """What decides where a postback's requests go, and by whose name."""
+    return postback.settings, postback.sealed, postback.allowed_hosts, postback.callback_hosts
 
 
 def signature(secret: str, at_ms: int, request: Request) -> str:
@@ -48,40 +59,56 @@ class Lane:
         self,
         spoken: Spoken,
         finished: Callable[[Attempt], None],
-        breaker: Breaker | None,
+        gate: Gate,
+        before: Lane | None,
         *,
         clock: Clock,
         chance: Chance,
         deliverer: MakeDeliverer,
     ) -> None:
-        """Take the postback and who hears of each attempt; the breaker goes on where an earlier lane of it stood.
+        """Take the postback, who hears of each attempt, and its partner's gate.
 
-        ``deliverer`` makes what sends, of the hosts that may lead anywhere.
+        It goes on where ``before``, an earlier lane of the postback, stood, unless it leads elsewhere. ``deliverer`` makes what sends, of
+        the hosts that may lead anywhere.
         """
         self.spoken = spoken
-        self.breaker = breaker or Breaker()
+        postback = spoken.postback
+        self.gate = gate
+        #: Whether the partner is there, as all its lanes find it that lead to the same servers.
+        self._partner = gate.breaker(spoken.leads_to())
+        #: Whether all that this postback tells is turned away.
+        self.doubts = Breaker(DOUBT_MS)
+        if before is not None and _leads(before.postback) == _leads(postback):
+            self.doubts = before.doubts
+        elif before is not None:  # what failed there says nothing
+            self._partner.close()
         self._clock = clock
         self._chance = chance
         self._finished = finished
-        self._deliverer = deliverer(frozenset(spoken.postback.allowed_hosts))
+        self._deliverer = deliverer(frozenset(postback.allowed_hosts))
         self._queue: deque[Outgoing] = deque()
         self._sending: dict[DeliveryId, asyncio.Task[None]] = {}
         #: How many are to be ready; how many were answered since when that was said. Seconds of the loop.
-        self._ready = spoken.postback.concurrency
+        self._ready = gate.concurrency
         self._answered, self._since_s = 0, 0.0
-        #: When something was made ready last.
-        self._offered_s = 0.0
+        #: When something was made ready last. Seconds of the loop.
+        self.offered_s = 0.0
         #: A mistake of ours in sending; whoever runs the lane raises it.
         self.mistake: Exception | None = None
-        #: From when on the next request may go out, by the rate.
-        self._free_at_s = 0.0
+
+    @property
+    def postback(self) -> Postback:
+        """Whose way it is."""
+        return self.spoken.postback
 
     async def open(self) -> None:
         """Begin."""
         await self._deliverer.__aenter__()
+        self.gate.enter(self)
 
     async def close(self, drain_s: float) -> list[DeliveryId]:
         """Let requests that are under way end, for a while, and cut the rest; what was not sent, or was cut."""
+        self.gate.leave(self)
         unsent = self.take_back()
         if self._sending:
             under_way = dict(self._sending)
@@ -95,12 +122,24 @@ class Lane:
 
     def room(self) -> int:
         """How many more rows it wants now."""
-        postback = self.spoken.postback
-        if postback.is_paused:
+        if self.postback.is_paused:
             return 0
         self._ready = self._pace()
-        wanted = postback.concurrency + self._ready - len(self._queue) - len(self._sending)
-        return self.breaker.room(self._now_ms(), max(0, wanted))
+        wanted = self.gate.concurrency + self._ready - len(self._queue) - len(self._sending)
+        return self._room(self._now_ms(), max(0, wanted))
+
+    def _room(self, now_ms: int, wanted: int) -> int:
+        return self._partner.room(now_ms, self.doubts.room(now_ms, wanted))
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a breaker holds requests back."""
+        return self._partner.is_open or self.doubts.is_open
+
+    @property
+    def breaker(self) -> BreakerState:
+        """Whether the partner takes anything: what its breaker and the postback's own say, the worse of the two."""
+        return min(self._partner.state, self.doubts.state, key=WORST.index)
 
     @property
     def is_sending(self) -> bool:
@@ -115,20 +154,21 @@ class Lane:
     @property
     def is_stale(self) -> bool:
         """Whether what is ready has been so for too long."""
-        return bool(self._queue) and self._now_s() - self._offered_s > STALE_S
+        return bool(self._queue) and self._now_s() - self.offered_s > STALE_S
 
     def _pace(self) -> int:
         """How many will be answered in a while, going by those that were since this was asked last."""
-        now_s, most = self._now_s(), self.spoken.postback.concurrency
+        now_s, most = self._now_s(), self.gate.concurrency
         soon = self._answered / max(now_s - self._since_s, 0.001) * _READY_S
         self._answered, self._since_s = 0, now_s
         return max(most, min(round(soon), most * _READY_FACTOR))
 
     def offer(self, outgoing: list[Outgoing]) -> None:
         """Send these, as soon as there is room."""
-        self._queue.extend(outgoing)
-        self._offered_s = self._now_s()
-        self.push()
+        if outgoing:
+            self._queue.extend(outgoing)
+            self.offered_s = self._now_s()
+        self.gate.push()
 
     def take_back(self) -> list[DeliveryId]:
         """What is ready and need not be sent now: the breaker has opened, or it has grown old."""
@@ -136,40 +176,35 @@ class Lane:
         self._queue.clear()
         return back
 
-    def push(self) -> float | None:
-        """Send what may be sent now; in how many seconds more may, when the rate holds it back."""
-        concurrency, loop = self.spoken.postback.concurrency, asyncio.get_running_loop()
-        while self._queue and len(self._sending) < concurrency:
-            now_s = loop.time()
-            if self._free_at_s > now_s:
-                return self._free_at_s - now_s
-            if not self.breaker.room(round(now_s * 1000), 1):
-                return None
-            self.breaker.began()
-            self._keep_pace(now_s)
-            outgoing = self._queue.popleft()
-            self._sending[outgoing.row.planned.id] = loop.create_task(self._go(outgoing))
-        return None
+    def may_send(self, now_ms: int) -> bool:
+        """Whether something is ready and nothing but the gate holds it back. Milliseconds of the loop."""
+        return bool(self._queue) and self._room(now_ms, 1) > 0
+
+    def send(self) -> None:
+        """Send what is first."""
+        self._partner.began()
+        self.doubts.began()
+        outgoing = self._queue.popleft()
+        task = asyncio.get_running_loop().create_task(self._go(outgoing))
+        self._sending[outgoing.row.planned.id] = task
 
     async def _go(self, outgoing: Outgoing) -> None:
         """Send, and let the next go: a task's own end costs less than somebody who is told of it."""
+        presence = Presence.UNSAID  # as of one that is cut: another may try
         try:
-            await self._send(outgoing)
+            presence = await self._send(outgoing)
         except Exception as mistake:  # noqa: BLE001 - whoever runs the lane raises it
             self.mistake = mistake
         finally:
             del self._sending[outgoing.row.planned.id]
             self._answered += 1
+            self._learn(presence)
+            self.gate.ended()
         if self.mistake is None:
             # At once: the next request does not wait for the disk. A rate's wait is the dispatcher's to keep.
-            self.push()
+            self.gate.push()
 
-    def _keep_pace(self, now_s: float) -> None:
-        rate = self.spoken.postback.per_second
-        if rate:
-            self._free_at_s = max(self._free_at_s, now_s) + 1 / rate
-
-    async def _send(self, outgoing: Outgoing) -> None:
+    async def _send(self, outgoing: Outgoing) -> Presence:
         request = outgoing.request
         headers = {**request.headers, DELIVERY_HEADER: outgoing.row.planned.id}
         sent_at_ms = self._clock.now_ms()
@@ -181,20 +216,24 @@ class Lane:
         came_at_ms = self._clock.now_ms()
         data = self.spoken.data
         made, presence = attempt(outgoing, answer, data, sent_at_ms, came_at_ms, chance)
-        self._learn(presence)
         self._finished(made)
+        return presence
 
     def _learn(self, presence: Presence) -> None:
-        """What the breaker makes of an answer."""
+        """What the breakers make of an answer."""
         match presence:
             case Presence.THERE:
-                self.breaker.succeeded()
+                self._partner.close()
+                self.doubts.close()
             case Presence.ABSENT:
-                self.breaker.failed(self._now_ms())
+                self._partner.failed(self._now_ms())
+                self.doubts.unsaid()
             case Presence.DOUBTFUL:
-                self.breaker.doubted(self._now_ms())
+                self._partner.doubted(self._now_ms())
+                self.doubts.failed(self._now_ms())
             case Presence.UNSAID:
-                self.breaker.unsaid()
+                self._partner.unsaid()
+                self.doubts.unsaid()
 
     def _now_ms(self) -> int:
         return round(self._now_s() * 1000)

@@ -55,6 +55,10 @@ class Spoken(NamedTuple):
     shown: Prepared
     signing_secret: str | None
 
+    def leads_to(self) -> frozenset[str]:
+        """Where its requests may go: the origins of its addresses, and the hosts that addresses on clicks may lead to."""
+        return self.prepared.origins().union(self.postback.callback_hosts)
+
 
 class Outgoing(NamedTuple):
     """A row and the request that goes out for it."""

@@ -182,6 +182,10 @@ class Prepared:
             for way in self._ways.values()
         }
 
+    def origins(self) -> frozenset[str]:
+        """Scheme, host and port of each address that requests go to."""
+        return frozenset(way.origin for way in self._ways.values())
+
     def needs(self, trigger: Trigger) -> Needs:
         """What must be looked up to tell of a trigger."""
         return self._needs.get(trigger, EVERYTHING)

@@ -1,4 +1,4 @@
-"""When a delivery that failed is tried again. Pure."""
+"""When a delivery that was not taken is tried again. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from attribune.model.policy import DAY_MS, HOUR_MS
 #: The longest wait before the second attempt; each further one may be twice as long, up to an hour.
 FIRST_WAIT_MS: Final = 2000
 WAIT_MS_MAX: Final = HOUR_MS
-#: The same of what was declined: a no that may be taken back.
-FIRST_DECLINED_WAIT_MS: Final = 60_000
-DECLINED_WAIT_MS_MAX: Final = 6 * HOUR_MS
 #: A delivery that has failed or was declined for this long is given up.
 GIVE_UP_MS: Final = 3 * DAY_MS
 #: How often a partner that decides later is asked, and for how long.
@@ -23,16 +20,7 @@ def wait_ms(failures: int, chance: int, asked_ms: int = 0) -> int:
 
     ``asked_ms`` is how long the partner asks to be left alone; it is heeded up to an hour.
     """
-    return _wait_ms(FIRST_WAIT_MS, WAIT_MS_MAX, failures, chance, asked_ms)
-
-
-def declined_wait_ms(declines: int, chance: int, asked_ms: int = 0) -> int:
-    """How long to wait after so many times no, as ``wait_ms`` but less often: a partner that says no seldom changes its mind at once."""
-    return _wait_ms(FIRST_DECLINED_WAIT_MS, DECLINED_WAIT_MS_MAX, declines, chance, asked_ms)
-
-
-def _wait_ms(first_ms: int, most_ms: int, times: int, chance: int, asked_ms: int) -> int:
-    longest = min(most_ms, first_ms << min(times - 1, 20))
+    longest = min(WAIT_MS_MAX, FIRST_WAIT_MS << min(failures - 1, 20))
     wait = longest // 2 + longest * chance // (2 * 65_535)
     return max(wait, min(asked_ms, WAIT_MS_MAX))
 

@@ -12,7 +12,7 @@ from attribune.model.delivery import Attempt, DeliveryState, OutboxRow
 from attribune.postback.deliver import Answer, Came, judge
 from attribune.postback.outgoing import Outgoing, poll_url
 from attribune.postback.partner import PartnerData, Poll
-from attribune.postback.schedule import GIVE_UP_MS, declined_wait_ms, poll_wait_ms, wait_ms
+from attribune.postback.schedule import GIVE_UP_MS, poll_wait_ms, wait_ms
 
 #: What the log keeps of an answer. Characters.
 ANSWER_CHARACTERS_MAX: Final = 2000
@@ -85,11 +85,7 @@ def _state(
     row = outgoing.row
     if came in {Came.FAILED, Came.DECLINED}:
         asked_ms = (answer.retry_after_s or 0) * 1000
-        if came is Came.FAILED:
-            wait = wait_ms(row.tries + 1, chance, asked_ms)
-        else:
-            wait = declined_wait_ms(row.declines + 1, chance, asked_ms)
-        return _untaken(row, answer, now_ms, wait)
+        return _untaken(row, answer, now_ms, wait_ms(row.tries + 1, chance, asked_ms))
     if came is Came.REFUSED:
         return DeliveryState.GAVE_UP, _refusal(answer), None, None
     if data.poll is None or came is Came.REPEATED:

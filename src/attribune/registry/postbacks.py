@@ -102,7 +102,7 @@ def edit(
     standing: Postback, want: EditPostback, checked: Checked, vault: Vault
 ) -> Made[shown.PostbackShown]:
     """Change a postback in its place: it keeps its id, so what it told is told. The same again changes nothing. Raises Invalid."""
-    concurrency = _else(want.concurrency, standing.concurrency)
+    concurrency = _else(want.concurrency, standing.concurrency) or None
     per_second = _else(want.per_second, standing.per_second) or None
     made = replace(
         standing,
@@ -116,8 +116,8 @@ def edit(
         allowed_hosts=checked.allowed_hosts,
         callback_hosts=checked.callback_hosts,
         in_order=_else(want.in_order, standing.in_order),
-        concurrency=_between(concurrency, CONCURRENCY_MAX, "concurrency"),
-        per_second=_rate(per_second),
+        concurrency=_at_most(concurrency, CONCURRENCY_MAX, "concurrency"),
+        per_second=_at_most(per_second, PER_SECOND_MAX, "per_second"),
     )
     return Made((made,) if made != standing else (), shown.postback(made))
 
@@ -166,13 +166,9 @@ def _made(
         allowed_hosts=checked.allowed_hosts,
         callback_hosts=checked.callback_hosts,
         in_order=want.in_order,
-        concurrency=_between(want.concurrency, CONCURRENCY_MAX, "concurrency"),
-        per_second=_rate(want.per_second),
+        concurrency=_at_most(want.concurrency, CONCURRENCY_MAX, "concurrency"),
+        per_second=_at_most(want.per_second, PER_SECOND_MAX, "per_second"),
     )
-
-
-def _rate(per_second: int | None) -> int | None:
-    return None if per_second is None else _between(per_second, PER_SECOND_MAX, "per_second")
 
 
 def _apps(registry: Registry, wanted: tuple[str, ...]) -> tuple[AppId, ...]:
@@ -181,8 +177,8 @@ def _apps(registry: Registry, wanted: tuple[str, ...]) -> tuple[AppId, ...]:
     return tuple(dict.fromkeys(find.app(registry, one).id for one in wanted))
 
 
-def _between(value: int, most: int, param: str) -> int:
-    if not 1 <= value <= most:
+def _at_most(value: int | None, most: int, param: str) -> int | None:
+    if value is not None and not 1 <= value <= most:
         raise Invalid(f"{param} must be 1 to {most}", param=param)
     return value
 

@@ -153,7 +153,7 @@ class AddPostback(Request, frozen=True, kw_only=True):
     #: Sign requests; the answer carries the secret once. Left out, those to one's own systems are signed.
     sign: bool | None = None
     in_order: bool = False
-    concurrency: int = 8
+    concurrency: int | None = None
     per_second: int | None = None
 
 
@@ -170,8 +170,8 @@ class EditPostback(Request, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] | UnsetType = UNSET
     callback_hosts: tuple[str, ...] | UnsetType = UNSET
     in_order: bool | UnsetType = UNSET
+    #: 0 takes the word back, of either.
     concurrency: int | UnsetType = UNSET
-    #: 0 is as many as the partner takes.
     per_second: int | UnsetType = UNSET
 
 

@@ -140,7 +140,7 @@ class PostbackShown(Struct, frozen=True, kw_only=True):
     callback_hosts: tuple[str, ...]
     is_signing: bool
     in_order: bool
-    concurrency: int
+    concurrency: int | None
     per_second: int | None
     #: ``active``, ``paused`` or ``ended``.
     state: str
