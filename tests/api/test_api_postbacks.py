@@ -258,6 +258,7 @@ def test_a_change_keeps_all_that_is_not_said(acme: Api) -> None:
     assert acme.journal.end() == end, "the same again changes nothing"
     words = {"in_order": True, "concurrency": 3}
     assert edited(acme, one["id"], {**words, "per_second": 0}) == {**said, **words, "per_second": None}  # fmt: skip
+    assert edited(acme, one["id"], {"concurrency": 0})["concurrency"] is None
 
 
 def test_what_is_told_of_only_becomes_more(acme: Api) -> None:
