@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -194,9 +197,11 @@ class Receiver(BaseHTTPRequestHandler):
     """A partner that answers 200 to everything, and says no when the click is not known."""
 
     heard: ClassVar[list[str]] = []
+    signatures: ClassVar[list[str | None]] = []
 
     def do_GET(self) -> None:
         self.heard.append(self.path)
+        self.signatures.append(self.headers["attribune-signature"])
         body = b"success=true;" if "known" in self.path else b"success=false; \x1b[31mno such click"
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
@@ -212,6 +217,7 @@ def receiver() -> Iterator[str]:
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     Receiver.heard.clear()
+    Receiver.signatures.clear()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
@@ -239,6 +245,12 @@ def test_a_test_sends_for_real_and_the_partners_words_decide(capsys, tmp_path, r
     assert Receiver.heard == ["/pb?c=known-1&t=hush"]
     assert tried["request"]["url"].endswith("t=TOKEN")
     assert "hush" not in json.dumps(tried)
+    said(capsys, "test", mine(tmp_path, receiver, "known-2"), *words, "--sign-with", "ps_secret")
+    bare, signed = Receiver.signatures
+    assert (bare, signed is None) == (None, False)
+    at_ms, digest = re.fullmatch("t=([0-9]{13}),v1=([0-9a-f]{64})", str(signed)).groups()
+    text = f"{at_ms}.{receiver}/pb?c=known-2&t=hush"
+    assert digest == hmac.new(b"ps_secret", text.encode(), hashlib.sha256).hexdigest()
     folder = mine(tmp_path, receiver, "strange")
     assert said(capsys, "test", folder, *words, code=1)["test"]["came"] == "declined"
     assert run(["postback", "test", folder, *words]) == 1

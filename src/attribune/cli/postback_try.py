@@ -154,15 +154,22 @@ def try_out(
         typer.Option(help="Which of the partner's cases; the first that sends when left out."),
     ] = None,
     allow_host: Hosts = None,
+    sign_with: Annotated[
+        str | None,
+        typer.Option(help="Sign it with this secret, as a postback that has it does."),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Send one of a partner's cases for real, with these settings, and say what it answered. The partner may book it."""
-    from attribune.postback import folders, trial  # noqa: PLC0415 - only this command sends
+    from attribune.engines.system import SystemClock  # noqa: PLC0415 - only this command sends
+    from attribune.postback import folders, trial  # noqa: PLC0415 - the same
 
     folder = folders.find(partner)
     chosen = folders.case(folder, case)
     hosts = frozenset(allow_host or ())
-    tried = trial.sent(folder, chosen, pairs(given, "set"), pairs(events, "event"), hosts)
+    words = pairs(given, "set"), pairs(events, "event")
+    now_ms = SystemClock().now_ms()
+    tried = trial.sent(folder, chosen, *words, hosts, now_ms=now_ms, signing_secret=sign_with)
     if json_:
         show.as_json({"test": tried})
     else:

@@ -13,7 +13,7 @@ from attribune.model.errors import Invalid
 from attribune.postback import folders
 from attribune.postback.deliver import Answer, Deliverer, judge
 from attribune.postback.folders import Case, PartnerFolder
-from attribune.postback.lane import DELIVERY_HEADER
+from attribune.postback.lane import DELIVERY_HEADER, SIGNATURE_HEADER, signature
 from attribune.postback.render import Request, Skipped
 
 #: As much of an answer as a person reads.
@@ -28,15 +28,23 @@ def sent(
     settings: Mapping[str, str],
     events: Mapping[str, str],
     allowed: AbstractSet[str],
+    *,
+    now_ms: int,
+    signing_secret: str | None,
 ) -> dict[str, Any]:
     """Send a case; the request with secrets hidden, the answer, and what came of it. Raises Invalid when nothing would be sent.
 
-    The case's own settings are of an example: what is sent for real takes only those that are given.
+    The case's own settings are of an example: what is sent for real takes only those that are given. With ``signing_secret`` it is signed
+    as a postback with that secret signs, at ``now_ms``.
     """
     request = folders.made(folder, case, settings, events)
     if isinstance(request, Skipped):
         raise Invalid(f"nothing is sent in the case {case.name!r}: {request.reason}", param="case")
-    answer = asyncio.run(_send(request, allowed))
+    headers = {**request.headers, DELIVERY_HEADER: _ID}
+    if signing_secret is not None:
+        headers[SIGNATURE_HEADER] = signature(signing_secret, now_ms, request)
+    going = Request(request.method, request.url, headers, request.body)
+    answer = asyncio.run(_send(going, allowed))
     said = {
         "status": answer.status,
         "body": answer.body.decode(errors="replace")[:_SHOWN_CHARACTERS],
@@ -47,9 +55,6 @@ def sent(
     return {**shown, "answer": said, "came": judge(answer, folder.data.success).value}
 
 
-async def _send(request: Request, allowed: AbstractSet[str]) -> Answer:
-    going = Request(
-        request.method, request.url, {**request.headers, DELIVERY_HEADER: _ID}, request.body
-    )
+async def _send(going: Request, allowed: AbstractSet[str]) -> Answer:
     async with Deliverer(allowed) as deliverer:
         return await deliverer.send(going)

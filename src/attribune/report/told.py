@@ -178,7 +178,7 @@ def _afterwards(story: Story) -> Iterator[tuple[int, str]]:
         why = f": {correction.reason}" if correction.reason else ""
         yield correction.at_ms, f"corrected from {moved} ({correction.cause}{by}{why})"
     for told in story.deliveries:
-        yield told.planned_at_ms, f"{told.partner or told.postback} {_told(told)}"
+        yield told.planned_at_ms, _told(told)
     for one in story.booked:
         yield one.moved_at_ms, _booked(one)
     for held in story.rates_missing:
@@ -210,16 +210,16 @@ def _deed(one: ToldLine) -> str:
 
 
 def _told(told: ToldDelivery) -> str:
-    """What became of a delivery, in a few words."""
-    about = f"of the {told.trigger.replace('_', ' ')}"
+    """What became of a delivery, in a few words. By which postback says to whom: the operator's own systems hear of everybody's."""
+    about = f"of the {told.trigger.replace('_', ' ')} by {told.postback}"
     why = f": {told.reason}" if told.reason else ""
     last = told.attempts[-1].status if told.attempts else None
     answered = f" (answered {last})" if last else ""
     said = {
-        DeliveryState.DELIVERED: f"was told {about}{answered}",
-        DeliveryState.WAITING: f"is to be told {about}{answered}",
-        DeliveryState.GAVE_UP: f"was not told {about}",
-        DeliveryState.WITHDRAWN: f"needed not be told {about}",
+        DeliveryState.DELIVERED: f"told {about}{answered}",
+        DeliveryState.WAITING: f"to be told {about}{answered}",
+        DeliveryState.GAVE_UP: f"not told {about}",
+        DeliveryState.WITHDRAWN: f"needs not be told {about}",
     }
     return said[told.state] + why
 
