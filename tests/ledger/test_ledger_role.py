@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from ledger.books import Books, ms
@@ -146,3 +147,19 @@ def test_a_book_that_is_begun_behind_what_was_pruned_holds_what_comes(*, pruned:
     while desk.role.step():
         pass
     assert len(desk.lines()) == (6 if pruned else 10)
+
+
+def test_what_others_leave_in_a_circle_is_found_while_a_bookkeeper_steps() -> None:
+    """It shares its process with the recorder and the API; steps that froze all objects kept their garbage for ever."""
+
+    class Circle:
+        def __init__(self) -> None:
+            self.itself = self
+
+    desk = Desk(tale())
+    alive: WeakSet[Circle] = WeakSet()
+    for _ in range(100):
+        for _ in range(200):
+            alive.add(Circle())
+        desk.role.step()
+    assert len(alive) < 100 * 200 / 2

@@ -139,11 +139,15 @@ class ClickhouseFacts:
         columns = list(zip(*map(_row, facts), strict=True))
         with self._inserting:
             known, self._position = self._position, None
-            self._try(
-                lambda: self._writer.insert(
-                    "facts", columns, column_names=_NAMES, column_oriented=True
+            try:
+                self._try(
+                    lambda: self._writer.insert(
+                        "facts", columns, column_names=_NAMES, column_oriented=True
+                    )
                 )
-            )
+            finally:
+                # The driver leaves a circle of objects that holds this very list: its rows would wait for the garbage collector.
+                columns.clear()
             if known is not None:
                 self._position = max(known, *(fact.position for fact in facts))
 

@@ -20,7 +20,6 @@ from attribune.model.position import Topic
 from attribune.pipeline import BOOK
 from attribune.ports import Book, Clock, Journal
 from attribune.roles.base import Patience
-from attribune.roles.process import seldom_gc
 from attribune.settings import Settings
 
 
@@ -60,8 +59,7 @@ class BookkeeperRole:
         """
         with self._lock:
             try:
-                with seldom_gc():
-                    return self._step()
+                return self._step()
             except BaseException:
                 # What was agreed may have gone ahead of what was committed.
                 self._keeper = None

@@ -89,7 +89,11 @@ def stopping() -> Iterator[threading.Event]:
 
 @contextmanager
 def seldom_gc() -> Iterator[None]:
-    """Look for garbage seldom, and never among what stands since the start, while the block runs."""
+    """Look for garbage seldom, and never among what stands since the start, while the block runs.
+
+    Once in a process, around all that it does. Entering begins all counts anew and leaving makes everything old, whoever made it: a
+    thread that did so again and again would keep the garbage of all others from ever being found.
+    """
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD, *before[1:])

@@ -16,6 +16,7 @@ from granian.constants import Interfaces
 from attribune.roles.base import Role
 from attribune.roles.heartbeat import Pulse
 from attribune.roles.places import HttpServer
+from attribune.roles.process import seldom_gc
 
 log = structlog.get_logger()
 
@@ -135,13 +136,14 @@ class WebRole:
     def run(self, stop: threading.Event) -> None:
         """Run everything until told to stop; then the API first, so that nothing new begins."""
         self._stop = stop
-        for thread in self._threads.values():
-            thread.start()
-        try:
-            self._api.run(stop)
-        finally:
+        with seldom_gc():
             for thread in self._threads.values():
-                thread.stop()
+                thread.start()
+            try:
+                self._api.run(stop)
+            finally:
+                for thread in self._threads.values():
+                    thread.stop()
 
     def state(self) -> dict[str, Any]:
         """Where the API stands; the others say so themselves."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from litestar import post
@@ -29,10 +29,12 @@ from attribune.model.errors import Invalid
 from attribune.model.fact import FOREIGN_KINDS, Fact, FactKind, RowPlace, Selection
 from attribune.model.ids import PartnerId
 from attribune.model.money import BadAmount, money
+from attribune.model.offer import OfferSet
 from attribune.model.outcome import Attribution
 from attribune.ports import KeptLine, LinesWanted
 from attribune.registry import find
 from attribune.registry.requests import Request as Body
+from attribune.registry.view import Versions
 
 #: Rows of one call; a longer list comes in several.
 CLAIMS_MAX: Final = 2000
@@ -114,8 +116,8 @@ class _Looking:
         self._desk = desk
         self._partner = partner
         self._lookup = lookup
-        self._offers = house.up_to_date().offers
-        self.terms_of = cache(self._terms)
+        # No method of ours: it would be a circle, and all that a call has read would wait in it for the garbage collector.
+        self._terms_of = cache(partial(_terms, house.up_to_date().offers))
 
     def compared(self, claim: reconcile.Claim) -> reconcile.Reconciled:
         """What becomes of a row."""
@@ -140,7 +142,7 @@ class _Looking:
             theirs_minor = money(claim.amount or "", currency).amount_minor
         except BadAmount:
             return f"{claim.amount} is no amount of {currency}"
-        return differing.why_other(lines, self._undoings(chosen), theirs_minor, self.terms_of)
+        return differing.why_other(lines, self._undoings(chosen), theirs_minor, self._terms_of)
 
     def _undoings(self, chosen: Sequence[Ours]) -> dict[str, Undoing]:
         """The refunds that outcomes' order numbers bear, by what lines call them."""
@@ -149,12 +151,6 @@ class _Looking:
         self._desk.load(TRANSACTION, names)
         found = self._desk.there(TRANSACTION, names, Transaction)
         return {undoing.key: undoing for one in found for undoing in one.undoings}
-
-    def _terms(self, offer: str, version: int) -> Terms | None:
-        for _, one in self._offers.get(offer, ()):
-            if one.version == version:
-                return terms(one.offer, version)
-        return None
 
     # --- why nothing is owed
 
@@ -198,6 +194,13 @@ class _Looking:
             if one.partner == self._partner and one.lost_because is not None
         ]
         return f"{said} ({lost[0]})" if lost else said
+
+
+def _terms(offers: Versions[OfferSet], offer: str, version: int) -> Terms | None:
+    for _, one in offers.get(offer, ()):
+        if one.version == version:
+            return terms(one.offer, version)
+    return None
 
 
 def _lines(desk: Desk, key: str, partner: str) -> list[KeptLine]:
