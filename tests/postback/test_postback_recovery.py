@@ -143,10 +143,17 @@ def test_a_no_that_lasts_is_given_up_with_its_reason(house, receiver) -> None:
     receiver.answer = _not_found
     house.decide(install())
     house.begin()
-    patiently(house, 1_800_000)
+    tries, state = 0, "waiting"
+    while state == "waiting":
+        tries += 1
+        house.until(lambda n=tries: len(house.came()) == n)
+        made = house.came()[-1]
+        assert isinstance(made, Attempt)
+        state = made.state
+        house.clock.advance((made.next_at_ms or 0) - house.clock.now_ms())
     reason = "tried for 3 days; the partner answered 404"
-    assert house.states() == [("install", "gave_up", reason)]
-    assert 60 < len(receiver.heard) < 150
+    house.until(lambda: house.states() == [("install", "gave_up", reason)])
+    assert 80 < tries == len(receiver.heard) < 160
     assert len(set(receiver.ids())) == 1
 
 
