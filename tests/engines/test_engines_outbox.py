@@ -189,17 +189,18 @@ def test_in_order_what_was_declined_often_is_overtaken_by_its_device_and_not_by_
     rows = [planned("a"), planned("b"), planned("r", subject="o-a", trigger=Trigger.REVERSAL)]
     outbox.fold(OutboxPage(planned=rows), Position(2))
     no = {"status": 404, "next_at_ms": 99_000}
-    for n in range(1, HOLDING_DECLINES):
+    times = HOLDING_DECLINES
+    for n in range(1, times):
         came = [attempt("a", n, DeliveryState.WAITING, declines=n, **no)]
         outbox.fold(OutboxPage(came=came), Position(2 + n))
     assert due(outbox, in_order=True) == []
-    last = attempt("a", 6, DeliveryState.WAITING, declines=HOLDING_DECLINES, **no)
-    outbox.fold(OutboxPage(came=[last]), Position(8))
+    last = attempt("a", times, DeliveryState.WAITING, declines=times, **no)
+    outbox.fold(OutboxPage(came=[last]), Position(2 + times))
     assert due(outbox, in_order=True) == ["b"]
     assert due(outbox, 99_000, in_order=True) == ["b", "a"]
     (row,) = outbox.waiting(MINE, 10_000, 1)
-    assert (row.declines, row.tries) == (6, 6)
-    outbox.fold(OutboxPage(came=[Again(DeliveryId("a"), 9000)]), Position(9))
+    assert (row.declines, row.tries) == (times, times)
+    outbox.fold(OutboxPage(came=[Again(DeliveryId("a"), 9000)]), Position(3 + times))
     assert due(outbox, in_order=True) == ["a"], "who sends it again begins anew"
 
 
