@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,10 +22,13 @@ from posthouse import (
     later,
     postback,
 )
+from test_postback_fold import clicked
 
 from attribune.model.delivery import Trigger
 from attribune.model.ids import PartnerId, PostbackId
-from attribune.postback import breaker, lane
+from attribune.postback import breaker, dispatch, lane
+from attribune.postback.deliver import Deliverer
+from attribune.postback.folders import find_shipped
 
 pytestmark = pytest.mark.enable_socket
 
@@ -151,7 +156,126 @@ def test_each_of_a_partner_s_postbacks_has_its_turn(receiver) -> None:
     assert [n for n, of in enumerate(order) if of == "few"][-1] < 30, "not behind the heap"
 
 
+def test_who_hangs_leaves_the_others_of_its_partner_their_part(receiver) -> None:
+    """And is left alone by itself, though its partner's server answers all others."""
+
+    async def by_path(heard: Heard) -> web.StreamResponse:
+        await asyncio.sleep(30 if heard.query["is"] == "ill" else 0)
+        return web.Response()
+
+    receiver.answer = by_path
+    house = PostHouse(
+        postback(receiver.url + "?is=ill", concurrency=4),
+        second(receiver.url + "?is=well"),
+        deliverer=partial(Deliverer, wait_s=1),
+    )
+    house.decide(*(install(f"d{n}") for n in range(100)))
+    house.begin()
+    house.until(lambda: [one.query["is"] for one in receiver.heard].count("well") == 100)
+    assert [one.query["is"] for one in receiver.heard].count("ill") < 10
+    house.until(lambda: house.role.state()["breakers"] == {"acme-1": "open", "acme-2": "closed"})
+    house.end()
+
+
+@pytest.mark.parametrize("per_second", [100, 400])
+def test_a_rate_is_used(receiver, per_second) -> None:
+    times: list[float] = []
+
+    async def note(_: Heard) -> web.StreamResponse:
+        times.append(asyncio.get_running_loop().time())
+        return web.Response()
+
+    receiver.answer = note
+    house = PostHouse(postback(receiver.url, per_second=per_second), second(receiver.url))
+    house.decide(*(install(f"d{n}") for n in range(per_second // 2)))
+    house.begin()
+    house.until(all_delivered(house, per_second))
+    house.end()
+    took_s = times[-1] - times[0]
+    assert 0.9 < took_s < 1.8, "a second's worth"
+
+
+def test_the_pace_of_one_that_cannot_tell_counts(receiver) -> None:
+    receiver.answer = crowd = Crowd()
+    house = PostHouse(second(receiver.url))
+    sealed = {"secure": house.vault.seal("hush")}
+    house.vault.key = "another"
+    mute = {"template": "affise", "settings": {"domain": "a.example"}, "sealed": sealed}
+    house.say(postback(concurrency=2, **mute))
+    house.decide(*(install(f"d{n}") for n in range(20)))
+    house.begin()
+    house.until(lambda: len(receiver.heard) == 20)
+    house.end()
+    assert crowd.most == 2
+
+
+def test_one_whose_key_is_put_back_tells(receiver, monkeypatch) -> None:
+    monkeypatch.setattr(dispatch, "_MENDED_S", 0.05)
+    house = PostHouse()
+    sealed, key = house.vault.seal("hush"), house.vault.key
+    house.say(postback(receiver.url, sealed_signing_secret=sealed))
+    house.vault.key = "another"
+    house.decide(install())
+    house.begin()
+    house.until(lambda: house.role.state().get("last_error"))
+    house.vault.key = key
+    house.until(all_delivered(house, 1))
+    assert house.role.state()["last_error"] is None
+    house.end()
+
+
 # --- whether the partner is there
+
+
+def test_of_several_servers_of_clicks_one_that_is_dead_keeps_none_from_the_other(receiver) -> None:
+    hosts = ("127.0.0.1", "127.0.0.2")
+    data = find_shipped("callback").text
+    house = PostHouse(postback(data=data, callback_hosts=hosts, allowed_hosts=hosts))
+
+    def brought(n: int, host: str) -> Any:
+        address = f"install_callback=http%3A%2F%2F{host}%3A{receiver.port}%2F"
+        touch = clicked(house, address, 1_772_366_400_000 + n)
+        return install(f"d{n}", credit=credit(touch=touch))
+
+    house.decide(*(brought(n, "127.0.0.2") for n in range(60)))
+    house.decide(brought(60, "127.0.0.1"))
+    house.begin()
+    house.until(lambda: receiver.heard)
+    assert house.role.state()["breakers"] == {"acme-1": "closed"}
+    house.end()
+
+
+def test_a_paused_one_says_nothing_of_its_partner(receiver) -> None:
+    receiver.answer = later
+    house = PostHouse(postback(receiver.url, concurrency=1))
+    house.decide(*(install(f"d{n}") for n in range(6)))
+    house.begin()
+    house.until(lambda: house.role.state().get("breakers") == {"acme-1": "open"})
+    house.say(postback(receiver.url, concurrency=1, is_paused=True))
+    house.until(lambda: house.role.state()["breakers"] == {})
+    house.end()
+
+
+def test_while_nothing_is_due_of_a_dead_partner_the_outbox_is_left_alone(
+    receiver, monkeypatch
+) -> None:
+    monkeypatch.setattr(breaker, "OPEN_MS", 20)
+    receiver.answer = later
+    house = PostHouse(postback(receiver.url, concurrency=1))
+    house.decide(*(install(f"d{n}") for n in range(6)))
+    house.begin()
+    house.until(lambda: len(house.came()) >= 6)
+    asked: list[str] = []
+    due = house.outbox.due
+
+    def noted(*words: Any, **more: Any) -> Any:
+        asked.append("due")
+        return due(*words, **more)
+
+    monkeypatch.setattr(house.outbox, "due", noted)
+    threading.Event().wait(0.5)  # some hundred turns; time stands still for what failed
+    house.end()
+    assert len(asked) < 10
 
 
 def test_failures_of_all_postbacks_that_lead_to_one_server_count_together(

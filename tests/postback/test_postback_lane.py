@@ -21,6 +21,7 @@ from attribune.postback.gate import Gate
 from attribune.postback.lane import Lane
 from attribune.postback.outgoing import Outgoing, spoken
 from attribune.postback.render import Request
+from attribune.postback.verdict import Presence
 
 
 class Partner(Deliverer):
@@ -54,8 +55,10 @@ def lived(journey: Callable[[Lane, list[Attempt]], Awaitable[Any]], concurrency:
     async def live() -> Any:
         finished: list[Attempt] = []
         ready = spoken(postback("http://acme.example/", concurrency=concurrency), cast("Any", None))
+        gate = Gate()
+        gate.hear(ready.postback)
         one = Lane(
-            ready, finished.append, Gate(), None, clock=MemoryClock(), chance=SystemChance(),
+            ready, finished.append, gate, None, clock=MemoryClock(), chance=SystemChance(),
             deliverer=Partner,
         )  # fmt: skip
         await one.open()
@@ -100,7 +103,7 @@ def test_a_mistake_is_said_and_nothing_more_goes_out() -> None:
     async def journey(one: Lane, finished: list[Attempt]) -> tuple[Exception | None, list[str]]:
         one._clock = cast("Any", SimpleNamespace(now_ms=None))
         one.offer([outgoing(1), outgoing(2)])
-        await until(lambda: not one.is_sending)
+        await until(lambda: not one.under_way)
         assert finished == []
         return one.mistake, list(one.take_back())
 
@@ -150,7 +153,7 @@ def test_answers_are_gathered_for_longer_while_all_have_enough_to_send(
         one._lanes = {
             PostbackId(str(n)): cast(
                 "Lane",
-                SimpleNamespace(is_sending=is_sending, is_busy=is_busy),
+                SimpleNamespace(under_way=int(is_sending), is_busy=is_busy),
             )
             for n, (is_sending, is_busy) in enumerate(lanes)
         }
@@ -186,3 +189,75 @@ def test_who_was_given_something_longest_ago_is_served_first() -> None:
         return served
 
     assert asyncio.run(journey()) == [0, 2, 3]
+
+
+class Ready:
+    """A lane that has something to send, and whose requests never end."""
+
+    def __init__(self, gate: Gate, ready: int, under_way: int = 0) -> None:
+        self.ready, self.under_way = ready, under_way
+        gate.enter(self)
+
+    def may_send(self, now_ms: int) -> bool:
+        return self.ready > 0
+
+    def send(self) -> None:
+        self.ready, self.under_way = self.ready - 1, self.under_way + 1
+
+    def partner_is_back(self, partner: Any) -> None:
+        raise AssertionError
+
+
+def test_who_has_the_fewest_requests_under_way_is_next_and_else_each_in_turn() -> None:
+    async def journey() -> list[int]:
+        gate = Gate()
+        lanes = [Ready(gate, 9, 3), Ready(gate, 1), Ready(gate, 9, 1)]
+        gate.push()
+        return [lane.under_way for lane in lanes]
+
+    assert asyncio.run(journey()) == [6, 1, 5], "eight went out"
+
+
+def test_what_the_rate_holds_back_goes_out_by_itself_when_it_may() -> None:
+    async def journey() -> tuple[int, int]:
+        gate = Gate()
+        gate.hear(postback("http://acme.example/", concurrency=64, per_second=50))
+        one = Ready(gate, 9)
+        gate.push()
+        at_once = one.under_way
+        await asyncio.sleep(1)
+        return at_once, one.under_way
+
+    assert asyncio.run(journey()) == (1, 9)
+
+
+def test_a_request_that_is_late_makes_the_next_no_later() -> None:
+    gate = Gate()
+    gate.hear(postback("http://acme.example/", per_second=100))
+    free = []
+    for now_s in (10.0, 10.0, 10.015, 20.0):
+        gate._keep_pace(now_s)
+        free.append(round(gate._free_at_s, 3))
+    assert free == [10.0, 10.01, 10.02, 20.0], "after a rest one more than the rate, and no heap"
+
+
+def test_where_the_partner_is_back_each_postback_begins_anew() -> None:
+    async def journey() -> list[bool]:
+        gate, held = Gate(), []
+        addresses = ("http://acme.example/a", "http://acme.example/b", "http://other.example/")
+        lanes = [
+            Lane(
+                spoken(postback(url), cast("Any", None)), lambda _: None, gate, None,
+                clock=MemoryClock(), chance=SystemChance(), deliverer=Partner,
+            )
+            for url in addresses
+        ]  # fmt: skip
+        for one in lanes:
+            gate.enter(one)
+            for _ in range(5):
+                one._learn(Presence.ABSENT)
+            held.append(one.is_held)
+        lanes[0]._learn(Presence.THERE)
+        return [*held, *(one.is_held for one in lanes)]
+
+    assert asyncio.run(journey()) == [True, True, True, False, False, True]

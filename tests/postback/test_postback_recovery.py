@@ -157,6 +157,20 @@ def test_a_no_that_lasts_is_given_up_with_its_reason(house, receiver) -> None:
     assert len(set(receiver.ids())) == 1
 
 
+def test_a_partner_that_closes_the_connection_was_asked_once_for_each_attempt(
+    house, receiver
+) -> None:
+    """The client would send a GET again by itself, which neither pace nor log would know of."""
+    receiver.answer = _reset
+    house.decide(install("d1"), install("d2"))
+    house.begin()
+    house.until(lambda: len(house.came()) == 2)
+    house.until(lambda: len(receiver.heard) == 2)
+    receiver.answer = fine
+    patiently(house)
+    assert len(receiver.heard) == len(house.came())
+
+
 def test_who_had_it_already_has_taken_it(tuned, receiver) -> None:
     answers = iter(["Duplicate conversion", "success=true;"])
 

@@ -152,6 +152,9 @@ class Deliverer:
             auto_decompress=False,
             trust_env=False,
         )
+        # It would send a GET, PUT or DELETE again by itself when the partner closes the connection, past the pace and the log. There is
+        # no public word for it; a test holds that it is heeded.
+        self._session._retry_connection = False  # noqa: SLF001
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -45,6 +45,8 @@ _QUIET_MS: Final = 1000
 #: How long answers are gathered, once one has come; and at most, while all who send have enough to send.
 _GATHER_S: Final = 0.01
 _GATHER_S_MAX: Final = 0.05
+#: How often is looked whether what cannot tell can.
+_MENDED_S: Final = 5.0
 #: How long is waited when nothing can be written.
 _TRY_AGAIN_S: Final = 1.0
 #: Threads that look up names: a name that hangs holds one.
@@ -196,15 +198,17 @@ class Dispatcher:
         self._closing: set[asyncio.Task[None]] = set()
         self._finished: list[Delivery] = []
         self._wake = asyncio.Event()
+        #: When those that cannot tell are looked at again. Seconds of the loop.
+        self._mended_at_s = 0.0
         #: Postbacks that cannot tell as they are, and why.
         self.faults: dict[PostbackId, tuple[Postback, str]] = {}
 
     def breakers(self) -> dict[PostbackId, BreakerState]:
-        """Whether the partner of each postback that has not ended is asked, the worst first. Asked from any thread."""
+        """Whether the partner of each postback that is active is asked, the worst first. Asked from any thread."""
         found = [
             (id_, lane.breaker)
             for id_, lane in list(self._lanes.items())
-            if not lane.postback.is_ended
+            if not lane.postback.is_ended and not lane.postback.is_paused
         ]
         found.sort(key=lambda one: (WORST.index(one[1]), one[0]))
         return dict(found[:_BREAKERS_MAX])
@@ -260,21 +264,21 @@ class Dispatcher:
         if lane.mistake is not None:
             raise lane.mistake
         postback = lane.postback
-        if lane.is_held or lane.is_stale:
-            back = lane.take_back()
+        if (lane.is_held or lane.is_stale) and (back := lane.take_back()):
             await loop.run_in_executor(desk, self._desk.release, postback.id, back)
         room = 0 if lane.is_busy else lane.room()
-        if not room or (self._desk.is_quiet(postback.id) and not lane.is_held):
+        if not room or self._desk.is_quiet(postback.id):
             return
         if lane.is_held:
             await loop.run_in_executor(desk, self._desk.give_up, postback)
         lane.offer(await loop.run_in_executor(desk, self._desk.fetch, lane.spoken, room))
 
     async def _pause(self) -> None:
-        """Until something has come, a rate allows more, or it is time to look again."""
-        waits = [wait for gate in self._gates.values() if (wait := gate.push()) is not None]
+        """Until something has come, or it is time to look again."""
+        for gate in self._gates.values():
+            gate.push()
         try:
-            await asyncio.wait_for(self._wake.wait(), min([self._wait_s, *waits]))
+            await asyncio.wait_for(self._wake.wait(), self._wait_s)
         except TimeoutError:
             return
         # What comes within a moment is journaled and read back together.
@@ -286,16 +290,20 @@ class Dispatcher:
 
     def _has_enough(self) -> bool:
         """Whether some send, and all of these have enough ready."""
-        sending = [lane for lane in self._lanes.values() if lane.is_sending]
+        sending = [lane for lane in self._lanes.values() if lane.under_way]
         return bool(sending) and all(lane.is_busy for lane in sending)
 
     async def _refresh(self) -> None:
         """A lane for each postback, made anew when its configuration has changed."""
+        now_s = asyncio.get_running_loop().time()
+        if is_time := now_s >= self._mended_at_s:  # a key may have been put back
+            self._mended_at_s = now_s + _MENDED_S
         for postback in self._directory.every_postback():
             lane = self._lanes.get(postback.id)
             if lane is not None and lane.postback is postback:
                 continue
-            if postback.id in self.faults and self.faults[postback.id][0] is postback:
+            fault = self.faults.get(postback.id)
+            if fault is not None and fault[0] is postback and not is_time:
                 continue
             if lane is not None:
                 self._close(self._lanes.pop(postback.id))
@@ -313,16 +321,18 @@ class Dispatcher:
         task.add_done_callback(self._closing.discard)
 
     async def _open(self, postback: Postback, before: Lane | None) -> None:
-        self.faults.pop(postback.id, None)
+        gate = self._gates.setdefault(postback.partner or postback.id, Gate())
+        gate.hear(postback)
         try:
             ready = spoken(postback, self._vault)
         except (Invalid, VaultLocked) as fault:
-            log.error(  # noqa: TRY400 - its sentence says all
-                "postback_cannot_tell", postback=postback.id, reason=fault.message
-            )
+            if self.faults.get(postback.id) != (postback, fault.message):
+                log.error(  # noqa: TRY400 - its sentence says all
+                    "postback_cannot_tell", postback=postback.id, reason=fault.message
+                )
             self.faults[postback.id] = postback, fault.message
             return
-        gate = self._gates.setdefault(postback.partner or postback.id, Gate())
+        self.faults.pop(postback.id, None)
         lane = self._lane(ready, self._came, gate, before)
         await lane.open()
         self._lanes[postback.id] = lane

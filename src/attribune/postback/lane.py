@@ -74,14 +74,17 @@ class Lane:
         self.spoken = spoken
         postback = spoken.postback
         self.gate = gate
-        #: Whether the partner is there, as all its lanes find it that lead to the same servers.
-        self._partner = gate.breaker(spoken.leads_to())
-        #: Whether all that this postback tells is turned away.
-        self.doubts = Breaker(DOUBT_MS)
+        places = spoken.leads_to()
+        #: Whether the partner is there, as all its lanes find it that lead there. Of several servers each request would have to be
+        #: asked where it leads before it is made ready: then nothing is held, and what fails is tried again in its own time.
+        self._partner = gate.breaker(*places) if len(places) == 1 else None
+        #: Whether this postback's own requests are answered, and whether all that it tells is turned away.
+        self.own = Breaker(), Breaker(DOUBT_MS)
         if before is not None and _leads(before.postback) == _leads(postback):
-            self.doubts = before.doubts
-        elif before is not None:  # what failed there says nothing
+            self.own = before.own
+        elif before is not None and self._partner is not None:  # what failed there says nothing
             self._partner.close()
+        self._breakers = (self._partner, *self.own) if self._partner is not None else ()
         self._clock = clock
         self._chance = chance
         self._finished = finished
@@ -129,22 +132,25 @@ class Lane:
         return self._room(self._now_ms(), max(0, wanted))
 
     def _room(self, now_ms: int, wanted: int) -> int:
-        return self._partner.room(now_ms, self.doubts.room(now_ms, wanted))
+        for one in self._breakers:
+            wanted = one.room(now_ms, wanted)
+        return wanted
 
     @property
     def is_held(self) -> bool:
         """Whether a breaker holds requests back."""
-        return self._partner.is_open or self.doubts.is_open
+        return any(one.is_open for one in self._breakers)
 
     @property
     def breaker(self) -> BreakerState:
-        """Whether the partner takes anything: what its breaker and the postback's own say, the worse of the two."""
-        return min(self._partner.state, self.doubts.state, key=WORST.index)
+        """Whether the partner takes anything: what its breaker and the postback's own say, the worst of them."""
+        states = (one.state for one in self._breakers)
+        return min(states, key=WORST.index, default=BreakerState.CLOSED)
 
     @property
-    def is_sending(self) -> bool:
-        """Whether anything is under way."""
-        return bool(self._sending)
+    def under_way(self) -> int:
+        """How many requests it has under way."""
+        return len(self._sending)
 
     @property
     def is_busy(self) -> bool:
@@ -182,8 +188,8 @@ class Lane:
 
     def send(self) -> None:
         """Send what is first."""
-        self._partner.began()
-        self.doubts.began()
+        for one in self._breakers:
+            one.began()
         outgoing = self._queue.popleft()
         task = asyncio.get_running_loop().create_task(self._go(outgoing))
         self._sending[outgoing.row.planned.id] = task
@@ -201,7 +207,7 @@ class Lane:
             self._learn(presence)
             self.gate.ended()
         if self.mistake is None:
-            # At once: the next request does not wait for the disk. A rate's wait is the dispatcher's to keep.
+            # At once: the next request does not wait for the disk.
             self.gate.push()
 
     async def _send(self, outgoing: Outgoing) -> Presence:
@@ -221,19 +227,32 @@ class Lane:
 
     def _learn(self, presence: Presence) -> None:
         """What the breakers make of an answer."""
+        if self._partner is None:
+            return
+        failures, doubts = self.own
+        now_ms = self._now_ms()
         match presence:
             case Presence.THERE:
-                self._partner.close()
-                self.doubts.close()
+                if self._partner.is_open:
+                    self.gate.is_back(self._partner)
+                for one in self._breakers:
+                    one.close()
             case Presence.ABSENT:
-                self._partner.failed(self._now_ms())
-                self.doubts.unsaid()
+                self._partner.failed(now_ms)
+                failures.failed(now_ms)
+                doubts.unsaid()
             case Presence.DOUBTFUL:
-                self._partner.doubted(self._now_ms())
-                self.doubts.failed(self._now_ms())
+                self._partner.doubted(now_ms)
+                failures.doubted(now_ms)
+                doubts.failed(now_ms)
             case Presence.UNSAID:
-                self._partner.unsaid()
-                self.doubts.unsaid()
+                for one in self._breakers:
+                    one.unsaid()
+
+    def partner_is_back(self, partner: Breaker) -> None:
+        """What failed while the partner was not there says nothing of this postback."""
+        if self._partner is partner:
+            self.own[0].close()
 
     def _now_ms(self) -> int:
         return round(self._now_s() * 1000)

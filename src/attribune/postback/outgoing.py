@@ -56,8 +56,8 @@ class Spoken(NamedTuple):
     signing_secret: str | None
 
     def leads_to(self) -> frozenset[str]:
-        """Where its requests may go: the origins of its addresses, and the hosts that addresses on clicks may lead to."""
-        return self.prepared.origins().union(self.postback.callback_hosts)
+        """Where its requests may go: the hosts that addresses on clicks may lead to, if it calls those, or the origins of its own."""
+        return frozenset(self.postback.callback_hosts) or self.prepared.origins()
 
 
 class Outgoing(NamedTuple):

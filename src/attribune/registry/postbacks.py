@@ -166,8 +166,8 @@ def _made(
         allowed_hosts=checked.allowed_hosts,
         callback_hosts=checked.callback_hosts,
         in_order=want.in_order,
-        concurrency=_at_most(want.concurrency, CONCURRENCY_MAX, "concurrency"),
-        per_second=_at_most(want.per_second, PER_SECOND_MAX, "per_second"),
+        concurrency=_at_most(want.concurrency or None, CONCURRENCY_MAX, "concurrency"),
+        per_second=_at_most(want.per_second or None, PER_SECOND_MAX, "per_second"),
     )
 
 
@@ -179,7 +179,7 @@ def _apps(registry: Registry, wanted: tuple[str, ...]) -> tuple[AppId, ...]:
 
 def _at_most(value: int | None, most: int, param: str) -> int | None:
     if value is not None and not 1 <= value <= most:
-        raise Invalid(f"{param} must be 1 to {most}", param=param)
+        raise Invalid(f"{param} must be 1 to {most}, or 0 to say none", param=param)
     return value
 
 

@@ -153,6 +153,7 @@ class AddPostback(Request, frozen=True, kw_only=True):
     #: Sign requests; the answer carries the secret once. Left out, those to one's own systems are signed.
     sign: bool | None = None
     in_order: bool = False
+    #: Of all the partner's postbacks together; None or 0 says none.
     concurrency: int | None = None
     per_second: int | None = None
 
