@@ -113,8 +113,8 @@ def add(
         "callback_hosts": callback_host or [],
         "sign": sign,
         "in_order": in_order,
-        "concurrency": concurrency or None,
-        "per_second": per_second or None,
+        "concurrency": concurrency,
+        "per_second": per_second,
     }
     with connect(data) as house:
         answer = house.call("POST", "/api/postbacks", words)

@@ -1,9 +1,10 @@
 """A circuit breaker: who fails again and again is asked now and then, and no more. Pure.
 
-Two of a kind hold postbacks back. A partner's, one for each of its servers, opens when it is not there: no answer, or 5xx. A postback's own
-opens when all that it tells is turned away (a redirect, 401, 403, 404, 405 or 407) by a login, a proxy or another application in the partner's
-place, or because its credentials are wrong, which is no matter of the partner's other postbacks. No single such answer says which, so it opens
-once there were many in a row while for a while none was taken.
+Three of a kind hold postbacks back. A partner's, one for each of its servers, opens when it is not there: no answer, or 5xx, whoever asked.
+A postback's own opens when its own requests fail so, though the server may answer the partner's others. Another of its own opens when
+all that it tells is turned away (a redirect, 401, 403, 404, 405 or 407) by a login, a proxy or another application in the partner's
+place, or because its credentials are wrong. No single such answer says which, so it opens once there were many in a row while for a
+while none was taken.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Gate:
         return self._breakers.setdefault(place, Breaker())
 
     def is_back(self, partner: Breaker) -> None:
-        """The partner answered where it was not there; so each of its lanes that lead there may begin anew."""
+        """The partner answered where it was not there, or is asked otherwise; so each of its lanes that lead there may begin anew."""
         for lane in self._lanes:
             lane.partner_is_back(partner)
 

@@ -83,6 +83,7 @@ class Lane:
         if before is not None and _leads(before.postback) == _leads(postback):
             self.own = before.own
         elif before is not None and self._partner is not None:  # what failed there says nothing
+            gate.is_back(self._partner)
             self._partner.close()
         self._breakers = (self._partner, *self.own) if self._partner is not None else ()
         self._clock = clock
